@@ -1,0 +1,51 @@
+# farthing.cmake - one function that turns a folder under src/ into a library and its tests.
+
+add_library(farthing_options INTERFACE)
+target_compile_options(farthing_options INTERFACE -Wall -Wextra -Wshadow -fno-math-errno -ffp-contract=off)
+target_include_directories(farthing_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
+if(FARTHING_SANITIZE)
+  target_compile_options(farthing_options INTERFACE -fsanitize=${FARTHING_SANITIZE}
+    -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(farthing_options INTERFACE -fsanitize=${FARTHING_SANITIZE})
+endif()
+if(FARTHING_FUZZ)
+  target_compile_options(farthing_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(FARTHING_TESTS)
+  enable_testing()
+  include(GoogleTest)
+endif()
+
+# farthing_module(name DEPS a b LIBS x y): src/name/*.cpp is library `farthing_name`;
+# src/name/*_test.cpp is the test program `name_test`.  Adding a file needs no edit here.
+# A file named *_avx2.cpp or *_avx512.cpp is compiled for that instruction set, and run only
+# where machine/select_isa finds it.
+function(farthing_module name)
+  cmake_parse_arguments(MODULE "" "" "DEPS;LIBS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
+  file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*_test.cpp)
+  list(REMOVE_ITEM sources ${tests} "")
+  foreach(source IN LISTS sources)
+    if(source MATCHES "_avx2\\.cpp$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c")
+    elseif(source MATCHES "_avx512\\.cpp$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
+        "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx2;-mfma;-mprefer-vector-width=512")
+    endif()
+  endforeach()
+  if(sources)
+    add_library(farthing_${name} STATIC ${sources})
+    set(kind PUBLIC)
+  else()
+    add_library(farthing_${name} INTERFACE)
+    set(kind INTERFACE)
+  endif()
+  list(TRANSFORM MODULE_DEPS PREPEND farthing_)
+  target_link_libraries(farthing_${name} ${kind} farthing_options ${MODULE_DEPS} ${MODULE_LIBS})
+  if(tests AND FARTHING_TESTS)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE farthing_${name} GTest::gtest_main)
+    target_compile_definitions(${name}_test PRIVATE FARTHING_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST PROPERTIES LABELS fast)
+  endif()
+endfunction()

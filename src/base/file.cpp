@@ -1,0 +1,198 @@
+// file.cpp - POSIX files with errors that name the path.
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "base/check.h"
+#include "base/error.h"
+
+namespace farthing {
+namespace {
+
+[[noreturn]] void throw_cannot(const char* verb, const std::string& path, int cause) {
+  const bool full = cause == ENOSPC || cause == EDQUOT || cause == EFBIG || cause == ENOMEM;
+  const bool reading = std::strcmp(verb, "read") == 0;
+  const ErrorCode code = full      ? ErrorCode::kOutOfResource
+                         : reading ? ErrorCode::kBadInput
+                                   : ErrorCode::kFailed;
+  throw Error(code, path + ": cannot " + verb + ": " + std::strerror(cause));
+}
+
+int open_to_read(const std::string& path) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) throw_cannot("read", path, errno);
+  struct stat status {};
+  if (fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode)) {
+    close(descriptor);
+    throw_cannot("read", path, EISDIR);
+  }
+  return descriptor;
+}
+
+void write_all(int descriptor, const char* data, std::size_t size, const std::string& path) {
+  while (size > 0) {
+    const ssize_t written = ::write(descriptor, data, size);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw_cannot("write", path, errno);
+    data += written;
+    size -= static_cast<std::size_t>(written);
+  }
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path) {
+  const int descriptor = open_to_read(path);
+  std::string bytes;
+  struct stat status {};
+  if (fstat(descriptor, &status) == 0 && status.st_size > 0) {
+    bytes.reserve(static_cast<std::size_t>(status.st_size));
+  }
+  char buffer[1 << 16];
+  while (true) {
+    const ssize_t got = ::read(descriptor, buffer, sizeof(buffer));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      const int cause = errno;
+      close(descriptor);
+      throw_cannot("read", path, cause);
+    }
+    if (got == 0) break;
+    bytes.append(buffer, static_cast<std::size_t>(got));
+  }
+  close(descriptor);
+  return bytes;
+}
+
+bool file_exists(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
+}
+
+void sync_folder(const std::string& path) {
+  const int descriptor = open(path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) throw_cannot("open", path, errno);
+  const int result = fsync(descriptor);
+  const int cause = errno;
+  close(descriptor);
+  if (result != 0 && cause != EINVAL) throw_cannot("sync", path, cause);
+}
+
+void write_file_atomically(const std::string& path, std::string_view bytes) {
+  const std::string aside = path + ".tmp-" + std::to_string(getpid());
+  FileWriter writer(aside);
+  writer.write(bytes);
+  writer.finish();
+  if (rename(aside.c_str(), path.c_str()) != 0) {
+    const int cause = errno;
+    unlink(aside.c_str());
+    throw_cannot("rename to", path, cause);
+  }
+  sync_folder(std::filesystem::path(path).parent_path().string());
+}
+
+FileWriter::FileWriter(std::string path) : path_(std::move(path)) {
+  descriptor_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (descriptor_ < 0) throw_cannot("write", path_, errno);
+}
+
+FileWriter::~FileWriter() {
+  if (descriptor_ < 0) return;
+  close(descriptor_);
+  unlink(path_.c_str());
+}
+
+void FileWriter::write(std::span<const std::byte> bytes) {
+  CHECK(descriptor_ >= 0);
+  write_all(descriptor_, reinterpret_cast<const char*>(bytes.data()), bytes.size(), path_);
+  bytes_written_ += static_cast<std::int64_t>(bytes.size());
+}
+
+void FileWriter::finish() {
+  CHECK(descriptor_ >= 0);
+  if (fsync(descriptor_) != 0) throw_cannot("sync", path_, errno);
+  const int result = close(std::exchange(descriptor_, -1));
+  if (result != 0) throw_cannot("close", path_, errno);
+}
+
+LineAppender::LineAppender(const std::string& path) : path_(path) {
+  descriptor_ = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (descriptor_ < 0) throw_cannot("write", path, errno);
+}
+
+LineAppender::~LineAppender() { close(descriptor_); }
+
+void LineAppender::append(std::string_view line) {
+  DCHECK(line.find('\n') == std::string_view::npos);
+  std::string whole(line);
+  whole += '\n';
+  write_all(descriptor_, whole.data(), whole.size(), path_);
+}
+
+void LineAppender::sync() {
+  if (fsync(descriptor_) != 0 && errno != EINVAL) throw_cannot("sync", path_, errno);
+}
+
+MappedFile::MappedFile(const std::string& path) : path_(path) {
+  const int descriptor = open_to_read(path);
+  struct stat status {};
+  if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
+    close(descriptor);
+    throw_bad_input({path, "not a regular file", "", "", ""});
+  }
+  size_ = static_cast<std::size_t>(status.st_size);
+  if (size_ > 0) {
+    void* data = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    if (data == MAP_FAILED) {
+      const int cause = errno;
+      close(descriptor);
+      throw_cannot("read", path, cause);
+    }
+    data_ = static_cast<const std::byte*>(data);
+  }
+  close(descriptor);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
+}
+
+std::optional<FileLock> FileLock::try_lock(const std::string& path) {
+  const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (descriptor < 0) throw_cannot("write", path, errno);
+  if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) return FileLock(descriptor);
+  const int cause = errno;
+  close(descriptor);
+  if (cause == EWOULDBLOCK) return std::nullopt;
+  throw_cannot("lock", path, cause);
+}
+
+FileLock::FileLock(FileLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+FileLock::~FileLock() {
+  if (descriptor_ >= 0) close(descriptor_);
+}
+
+}  // namespace farthing

@@ -1,0 +1,89 @@
+// file.h - files: read whole, mapped, written so that a crash leaves the old or the new, locked.
+//
+// Errors   Error{kBadInput} for what cannot be read, Error{kOutOfResource} for a full disk or a
+//          quota, Error{kFailed} for other write faults; the message names the path and the cause.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace farthing {
+
+std::string read_file(const std::string& path);
+bool file_exists(const std::string& path);
+
+// Writes path.tmp-PID, fsyncs it, renames it over path, fsyncs the folder.
+void write_file_atomically(const std::string& path, std::string_view bytes);
+void sync_folder(const std::string& path);
+
+// A file written front to back with large writes; finish() fsyncs.  Without finish() the file is
+// removed by the destructor.
+class FileWriter {
+ public:
+  explicit FileWriter(std::string path);
+  FileWriter(const FileWriter&) = delete;
+  FileWriter& operator=(const FileWriter&) = delete;
+  ~FileWriter();
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+  void finish();
+  std::int64_t bytes_written() const { return bytes_written_; }
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+  std::int64_t bytes_written_ = 0;
+};
+
+// A file that only grows, one whole line a call, each written with a single write().
+class LineAppender {
+ public:
+  explicit LineAppender(const std::string& path);
+  LineAppender(const LineAppender&) = delete;
+  LineAppender& operator=(const LineAppender&) = delete;
+  ~LineAppender();
+  // Adds '\n'.  REQUIRES: no '\n' in line.
+  void append(std::string_view line);
+  void sync();
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+};
+
+// A read-only mapping of a whole file; an empty file maps to an empty span.
+class MappedFile {
+ public:
+  explicit MappedFile(const std::string& path);
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  ~MappedFile();
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+// An exclusive advisory lock, held until destroyed; nullopt when another process holds it.
+class FileLock {
+ public:
+  static std::optional<FileLock> try_lock(const std::string& path);
+  FileLock(FileLock&& other) noexcept;
+  FileLock& operator=(FileLock&&) = delete;
+  FileLock(const FileLock&) = delete;
+  ~FileLock();
+
+ private:
+  explicit FileLock(int descriptor) : descriptor_(descriptor) {}
+  int descriptor_;
+};
+
+}  // namespace farthing

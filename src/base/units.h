@@ -1,0 +1,24 @@
+// units.h - numbers as people read them, and limits as people write them.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace farthing {
+
+std::string format_bytes(double bytes);      // "5.35 GB" (powers of ten)
+std::string format_count(double count);      // "671.03B", "12.4M", "831"
+std::string format_seconds(double seconds);  // "850 ms", "12.3 s", "4 min 05 s", "2 h 10 min"
+// Under a cent: two significant digits ("0.0031 USD"); never "0.00" for a positive amount.
+std::string format_usd(double usd);
+// "12.3k", with three significant digits and an SI suffix.
+std::string format_rate(double per_second);
+
+// A number with a unit behind it: {2e6, "tok"}.  Errors: Error{kBadInput} naming `where`.
+struct Quantity {
+  double value = 0;
+  std::string unit;
+};
+Quantity parse_quantity(std::string_view text, const std::string& where);
+
+}  // namespace farthing

@@ -1,0 +1,107 @@
+// recipe.h - a training run as its author writes it: TOML, every key known, every default named.
+//
+// Few dials; the rest is derived by resolve().  An unknown, unused or contradictory key is an error
+// that names the nearest spelling; all faults are reported at once.  The resolved recipe is stored
+// in the run folder and replays the run.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/model_config.h"
+
+namespace farthing {
+
+struct DataRecipe {
+  std::string train;      // folder made by `farthing data prepare` (holds train.bin/.idx, val.*)
+  std::string tokenizer;  // tokenizer.json; empty: the one in the data folder
+  int sequence_length = 512;
+  bool document_mask = false;  // V3 pre-trains without
+  std::uint64_t seed = 1;      // order of samples
+};
+
+enum class LrShape { kConstant, kCosine, kWsd, kDeepseekV3 };
+
+struct TrainRecipe {
+  std::string until;          // "500steps,2h,0.50usd"; the first reached ends the run
+  int batch_tokens = 4096;    // tokens of one optimizer step
+  int batch_tokens_start = 0; // > 0: ramp from here ...
+  double batch_ramp_tokens = 0;  // ... over this many tokens
+  int micro_batch = 0;        // sequences; 0: derived
+  double learning_rate = 3e-4;
+  LrShape lr_shape = LrShape::kWsd;
+  int warmup_steps = 0;          // 0: derived (2 % of the run, at most 2000)
+  double decay_fraction = 0.2;   // wsd: the last share of the run
+  double min_lr_ratio = 0.1;     // cosine and wsd end here
+  double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
+  double weight_decay = 0.1;
+  double clip_norm = 1.0;
+  bool bf16_moments = false;
+  double mtp_loss_weight = 0.3;
+  std::string init_from;  // MODEL (fresh optimizer) or RUN@step (with its optimizer)
+  std::uint64_t seed = 1; // initial weights
+  int eval_every = 0;     // steps; 0: derived, at the end only
+  int eval_tokens = 0;    // 0: the whole validation split, at most 262144 tokens
+};
+
+struct PrecisionRecipe {
+  std::string matmul = "fp32";
+};
+
+struct BalanceRecipe {
+  double bias_update_speed = 0.001;
+  double sequence_loss_weight = 1e-4;
+  int trace_every = 0;  // store sampled top-k ids per layer every N steps; 0: never
+};
+
+struct CheckpointRecipe {
+  int every = 0;       // steps; 0: derived from the cost of one (Young/Daly-like), at least at the end
+  int keep_last = 2;
+  int keep_every = 0;  // keep each step divisible by this; 0: none
+};
+
+struct GuardRecipe {
+  bool stop_on_nonfinite = true;
+  double max_loss_spike = 0;  // stop when loss > running mean + this many deviations; 0: off
+};
+
+struct ParallelRecipe {
+  int threads = 0;  // 0: all available processors
+};
+
+struct CostRecipe {
+  std::string book = "default";     // a name under prices/ or a file
+  std::optional<double> price;      // USD per core-hour, overrides the book's rent
+};
+
+struct RunRecipe {
+  std::string name;     // default: the recipe's file name
+  std::string project = "default";
+  std::string purpose = "experiment";  // experiment, final, failed, data, eval
+  std::string parent;
+  std::string phase = "pre-training";
+};
+
+struct Recipe {
+  ModelConfig model;
+  DataRecipe data;
+  TrainRecipe train;
+  PrecisionRecipe precision;
+  BalanceRecipe balance;
+  CheckpointRecipe checkpoint;
+  GuardRecipe guard;
+  ParallelRecipe parallel;
+  CostRecipe cost;
+  RunRecipe run;
+};
+
+// `path` a file, or a name under recipes/ (searched in search_folders).  `overrides` are "key=value"
+// with dotted keys, applied before checking.  Errors: Error{kBadInput} with every fault, a line each.
+Recipe load_recipe(const std::string& path, const std::vector<std::string>& overrides = {});
+Recipe parse_recipe(const std::string& toml, const std::string& where,
+                    const std::vector<std::string>& overrides = {});
+// Every key with its value; parse_recipe(to_toml(r)) == r.
+std::string to_toml(const Recipe& recipe);
+
+}  // namespace farthing
