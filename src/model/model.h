@@ -5,13 +5,16 @@
 // that `farthing check` and the golden tests run).
 //
 //   Arena measure = Arena::measuring();  Context<float> probe(measure, config, shape, mode);
-//   ... Arena arena(measure.used());     Context<float> context(arena, config, shape, mode);
-//   forward(model, context, batch, scale)  ->  losses in context.losses
-//   backward(model, context, gradients)        B: input and weight part, layer by layer
-//   backward_input(...) then later backward_weight(...)   b and W   (mode.delay_weight only)
+//   Arena arena(measure.used());         Context<float> context(arena, config, shape, mode);
+//   forward(model, context, batch);                            F: the trunk and MTP blocks
+//   loss(model, context, batch, scale, &gradients);            fused head: log-probabilities, losses,
+//                                                              d hidden, and the head's own gradient
+//   backward(model, context, batch, gradients);                B: input and weight part by layer
+//   backward_input(...); later backward_weight(...);           b and W (mode.delay_weight)
 //
 // Losses are natural-log means as the V3 report defines them: `scale` turns this micro-batch's
 // sums into the global batch's means, so that gradients simply add over micro-batches.
+// The head is the one part whose weight gradient is taken at once: logits are never kept.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -51,7 +54,8 @@ struct ContextMode {
   bool delay_weight = false; // keep what a separate backward_weight needs
 };
 
-template <class T> class Context;  // model/context.h
+template <class T>
+class Context;  // model/context.h: arenas and saved state of every part
 
 template <class T>
 struct Model {
@@ -65,5 +69,28 @@ struct Model {
   std::unique_ptr<Handles> handles;
   std::vector<T> rope_cosine, rope_sine;  // [max positions, rope / 2]
 };
+
+template <class T>
+void forward(const Model<T>& model, Context<T>& context, const Batch& batch);
+
+// gradients null: log-probabilities and losses only.  extra_dlogprob: empty, or [n_tokens] added to
+// the derivative of the total with respect to each token's log-probability (RL, distillation).
+template <class T>
+Losses loss(const Model<T>& model, Context<T>& context, const Batch& batch, const LossScale& scale,
+            const ParameterStore<T>* gradients, std::span<const T> extra_dlogprob = {});
+
+template <class T>
+void backward(const Model<T>& model, Context<T>& context, const Batch& batch,
+              const ParameterStore<T>& gradients);
+template <class T>
+void backward_input(const Model<T>& model, Context<T>& context, const Batch& batch,
+                    const ParameterStore<T>& gradients);
+template <class T>
+void backward_weight(const Model<T>& model, Context<T>& context, const Batch& batch,
+                     const ParameterStore<T>& gradients);
+
+// After forward: writes logits [n, vocab_size] of tokens first .. first + n - 1 (n = out.n_rows).
+template <class T>
+void compute_logits(const Model<T>& model, Context<T>& context, int first, Matrix<T> out);
 
 }  // namespace farthing

@@ -1,0 +1,61 @@
+// tokenizer.h - byte-level BPE as tokenizer.json describes it: encode, decode, load, save.
+//
+// Source   GPT-2's byte-level BPE (Radford et al. 2019); tokenizer.json of Hugging Face tokenizers,
+//          whose ids `encode` reproduces exactly for GPT-2's and DeepSeek-V3's pre-tokenizers.
+// Errors   Error{kBadInput} names the file and the key.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace farthing {
+
+struct EncodeOptions {
+  bool parse_special = true;  // "<|endoftext|>" in the text becomes its id
+};
+
+class Tokenizer {
+ public:
+  static Tokenizer load(const std::string& path);
+  static Tokenizer from_json_text(std::string_view text, const std::string& where);
+  ~Tokenizer();
+  Tokenizer(Tokenizer&&) noexcept;
+  Tokenizer& operator=(Tokenizer&&) noexcept;
+
+  // Invalid UTF-8 is replaced by U+FFFD first; the number of replacements is added to *n_replaced.
+  // Thread-safe.
+  std::vector<std::int32_t> encode(std::string_view text, EncodeOptions options = {},
+                                   std::int64_t* n_replaced = nullptr) const;
+  // The exact bytes of the tokens; added tokens print their content unless skip_special.
+  std::string decode(const std::vector<std::int32_t>& ids, bool skip_special = false) const;
+
+  int vocab_size() const;  // largest id + 1
+  int id_of(std::string_view token) const;  // -1: none
+  int end_of_text_id() const;               // the document separator; -1: none
+  int begin_of_text_id() const;             // -1: none
+  std::string to_json_text() const;
+  std::string fingerprint() const;  // 32 hex digits over vocabulary, merges and rules
+
+ private:
+  Tokenizer();
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+enum class PreTokenizer { kGpt2, kDeepseekV3 };
+
+// Pulls documents until false.
+using DocumentSource = std::function<bool(std::string& document)>;
+
+struct TokenizerTraining {
+  int vocab_size = 4096;  // 256 bytes and special tokens included
+  PreTokenizer pre_tokenizer = PreTokenizer::kDeepseekV3;
+  std::vector<std::string> special_tokens = {"<|begin_of_text|>", "<|end_of_text|>", "<|pad|>"};
+};
+// Deterministic: ties go to the pair whose ids are smaller. Same result for any number of threads.
+Tokenizer train_tokenizer(const DocumentSource& source, const TokenizerTraining& training);
+
+}  // namespace farthing
