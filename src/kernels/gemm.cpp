@@ -1,0 +1,43 @@
+// gemm.cpp - checks the shapes of a product and hands it to the path of the current choice.
+#include "kernels/gemm.h"
+
+#include "kernels/reference_gemm.h"
+
+namespace farthing {
+namespace {
+
+template <class T>
+void check_shapes(const GemmProblem<T>& p, GemmOptions options) {
+  CHECK((options.transpose_a ? p.a.n_cols : p.a.n_rows) == p.c.n_rows);
+  CHECK((options.transpose_b ? p.b.n_rows : p.b.n_cols) == p.c.n_cols);
+  CHECK((options.transpose_a ? p.a.n_rows : p.a.n_cols) ==
+        (options.transpose_b ? p.b.n_cols : p.b.n_rows));
+}
+
+}  // namespace
+
+void gemm(Matrix<float> c, Matrix<const float> a, Matrix<const float> b, GemmOptions options) {
+  const GemmProblem<float> problem{c, a, b};
+  gemm_grouped(std::span<const GemmProblem<float>>(&problem, 1), options);
+}
+
+void gemm(Matrix<double> c, Matrix<const double> a, Matrix<const double> b, GemmOptions options) {
+  const GemmProblem<double> problem{c, a, b};
+  gemm_grouped(std::span<const GemmProblem<double>>(&problem, 1), options);
+}
+
+void gemm_grouped(std::span<const GemmProblem<float>> problems, GemmOptions options) {
+  for (const auto& p : problems) {
+    check_shapes(p, options);
+    reference::gemm(p.c, p.a, p.b, options);
+  }
+}
+
+void gemm_grouped(std::span<const GemmProblem<double>> problems, GemmOptions options) {
+  for (const auto& p : problems) {
+    check_shapes(p, options);
+    reference::gemm(p.c, p.a, p.b, options);
+  }
+}
+
+}  // namespace farthing
