@@ -1,0 +1,129 @@
+// support.cpp - shared options, output and the progress line.
+#include "cli/support.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "base/units.h"
+
+namespace farthing {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+constexpr double kSecondsBetweenLines = 0.1;
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::size_t terminal_columns() {
+  winsize size{};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+  return size.ws_col;
+}
+
+// Characters, not bytes: every byte that does not continue a UTF-8 sequence.
+std::size_t n_characters(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+}  // namespace
+
+void set_example(CLI::App& command, const std::string& example) {
+  command.footer("Example:\n  " + example);
+}
+
+void add_json_flag(CLI::App& command, bool& json) {
+  command.add_flag("--json", json, "print JSON for programs instead of text");
+}
+
+void add_threads_option(CLI::App& command, int& threads) {
+  command.add_option("--threads", threads, "threads; 0: all available processors");
+}
+
+void apply_threads(int threads) {
+  if (threads < 0 || threads > kMaxThreads) {
+    throw Error{ErrorCode::kUsage, to_string({"--threads", "out of range", std::to_string(threads),
+                                              "0 to " + std::to_string(kMaxThreads), ""})};
+  }
+  set_num_threads(threads == 0 ? available_processors() : threads);
+}
+
+bool stdout_is_terminal() { return isatty(STDOUT_FILENO) == 1; }
+bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
+
+void print_json(const Json& json) {
+  std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+}
+
+std::string format_table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()), 0);
+    for (std::size_t column = 0; column < row.size(); ++column) {
+      widths[column] = std::max(widths[column], n_characters(row[column]));
+    }
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    for (std::size_t column = 0; column < row.size(); ++column) {
+      const std::string padding(widths[column] - n_characters(row[column]), ' ');
+      if (column > 0) text += "  ";
+      text += column == 0 ? row[column] + padding : padding + row[column];
+    }
+    text.erase(text.find_last_not_of(' ') + 1);
+    text += '\n';
+  }
+  return text;
+}
+
+std::string share_folder() {
+  const char* chosen = std::getenv("FARTHING_SHARE");
+  return chosen != nullptr && *chosen != '\0' ? chosen : FARTHING_SHARE_DIR;
+}
+
+ProgressLine::ProgressLine()
+    : on_terminal_(stderr_is_terminal()), started_seconds_(now_seconds()) {}
+
+ProgressLine::~ProgressLine() { end(); }
+
+void ProgressLine::show(std::string_view text) {
+  if (!on_terminal_) return;
+  const double now = now_seconds();
+  if (shown_ && now - last_seconds_ < kSecondsBetweenLines) return;
+  last_seconds_ = now;
+  write(text);
+}
+
+void ProgressLine::write(std::string_view text) {
+  std::string line(text);
+  const std::size_t columns = terminal_columns();
+  while (n_characters(line) + 1 > columns && !line.empty()) line.pop_back();
+  std::cerr << '\r' << line << "\x1b[K" << std::flush;
+  shown_ = true;
+}
+
+void ProgressLine::show_share(double done, double total, std::string_view unit) {
+  const double rate = done / std::max(now_seconds() - started_seconds_, 1e-9);
+  std::string text = format_count(done) + " of " + format_count(total) + " " + std::string(unit) +
+                     ", " + format_rate(rate) + " " + std::string(unit) + "/s";
+  if (rate > 0) text += ", " + format_seconds(std::max(total - done, 0.0) / rate) + " left";
+  show(text);
+}
+
+void ProgressLine::end() {
+  if (shown_) std::cerr << std::endl;
+  shown_ = false;
+}
+
+}  // namespace farthing

@@ -1,0 +1,59 @@
+// support.h - what subcommands share: examples, JSON and tables on stdout, one live line on stderr.
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+
+namespace CLI {
+class App;
+}
+
+namespace farthing {
+
+// Shown at the end of the command's --help.
+void set_example(CLI::App& command, const std::string& example);
+// --json, "print JSON for programs instead of text".
+void add_json_flag(CLI::App& command, bool& json);
+// --threads N; 0 (the default) means all available.  Call apply_threads() in the callback.
+void add_threads_option(CLI::App& command, int& threads);
+// Sets the pool's size.  Errors: Error{kUsage} when negative or above 1024.
+void apply_threads(int threads);
+
+bool stdout_is_terminal();
+bool stderr_is_terminal();
+
+// Indented, one newline at the end, to stdout; strings that are not UTF-8 are replaced, not refused.
+void print_json(const Json& json);
+
+// Rows of cells, the first row a heading; the first column to the left, the others to the right.
+std::string format_table(const std::vector<std::vector<std::string>>& rows);
+
+// The folder that holds recipes/, models/ and prices/: $FARTHING_SHARE, or where it was built.
+std::string share_folder();
+
+// One line on stderr, rewritten in place at most ten times a second; says nothing when stderr is
+// not a terminal.  The destructor ends the line, so that what follows starts on its own.
+class ProgressLine {
+ public:
+  ProgressLine();
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+  ~ProgressLine();
+  // Cut to the terminal's width.  REQUIRES: no '\n' in text.
+  void show(std::string_view text);
+  // "1.2M of 5.0M tokens, 3.4k tokens/s, 12 s left", after `done` of `total` units.
+  void show_share(double done, double total, std::string_view unit);
+  void end();
+
+ private:
+  void write(std::string_view text);
+
+  bool on_terminal_;
+  bool shown_ = false;
+  double started_seconds_;
+  double last_seconds_ = -1;
+};
+
+}  // namespace farthing
