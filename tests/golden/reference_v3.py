@@ -66,6 +66,13 @@ def rotate(x, cos, sin, interleave):
     return torch.cat((a * cos - b * sin, a * sin + b * cos), -1)
 
 
+def note_gap(tape, scores, k):
+    """Keeps the smallest distance between a taken and a left score: float32 must choose the same."""
+    if k < scores.shape[-1]:
+        top = scores.topk(k + 1, -1)[0]
+        tape["gap"] = min(tape["gap"], (top[..., k - 1] - top[..., k]).min().item())
+
+
 class Reference:
     """config: the fields of config.json.  weights: name on disk -> tensor."""
 
@@ -104,16 +111,19 @@ class Reference:
         gate, up, down = (self.weight(layer, f"{stem}.{p}_proj") for p in ("gate", "up", "down"))
         return (F.silu(x @ gate.T) * (x @ up.T)) @ down.T
 
-    def choose(self, scores, bias):
+    def choose(self, scores, bias, tape):
         """The experts of each token [n, k]: affinity + bias, group-limited."""
         c = self.config
         choice = (scores + bias).detach()
         groups, kept = c.get("n_group") or 1, c.get("topk_group") or 1
         if groups > 1:
             by_group = choice.view(len(choice), groups, -1)
-            best = by_group.topk(2, -1)[0].sum(-1).topk(kept, -1)[1]
+            group_scores = by_group.topk(2, -1)[0].sum(-1)
+            note_gap(tape, group_scores, kept)
+            best = group_scores.topk(kept, -1)[1]
             allowed = torch.zeros(len(choice), groups, dtype=torch.bool).scatter_(1, best, True)
             choice = by_group.masked_fill(~allowed[..., None], float("-inf")).flatten(1)
+        note_gap(tape, choice, c["num_experts_per_tok"])
         return choice.topk(c["num_experts_per_tok"], -1)[1]
 
     def moe(self, layer, x, n_valid, tape):
@@ -122,7 +132,7 @@ class Reference:
         flat = x.flatten(0, 1)
         scores = (flat @ self.weight(layer, "mlp.gate").T).sigmoid()
         bias = self.weights[f"model.layers.{layer}.mlp.gate.e_score_correction_bias"]
-        chosen = self.choose(scores, bias)
+        chosen = self.choose(scores, bias, tape)
         weight = scores.gather(1, chosen)
         if c.get("norm_topk_prob", True):
             weight = weight / (weight.sum(-1, keepdim=True) + 1e-20)
@@ -141,6 +151,7 @@ class Reference:
         rows = lambda t: t.view(x.shape[0], x.shape[1], -1)[:, :n_valid]
         tape["load"][layer] = torch.bincount(rows(chosen).flatten(), minlength=experts)
         s = rows(scores)
+        note_gap(tape, s.detach(), k)
         raw = s.detach().topk(k, -1)[1].flatten(1)
         f = F.one_hot(raw, experts).sum(1) * (experts / (k * n_valid))
         mean = (s / s.sum(-1, keepdim=True)).mean(1)
@@ -158,10 +169,11 @@ class Reference:
         return rms_norm(h, gain, self.config["rms_norm_eps"]) @ matrix.T
 
     def losses(self, ids, targets, mtp_weight=0.0, balance_weight=0.0):
-        """Returns the total and a tape: logits, main, mtp (list), balance, load (layer -> [E])."""
+        """Returns the total and a tape: logits, main, mtp (list), balance, load, gap."""
         c, eps = self.config, self.config["rms_norm_eps"]
         length, depth = ids.shape[1], c.get("num_nextn_predict_layers", 0)
-        tape = {"load": {}, "balance": torch.zeros((), dtype=torch.float64), "mtp": []}
+        tape = {"load": {}, "balance": torch.zeros((), dtype=torch.float64), "mtp": [],
+                "gap": 1.0}
         embedding = self.weights["model.embed_tokens.weight"]
         h = embedding[ids]
         for layer in range(c["num_hidden_layers"]):
