@@ -1,6 +1,8 @@
 // gemm.cpp - checks the shapes of a product and hands it to the path of the current choice.
 #include "kernels/gemm.h"
 
+#include "kernels/gemm_fast.h"
+#include "kernels/isa.h"
 #include "kernels/reference_gemm.h"
 
 namespace farthing {
@@ -27,10 +29,9 @@ void gemm(Matrix<double> c, Matrix<const double> a, Matrix<const double> b, Gemm
 }
 
 void gemm_grouped(std::span<const GemmProblem<float>> problems, GemmOptions options) {
-  for (const auto& p : problems) {
-    check_shapes(p, options);
-    reference::gemm(p.c, p.a, p.b, options);
-  }
+  for (const auto& p : problems) check_shapes(p, options);
+  if (current_isa() != Isa::kRef) return gemm_fast(problems, options);
+  for (const auto& p : problems) reference::gemm(p.c, p.a, p.b, options);
 }
 
 void gemm_grouped(std::span<const GemmProblem<double>> problems, GemmOptions options) {

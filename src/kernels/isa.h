@@ -1,0 +1,25 @@
+// isa.h - which instruction set the kernels of this process use.
+//
+// Without set_isa the best one that the processor has.  machine/select_isa.h chooses; tests force.
+// Exact    Between instruction sets the bits may differ; within one they do not.
+#pragma once
+#include <optional>
+#include <string_view>
+
+namespace farthing {
+
+// kAvx512Fp16 differs from kAvx512 only in products of FP16 operands.
+enum class Isa { kRef, kAvx2, kAvx512, kAvx512Fp16 };
+inline constexpr Isa kAllIsas[] = {Isa::kRef, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Fp16};
+
+// "ref", "avx2", "avx512", "avx512fp16"
+std::string_view isa_name(Isa isa);
+std::optional<Isa> isa_from_name(std::string_view name);
+bool cpu_supports(Isa isa);
+Isa best_isa();
+
+Isa current_isa();
+// REQUIRES cpu_supports(isa).  Not to be called while kernels run.
+void set_isa(Isa isa);
+
+}  // namespace farthing
