@@ -89,6 +89,13 @@ void sync_folder(const std::string& path) {
 }
 
 void write_file_atomically(const std::string& path, std::string_view bytes) {
+  std::error_code ignored;
+  if (std::filesystem::exists(path, ignored) && !std::filesystem::is_regular_file(path, ignored)) {
+    FileWriter device(path);  // /dev/stdout, a pipe: nothing to be atomic about
+    device.write(bytes);
+    device.finish();
+    return;
+  }
   const std::string aside = path + ".tmp-" + std::to_string(getpid());
   FileWriter writer(aside);
   writer.write(bytes);
@@ -104,12 +111,14 @@ void write_file_atomically(const std::string& path, std::string_view bytes) {
 FileWriter::FileWriter(std::string path) : path_(std::move(path)) {
   descriptor_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor_ < 0) throw_cannot("write", path_, errno);
+  struct stat status {};
+  removable_ = fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 FileWriter::~FileWriter() {
   if (descriptor_ < 0) return;
   close(descriptor_);
-  unlink(path_.c_str());
+  if (removable_) unlink(path_.c_str());
 }
 
 void FileWriter::write(std::span<const std::byte> bytes) {
@@ -120,7 +129,7 @@ void FileWriter::write(std::span<const std::byte> bytes) {
 
 void FileWriter::finish() {
   CHECK(descriptor_ >= 0);
-  if (fsync(descriptor_) != 0) throw_cannot("sync", path_, errno);
+  if (fsync(descriptor_) != 0 && errno != EINVAL) throw_cannot("sync", path_, errno);
   const int result = close(std::exchange(descriptor_, -1));
   if (result != 0) throw_cannot("close", path_, errno);
 }

@@ -15,12 +15,13 @@ namespace farthing {
 std::string read_file(const std::string& path);
 bool file_exists(const std::string& path);
 
-// Writes path.tmp-PID, fsyncs it, renames it over path, fsyncs the folder.
+// Writes path.tmp-PID, fsyncs it, renames it over path, fsyncs the folder.  What is there and is no
+// regular file (/dev/stdout, a pipe) is written to instead of replaced.
 void write_file_atomically(const std::string& path, std::string_view bytes);
 void sync_folder(const std::string& path);
 
-// A file written front to back with large writes; finish() fsyncs.  Without finish() the file is
-// removed by the destructor.
+// A file written front to back with large writes; finish() fsyncs.  Without finish() the destructor
+// removes it, if it is a regular file.
 class FileWriter {
  public:
   explicit FileWriter(std::string path);
@@ -35,6 +36,7 @@ class FileWriter {
  private:
   std::string path_;
   int descriptor_ = -1;
+  bool removable_ = false;
   std::int64_t bytes_written_ = 0;
 };
 

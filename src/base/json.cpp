@@ -17,7 +17,8 @@ Json parse_json(std::string_view text, const std::string& where) {
   std::vector<std::set<std::string>> keys;
   const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
     using Event = Json::parse_event_t;
-    if (depth > kMaxDepth) {
+    const bool opens = event == Event::object_start || event == Event::array_start;
+    if (opens && depth >= kMaxDepth) {
       throw_bad_input({where, "JSON is nested too deeply", "more than 64 levels", "at most 64", ""});
     }
     if (event == Event::object_start) keys.emplace_back();

@@ -13,6 +13,8 @@
 namespace farthing {
 namespace {
 
+constexpr const char* kUnknown = "unknown";  // what infinity and NaN read as
+
 // Three significant digits: 1.23, 12.3, 123.
 std::string three_digits(double value) {
   const double size = std::abs(value);
@@ -24,6 +26,7 @@ std::string three_digits(double value) {
 }  // namespace
 
 std::string format_bytes(double bytes) {
+  if (!std::isfinite(bytes)) return kUnknown;
   static constexpr std::array<const char*, 6> kUnits = {"B", "kB", "MB", "GB", "TB", "PB"};
   std::size_t unit = 0;
   while (std::abs(bytes) >= 999.5 && unit + 1 < kUnits.size()) {
@@ -34,6 +37,7 @@ std::string format_bytes(double bytes) {
 }
 
 std::string format_count(double count) {
+  if (!std::isfinite(count)) return kUnknown;
   if (std::abs(count) < 1e4) return fmt::format("{:.0f}", count);
   if (std::abs(count) < 9.995e5) return three_digits(count / 1e3) + "k";
   if (std::abs(count) < 9.995e8) return three_digits(count / 1e6) + "M";
@@ -42,6 +46,7 @@ std::string format_count(double count) {
 }
 
 std::string format_seconds(double seconds) {
+  if (!std::isfinite(seconds)) return kUnknown;
   if (seconds < 0.9995) return fmt::format("{:.0f} ms", seconds * 1e3);
   if (seconds < 59.95) return fmt::format("{:.1f} s", seconds);
   const auto whole = static_cast<long long>(std::llround(seconds));
@@ -51,6 +56,7 @@ std::string format_seconds(double seconds) {
 }
 
 std::string format_usd(double usd) {
+  if (!std::isfinite(usd)) return kUnknown;
   const double size = std::abs(usd);
   if (size == 0) return "0 USD";
   if (size >= 1e9) return fmt::format("{:.2f} billion USD", usd / 1e9);
@@ -61,6 +67,7 @@ std::string format_usd(double usd) {
 }
 
 std::string format_rate(double per_second) {
+  if (!std::isfinite(per_second)) return kUnknown;
   if (per_second < 1e3) return three_digits(per_second);
   if (per_second < 999.5e3) return three_digits(per_second / 1e3) + "k";
   return three_digits(per_second / 1e6) + "M";

@@ -1,4 +1,6 @@
 // units.h - numbers as people read them, and limits as people write them.
+//
+// Infinity and NaN read as "unknown".
 #pragma once
 #include <cstdint>
 #include <string>
