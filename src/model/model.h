@@ -17,7 +17,6 @@
 // The head is the one part whose weight gradient is taken at once: logits are never kept.
 #pragma once
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -25,6 +24,7 @@
 #include "base/matrix.h"
 #include "config/model_config.h"
 #include "model/batch.h"
+#include "model/ids.h"
 #include "model/parameters.h"
 
 namespace farthing {
@@ -61,12 +61,10 @@ template <class T>
 struct Model {
   Model(const ModelConfig& model_config, const ParameterTable& parameter_table,
         const ParameterStore<T>& parameter_store);
-  ~Model();
   ModelConfig config;
   const ParameterTable* table;
   ParameterStore<T> weights;
-  struct Handles;                    // parameter ids by block and part
-  std::unique_ptr<Handles> handles;
+  ModelIds ids;  // parameter ids by block and part
   std::vector<T> rope_cosine, rope_sine;  // [max positions, rope / 2]
 };
 

@@ -2,14 +2,17 @@
 //
 // The optimizer, clipping, sharding, checkpointing and hashing are loops over this table.
 // Names are DeepSeek-V3's Hugging Face names.  A shared tensor (embedding, head; their MTP use) is
-// one entry.  All tensors of one expert are contiguous, gate before up before down, so that
-// [gate; up] is one [2 * width, hidden_size] matrix.  Correction biases are entries of role kBias:
-// saved, never touched by gradient or optimizer.
+// one entry.  All tensors of one expert (and of a dense or shared MLP) stand together, gate, up,
+// down; up follows gate without a gap, so that [gate; up] is one [2 * width, hidden_size] matrix.
+// Correction biases are entries of role kBias: saved, never touched by gradient or optimizer.
+//
+// Cost     O(number of tensors): DeepSeek-V3's 46,000 entries take a few milliseconds, no weights.
 #pragma once
 #include <cstdint>
-#include <string>
 #include <span>
+#include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/arena.h"
@@ -30,7 +33,8 @@ struct Parameter {
   int expert = -1;  // routed expert, -1: none
   bool decays = false;      // weight decay applies
   bool trainable = true;    // has gradient and moments
-  std::int64_t offset = 0;  // elements from the beginning of a store; 16-element aligned
+  std::int64_t offset = 0;  // elements from the beginning of a store; 16-element aligned, up_proj
+                            // excepted where its gate's size is not a multiple of 16
   std::int64_t size() const { return static_cast<std::int64_t>(n_rows) * n_cols; }
 };
 
@@ -45,7 +49,16 @@ class ParameterTable {
   std::int64_t n_parameters() const;  // sum of sizes, kBias left out (as model cards count)
 
  private:
+  void add(Parameter parameter);
+  void add_attention(const ModelConfig& config, const std::string& prefix, int layer);
+  void add_mlp(const ModelConfig& config, const std::string& prefix, int width, int layer,
+               int expert);
+  void add_moe(const ModelConfig& config, const std::string& prefix, int layer);
+  void add_block(const ModelConfig& config, int layer);
+  void add_mtp(const ModelConfig& config, int layer);
+
   std::vector<Parameter> entries_;
+  std::unordered_map<std::string, int> id_by_name_;
   std::int64_t store_elements_ = 0;
 };
 

@@ -1,0 +1,66 @@
+// experts.h - the routed experts' SwiGLUs over rows ordered by expert, as grouped products.
+//
+//   y_r = W_down,e (silu(W_gate,e x_r) * W_up,e x_r)          for the rows r of expert e
+//   backward:  the weight w_r of a row is on its output, h_t += w_r y_r.  Neither y nor its gradient
+//              is kept:  G_r = d loss / d w_r = <W_down,e^T dh_t, act_r>,  dact_r = w_r W_down,e^T dh_t
+//
+// Shapes   rows [n_tokens * top_k, hidden_size], assignments ordered by Routing
+// Cost     saved: 2 moe_intermediate_size values a row.
+// Exact    Each row's products are independent of how many other rows there are.
+#pragma once
+#include "base/arena.h"
+#include "config/model_config.h"
+#include "kernels/gemm.h"
+#include "model/ids.h"
+#include "model/routing.h"
+
+namespace farthing {
+
+template <class T>
+struct Experts {
+  struct Saved {
+    Saved() = default;
+    Saved(Arena& arena, const ModelConfig& config, int n_tokens);
+    Matrix<T> gate_up;  // [n_rows, 2 width]
+  };
+  struct Scratch {
+    Scratch() = default;
+    Scratch(Arena& arena, const ModelConfig& config, int n_tokens);
+    Matrix<T> rows;  // [n_rows, hidden_size]
+    Matrix<T> act;   // [n_rows, width]
+    std::span<GemmProblem<T>> problems;  // [n_routed_experts]
+  };
+  struct BackwardScratch {
+    BackwardScratch() = default;
+    BackwardScratch(Arena& arena, const ModelConfig& config, int n_tokens);
+    Matrix<T> dact;     // [n_rows, width]
+    Matrix<T> dweight;  // [n_tokens, top_k]
+  };
+  struct Gradients {
+    Gradients() = default;
+    Gradients(Arena& arena, const ModelConfig& config, int n_tokens);
+    Matrix<T> dgate_up;
+  };
+
+  const std::vector<MlpIds>& ids;  // by expert
+  const ParameterStore<T>& weights;
+
+  // scratch.rows: x on entry, y on return.
+  void forward(const Routing<T>& routing, const Saved& saved, const Scratch& scratch) const;
+  // scratch.rows: dh of each row's token on entry, dx of the row on return.  Writes
+  // backward.dweight and gradients.
+  void backward_input(const Routing<T>& routing, const Saved& saved, const Gradients& gradients,
+                      const Scratch& scratch, const BackwardScratch& backward) const;
+  // Adds into `into`; gathers its rows from dh and x itself.
+  void backward_weight(const ParameterStore<T>& into, Matrix<const T> dh, Matrix<const T> x,
+                       const Routing<T>& routing, const Saved& saved, const Gradients& gradients,
+                       const Scratch& scratch) const;
+
+ private:
+  // c, a, b: rows of each expert, or (where the function gives one) a matrix of its own.
+  template <class C, class A, class B>
+  void grouped(const Routing<T>& routing, const Scratch& scratch, C c, A a, B b,
+               GemmOptions options) const;
+};
+
+}  // namespace farthing

@@ -1,0 +1,176 @@
+// mla.cpp - T tokens at a time; every product is a dense gemm, the core is kernels/attention.
+#include "model/mla.h"
+
+#include "kernels/elementwise.h"
+#include "kernels/gemm.h"
+
+namespace farthing {
+
+template <class T>
+Mla<T>::Saved::Saved(Arena& arena, const ModelConfig& config, int n_tokens) {
+  const int heads = config.num_attention_heads;
+  if (config.q_lora_rank) {
+    c_q = arena.matrix<T>(n_tokens, *config.q_lora_rank);
+    inv_rms_q = arena.array<T>(n_tokens);
+  }
+  q = arena.matrix<T>(n_tokens, heads * config.qk_head_dim());
+  u = arena.matrix<T>(n_tokens, config.kv_lora_rank + config.qk_rope_head_dim);
+  inv_rms_kv = arena.array<T>(n_tokens);
+  kv = arena.matrix<T>(n_tokens, heads * (config.qk_nope_head_dim + config.v_head_dim));
+  o = arena.matrix<T>(n_tokens, heads * config.v_head_dim);
+  lse = arena.matrix<T>(heads, n_tokens);
+}
+
+template <class T>
+Mla<T>::Scratch::Scratch(Arena& arena, const ModelConfig& config, int n_tokens) {
+  if (config.q_lora_rank) c_q_normed = arena.matrix<T>(n_tokens, *config.q_lora_rank);
+  c_kv_normed = arena.matrix<T>(n_tokens, config.kv_lora_rank);
+}
+
+template <class T>
+Mla<T>::BackwardScratch::BackwardScratch(Arena& arena, const ModelConfig& config, int n_sequences,
+                                         int sequence_length) {
+  const int heads = config.num_attention_heads;
+  d_o = arena.matrix<T>(static_cast<std::int64_t>(n_sequences) * sequence_length,
+                        heads * config.v_head_dim);
+  attention = AttentionScratch<T>(arena, {.n_sequences = n_sequences,
+                                          .sequence_length = sequence_length,
+                                          .n_heads = heads,
+                                          .nope = config.qk_nope_head_dim,
+                                          .rope = config.qk_rope_head_dim,
+                                          .v = config.v_head_dim});
+}
+
+template <class T>
+Mla<T>::Gradients::Gradients(Arena& arena, const ModelConfig& config, int n_tokens) {
+  const int heads = config.num_attention_heads;
+  dq = arena.matrix<T>(n_tokens, heads * config.qk_head_dim());
+  du = arena.matrix<T>(n_tokens, config.kv_lora_rank + config.qk_rope_head_dim);
+  dkv = arena.matrix<T>(n_tokens, heads * (config.qk_nope_head_dim + config.v_head_dim));
+  if (config.q_lora_rank) {
+    dc_q = arena.matrix<T>(n_tokens, *config.q_lora_rank);
+    dc_q_normed = arena.matrix<T>(n_tokens, *config.q_lora_rank);
+  }
+  dc_kv_normed = arena.matrix<T>(n_tokens, config.kv_lora_rank);
+}
+
+template <class T>
+AttentionShape Mla<T>::shape(const Tokens<T>& tokens) const {
+  return {.n_sequences = tokens.n_sequences,
+          .sequence_length = tokens.sequence_length,
+          .n_heads = config.num_attention_heads,
+          .nope = config.qk_nope_head_dim,
+          .rope = config.qk_rope_head_dim,
+          .v = config.v_head_dim,
+          .scale = attention_scale(config)};
+}
+
+template <class T>
+Matrix<T> Mla<T>::k_pe(const Saved& saved) const {
+  return saved.u.cols(config.kv_lora_rank, config.qk_rope_head_dim);
+}
+
+template <class T>
+void Mla<T>::rotate(Matrix<T> q, Matrix<T> u, const Tokens<T>& tokens, bool inverse) const {
+  const auto turn = [&](Matrix<T> x, int first, int period) {
+    rope_rotate<T>(x, tokens.cosine, tokens.sine, tokens.positions,
+                   {.first = first,
+                    .period = period,
+                    .interleaved = config.rope_interleave,
+                    .inverse = inverse});
+  };
+  turn(q, config.qk_nope_head_dim, config.qk_head_dim());
+  turn(u, config.kv_lora_rank, config.kv_lora_rank + config.qk_rope_head_dim);
+}
+
+template <class T>
+void Mla<T>::normalise_latents(const Saved& saved, const Scratch& scratch) const {
+  if (config.q_lora_rank) {
+    rmsnorm_forward<T>(scratch.c_q_normed, saved.inv_rms_q, saved.c_q,
+                       weights.values(ids.q_a_norm), ModelConfig::kLatentNormEps);
+  }
+  rmsnorm_forward<T>(scratch.c_kv_normed, saved.inv_rms_kv,
+                     saved.u.cols(0, config.kv_lora_rank), weights.values(ids.kv_a_norm),
+                     ModelConfig::kLatentNormEps);
+}
+
+template <class T>
+void Mla<T>::project(Matrix<const T> a, const Tokens<T>& tokens, const Saved& saved,
+                     const Scratch& scratch) const {
+  if (config.q_lora_rank) gemm(saved.c_q, a, weights.matrix(ids.q_a), {.transpose_b = true});
+  gemm(saved.u, a, weights.matrix(ids.kv_a), {.transpose_b = true});
+  normalise_latents(saved, scratch);
+  const Matrix<const T> query_input = config.q_lora_rank ? scratch.c_q_normed : a;
+  gemm(saved.q, query_input, weights.matrix(ids.q), {.transpose_b = true});
+  gemm(saved.kv, scratch.c_kv_normed, weights.matrix(ids.kv_b), {.transpose_b = true});
+  rotate(saved.q, saved.u, tokens, /*inverse=*/false);
+}
+
+template <class T>
+void Mla<T>::add_output(Matrix<T> h, Matrix<const T> o) const {
+  gemm(h, o, weights.matrix(ids.o), {.transpose_b = true, .accumulate = true});
+}
+
+template <class T>
+void Mla<T>::forward(Matrix<T> h, Matrix<const T> a, const Tokens<T>& tokens, const Saved& saved,
+                     const Scratch& scratch) const {
+  project(a, tokens, saved, scratch);
+  attention_forward<T>(shape(tokens), saved.o, saved.lse, saved.q, saved.kv, k_pe(saved),
+                       tokens.document_start);
+  add_output(h, saved.o);
+}
+
+template <class T>
+void Mla<T>::backward_input(Matrix<T> da, Matrix<const T> dh, const Tokens<T>& tokens,
+                            const Saved& saved, const Gradients& gradients,
+                            const BackwardScratch& scratch) const {
+  // 1. Through the output projection and the attention core, back to before the rotation.
+  gemm(scratch.d_o, dh, weights.matrix(ids.o));
+  const Matrix<T> dk_pe = gradients.du.cols(config.kv_lora_rank, config.qk_rope_head_dim);
+  attention_backward<T>(shape(tokens), {gradients.dq, gradients.dkv, dk_pe}, scratch.d_o,
+                        {saved.q, saved.kv, k_pe(saved), saved.o, saved.lse},
+                        tokens.document_start, scratch.attention);
+  rotate(gradients.dq, gradients.du, tokens, /*inverse=*/true);
+
+  // 2. Keys and values: [dc_kv | dk_pe] = du.
+  gemm(gradients.dc_kv_normed, gradients.dkv, weights.matrix(ids.kv_b));
+  rmsnorm_backward_input<T>(gradients.du.cols(0, config.kv_lora_rank), gradients.dc_kv_normed,
+                            saved.u.cols(0, config.kv_lora_rank), weights.values(ids.kv_a_norm),
+                            saved.inv_rms_kv, /*accumulate=*/false);
+  gemm(da, gradients.du, weights.matrix(ids.kv_a));
+
+  // 3. Queries.
+  if (!config.q_lora_rank) {
+    gemm(da, gradients.dq, weights.matrix(ids.q), {.accumulate = true});
+    return;
+  }
+  gemm(gradients.dc_q_normed, gradients.dq, weights.matrix(ids.q));
+  rmsnorm_backward_input<T>(gradients.dc_q, gradients.dc_q_normed, saved.c_q,
+                            weights.values(ids.q_a_norm), saved.inv_rms_q, /*accumulate=*/false);
+  gemm(da, gradients.dc_q, weights.matrix(ids.q_a), {.accumulate = true});
+}
+
+template <class T>
+void Mla<T>::backward_weight(const ParameterStore<T>& into, Matrix<const T> dh, Matrix<const T> a,
+                             const Saved& saved, const Gradients& gradients,
+                             const Scratch& scratch) const {
+  const auto add = [&](int id, Matrix<const T> dy, Matrix<const T> x) {
+    gemm(into.matrix(id), dy, x, {.transpose_a = true, .accumulate = true});
+  };
+  normalise_latents(saved, scratch);
+  add(ids.o, dh, saved.o);
+  add(ids.kv_b, gradients.dkv, scratch.c_kv_normed);
+  rmsnorm_backward_weight<T>(into.values(ids.kv_a_norm), gradients.dc_kv_normed,
+                             saved.u.cols(0, config.kv_lora_rank), saved.inv_rms_kv);
+  add(ids.kv_a, gradients.du, a);
+  if (!config.q_lora_rank) return add(ids.q, gradients.dq, a);
+  add(ids.q, gradients.dq, scratch.c_q_normed);
+  rmsnorm_backward_weight<T>(into.values(ids.q_a_norm), gradients.dc_q_normed, saved.c_q,
+                             saved.inv_rms_q);
+  add(ids.q_a, gradients.dc_q, a);
+}
+
+template struct Mla<float>;
+template struct Mla<double>;
+
+}  // namespace farthing
