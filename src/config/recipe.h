@@ -1,14 +1,20 @@
 // recipe.h - a training run as its author writes it: TOML, every key known, every default named.
 //
-// Few dials; the rest is derived by resolve().  An unknown, unused or contradictory key is an error
-// that names the nearest spelling; all faults are reported at once.  The resolved recipe is stored
-// in the run folder and replays the run.
+// Few dials; a 0 that says "derived" is settled by the trainer and recorded as a decision.  An
+// unknown, misplaced or contradictory key is an error that names the nearest spelling; all faults
+// are reported at once, each with file:line.  The resolved recipe is stored in the run folder and
+// replays the run.  Ranges and the source of every default stand in recipe_fields.h; to_toml prints
+// the sources beside the values.
+//
+// [model] names every field, or says preset = "small" (the [model] of another recipe) or
+// from = "models/deepseek-v3" (a config.json), plus what differs.
 #pragma once
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "config/limits.h"
 #include "config/model_config.h"
 
 namespace farthing {
@@ -19,6 +25,8 @@ struct DataRecipe {
   int sequence_length = 512;
   bool document_mask = false;  // V3 pre-trains without
   std::uint64_t seed = 1;      // order of samples
+
+  bool operator==(const DataRecipe&) const = default;
 };
 
 enum class LrShape { kConstant, kCosine, kWsd, kDeepseekV3 };
@@ -43,36 +51,50 @@ struct TrainRecipe {
   std::uint64_t seed = 1; // initial weights
   int eval_every = 0;     // steps; 0: derived, at the end only
   int eval_tokens = 0;    // 0: the whole validation split, at most 262144 tokens
+
+  bool operator==(const TrainRecipe&) const = default;
 };
 
 struct PrecisionRecipe {
   std::string matmul = "fp32";
+
+  bool operator==(const PrecisionRecipe&) const = default;
 };
 
 struct BalanceRecipe {
   double bias_update_speed = 0.001;
   double sequence_loss_weight = 1e-4;
   int trace_every = 0;  // store sampled top-k ids per layer every N steps; 0: never
+
+  bool operator==(const BalanceRecipe&) const = default;
 };
 
 struct CheckpointRecipe {
   int every = 0;       // steps; 0: derived from the cost of one (Young/Daly-like), at least at the end
   int keep_last = 2;
   int keep_every = 0;  // keep each step divisible by this; 0: none
+
+  bool operator==(const CheckpointRecipe&) const = default;
 };
 
 struct GuardRecipe {
   bool stop_on_nonfinite = true;
   double max_loss_spike = 0;  // stop when loss > running mean + this many deviations; 0: off
+
+  bool operator==(const GuardRecipe&) const = default;
 };
 
 struct ParallelRecipe {
   int threads = 0;  // 0: all available processors
+
+  bool operator==(const ParallelRecipe&) const = default;
 };
 
 struct CostRecipe {
   std::string book = "default";     // a name under prices/ or a file
   std::optional<double> price;      // USD per core-hour, overrides the book's rent
+
+  bool operator==(const CostRecipe&) const = default;
 };
 
 struct RunRecipe {
@@ -81,6 +103,8 @@ struct RunRecipe {
   std::string purpose = "experiment";  // experiment, final, failed, data, eval
   std::string parent;
   std::string phase = "pre-training";
+
+  bool operator==(const RunRecipe&) const = default;
 };
 
 struct Recipe {
@@ -94,14 +118,22 @@ struct Recipe {
   ParallelRecipe parallel;
   CostRecipe cost;
   RunRecipe run;
+
+  bool operator==(const Recipe&) const = default;
 };
 
-// `path` a file, or a name under recipes/ (searched in search_folders).  `overrides` are "key=value"
+// `path` a file, or a name under recipes/ (found by config/share.h).  `overrides` are "key=value"
 // with dotted keys, applied before checking.  Errors: Error{kBadInput} with every fault, a line each.
 Recipe load_recipe(const std::string& path, const std::vector<std::string>& overrides = {});
+// A preset or a from is looked for beside `where` as well.
 Recipe parse_recipe(const std::string& toml, const std::string& where,
                     const std::vector<std::string>& overrides = {});
-// Every key with its value; parse_recipe(to_toml(r)) == r.
+// Every key with its value and, where that is the default, the default's source;
+// parse_recipe(to_toml(r)) == r.
 std::string to_toml(const Recipe& recipe);
+// Of the canonical text: equal recipes have equal hashes.
+std::string recipe_hash(const Recipe& recipe);
+
+const char* to_string(LrShape shape);
 
 }  // namespace farthing
