@@ -35,6 +35,7 @@ TEST(Json, RefusesDuplicateKeysAtAnyDepth) {
   EXPECT_NE(complaint_about(R"({"a": 1, "a": 2})").find("\"a\" twice"), std::string::npos);
   EXPECT_NE(complaint_about(R"([{"b": {"c": 1, "c": 1}}])").find("\"c\" twice"), std::string::npos);
   EXPECT_EQ(complaint_about(R"({"a": {"a": 1}, "b": [{"a": 1}, {"a": 2}]})"), "accepted");
+  EXPECT_EQ(complaint_about(R"({"a": {"b": 1}, "b": 2})"), "accepted");
 }
 
 TEST(Json, RefusesNestingDeeperThan64) {

@@ -53,8 +53,8 @@ TEST_F(MatrixTest, ViewsOutsideAreRefused) {
 }
 
 TEST_F(MatrixTest, AWritableViewIsAReadableOne) {
-  const Matrix<const float> readable = matrix_.rows(1, 1);
-  EXPECT_EQ(readable(0, 0), 4.0f);
+  const Matrix<const float> readable = matrix_.rows(1, 2).cols(0, 3);
+  EXPECT_EQ(readable(1, 0), 8.0f);
   EXPECT_EQ(readable.stride, 4);
 }
 
