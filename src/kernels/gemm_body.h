@@ -42,6 +42,7 @@ void multiply_tile(const Tile& tile) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) sum[row][v] = V::broadcast(0.0f);
     __builtin_prefetch(tile.c + row * tile.c_stride, 1);
+    __builtin_prefetch(tile.c + row * tile.c_stride + tile.cols - 1, 1);
   }
   const float* a = tile.a;
   const float* b = tile.b;

@@ -2,14 +2,15 @@
 //
 //   for each block of columns              kColumnBlock: its packed B stays in the L2 cache
 //     for each block of k                  kDepthBlock, the same for every shape: it sets the bits
-//       pack B
 //       for each block of rows             kRowBlock: packed A
-//         pack A;  for each panel of B, for each panel of A: the register tile
+//         for each panel of B, for each panel of A: the register tile
 //
 // Source   Van Zee & van de Geijn 2015 (BLIS), with even panels instead of padded edges.
 // Threads  The owners cut the row axis (or the column axis) of all problems, laid end to end by
 //          FLOPs, into equal shares; k is never cut.
 #include "kernels/gemm_fast.h"
+
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <memory>
@@ -28,17 +29,27 @@ constexpr int kDepthBlock = 256;
 constexpr int kColumnBlock = 512;
 constexpr int kRowBlock = 168;  // a multiple of both instruction sets' rows
 constexpr int kSlack = 64;      // packing writes whole vectors
-constexpr std::align_val_t kAlignment{64};
+constexpr int kPackDepth = 8;
+constexpr int kFloatsPerLine = 16;  // a cache line
 
-struct FreeAligned {
-  void operator()(float* p) const { ::operator delete[](p, kAlignment); }
-};
+// Each thread's packed blocks, made at its first product and kept: one huge page.
+class PackBuffers {
+ public:
+  PackBuffers() : block_(static_cast<float*>(::operator new(kBytes, kAlignment))) {
+    madvise(block_.get(), kBytes, MADV_HUGEPAGE);
+  }
+  float* a() const { return block_.get(); }
+  float* b() const { return block_.get() + kDepthBlock * kRowBlock + kSlack; }
 
-// Each thread's packed blocks, made at its first product and kept.
-struct PackBuffers {
-  std::unique_ptr<float[], FreeAligned> a{new (kAlignment) float[kDepthBlock * kRowBlock + kSlack]};
-  std::unique_ptr<float[], FreeAligned> b{
-      new (kAlignment) float[kDepthBlock * (kColumnBlock + 32) + kSlack]};
+ private:
+  static constexpr std::size_t kBytes = 2 << 20;
+  static constexpr std::align_val_t kAlignment{kBytes};
+  static_assert(sizeof(float) * (kDepthBlock * (kRowBlock + kColumnBlock + 32) + 2 * kSlack) <=
+                kBytes);
+  struct Free {
+    void operator()(float* p) const { ::operator delete(p, kAlignment); }
+  };
+  std::unique_ptr<float, Free> block_;
 };
 
 PackBuffers& pack_buffers() {
@@ -66,6 +77,11 @@ struct Rectangle {
   int row_begin, row_end, col_begin, col_end;
 };
 
+// What is packed at a time.
+struct Block {
+  int row, n_rows, col, n_cols, k, n_k;
+};
+
 // The product restricted to one rectangle of C, on one thread.
 class RectangleProduct {
  public:
@@ -83,74 +99,103 @@ class RectangleProduct {
       if (depth_ == 0 && !options_.accumulate) fill_zero(where, col, n_cols);
       for (int k = 0; k < depth_; k += kDepthBlock) {
         const int n_k = std::min(kDepthBlock, depth_ - k);
-        pack_b(col, n_cols, k, n_k);
         for (int row = where.row_begin; row < where.row_end; row += kRowBlock) {
           const int n_rows = std::min(kRowBlock, where.row_end - row);
-          pack_a(row, n_rows, k, n_k);
-          multiply({row, row + n_rows, col, col + n_cols}, n_k, options_.accumulate || k > 0);
+          multiply({row, n_rows, col, n_cols, k, n_k}, row > where.row_begin);
         }
       }
     }
   }
 
  private:
-  Panels row_panels(int n_rows) const { return {n_rows, kernel_.max_rows, 1}; }
-  Panels col_panels(int n_cols) const {
-    return {n_cols, kernel_.max_vectors * kernel_.n_lanes, kernel_.n_lanes};
-  }
-
   void fill_zero(const Rectangle& where, int col, int n_cols) const {
     for (int row = where.row_begin; row < where.row_end; ++row) {
       std::fill_n(problem_.c.row(row) + col, n_cols, 0.0f);
     }
   }
 
-  void pack_a(int row, int n_rows, int k, int n_k) const {
+  // Packs k0 .. k0 + n_k of one panel of A, of the block.
+  void pack_a(const Block& block, const Panels& panels, int panel, int k0, int n_k) const {
     const auto& a = problem_.a;
-    const Panels panels = row_panels(n_rows);
-    for (int panel = 0; panel < panels.count; ++panel) {
-      const std::int64_t first = row + panels.begin(panel);
-      const float* source =
-          options_.transpose_a ? a.data + k * a.stride + first : a.data + first * a.stride + k;
-      float* packed = buffers_.a.get() + static_cast<std::int64_t>(panels.begin(panel)) * n_k;
-      const int size = panels.size(panel);
-      const PackPiece piece{packed, size, source, a.stride, size, n_k};
-      options_.transpose_a ? kernel_.pack_columns(piece) : kernel_.pack_lines(piece);
-    }
+    const std::int64_t row = block.row + panels.begin(panel), k = block.k + k0;
+    const int size = panels.size(panel);
+    float* packed = buffers_.a() + std::int64_t{panels.begin(panel)} * block.n_k + k0 * size;
+    const float* source =
+        options_.transpose_a ? a.data + k * a.stride + row : a.data + row * a.stride + k;
+    const PackPiece piece{packed, size, source, a.stride, size, n_k};
+    options_.transpose_a ? kernel_.pack_columns(piece) : kernel_.pack_lines(piece);
   }
 
-  void pack_b(int col, int n_cols, int k, int n_k) const {
+  void pack_b(const Block& block, const Panels& panels, int panel, int k0, int n_k) const {
     const auto& b = problem_.b;
-    const Panels panels = col_panels(n_cols);
-    for (int panel = 0; panel < panels.count; ++panel) {
-      const int size = panels.size(panel);
-      const int width = (size + kernel_.n_lanes - 1) / kernel_.n_lanes * kernel_.n_lanes;
-      float* packed = buffers_.b.get() + static_cast<std::int64_t>(panels.begin(panel)) * n_k;
-      for (int lane = 0; lane < size; lane += kernel_.n_lanes) {
-        const std::int64_t first = col + panels.begin(panel) + lane;
-        const float* source =
-            options_.transpose_b ? b.data + first * b.stride + k : b.data + k * b.stride + first;
-        const int n_lines = std::min(kernel_.n_lanes, size - lane);
-        const PackPiece piece{packed + lane, width, source, b.stride, n_lines, n_k};
-        options_.transpose_b ? kernel_.pack_lines(piece) : kernel_.pack_columns(piece);
+    const int lanes = kernel_.n_lanes, size = panels.size(panel);
+    const int width = (size + lanes - 1) / lanes * lanes;
+    float* packed = buffers_.b() + std::int64_t{panels.begin(panel)} * block.n_k + k0 * width;
+    for (int lane = 0; lane < size; lane += lanes) {
+      const std::int64_t col = block.col + panels.begin(panel) + lane, k = block.k + k0;
+      const float* source =
+          options_.transpose_b ? b.data + col * b.stride + k : b.data + k * b.stride + col;
+      const PackPiece piece{packed + lane, width, source, b.stride, std::min(lanes, size - lane),
+                            n_k};
+      options_.transpose_b ? kernel_.pack_lines(piece) : kernel_.pack_columns(piece);
+    }
+  }
+
+  // The lines of the next panel come from memory while the tiles of this one run.
+  void prefetch_b(const Block& block, const Panels& panels, int panel) const {
+    const auto& b = problem_.b;
+    for (int line = 0; line < panels.size(panel); ++line) {
+      const float* source = b.row(block.col + panels.begin(panel) + line) + block.k;
+      for (int k = 0; k < block.n_k; k += kFloatsPerLine) __builtin_prefetch(source + k, 0, 2);
+    }
+  }
+
+  // Operands that lie k by k are packed a few k at a time across all panels: whole rows are read.
+  template <class Pack>
+  static void pack_across(const Panels& panels, int n_k, const Pack& pack) {
+    for (int k = 0; k < n_k; k += kPackDepth) {
+      for (int panel = 0; panel < panels.count; ++panel) {
+        pack(panel, k, std::min(kPackDepth, n_k - k));
       }
     }
   }
 
-  void multiply(const Rectangle& where, int n_k, bool accumulate) const {
-    const auto& c = problem_.c;
-    const Panels rows = row_panels(where.row_end - where.row_begin);
-    const Panels cols = col_panels(where.col_end - where.col_begin);
+  // One block of A times one block of B; the rest is packed just before its first use.
+  void multiply(const Block& block, bool b_is_packed) const {
+    const Panels rows(block.n_rows, kernel_.max_rows, 1);
+    const Panels cols(block.n_cols, kernel_.max_vectors * kernel_.n_lanes, kernel_.n_lanes);
+    if (options_.transpose_a) {
+      pack_across(rows, block.n_k, [&](int panel, int k, int n_k) {
+        pack_a(block, rows, panel, k, n_k);
+      });
+    }
+    if (!options_.transpose_b && !b_is_packed) {
+      pack_across(cols, block.n_k, [&](int panel, int k, int n_k) {
+        pack_b(block, cols, panel, k, n_k);
+      });
+    }
     for (int col_panel = 0; col_panel < cols.count; ++col_panel) {
-      const std::int64_t col = cols.begin(col_panel);
+      if (options_.transpose_b && !b_is_packed) {
+        pack_b(block, cols, col_panel, 0, block.n_k);
+        if (col_panel + 1 < cols.count) prefetch_b(block, cols, col_panel + 1);
+      }
       for (int row_panel = 0; row_panel < rows.count; ++row_panel) {
-        const std::int64_t row = rows.begin(row_panel);
-        kernel_.multiply({rows.size(row_panel), cols.size(col_panel), n_k,
-                          buffers_.a.get() + row * n_k, buffers_.b.get() + col * n_k,
-                          c.data + (where.row_begin + row) * c.stride + where.col_begin + col,
-                          c.stride, accumulate});
+        if (!options_.transpose_a && col_panel == 0) {
+          pack_a(block, rows, row_panel, 0, block.n_k);
+        }
+        multiply_tile(block, rows, row_panel, cols, col_panel);
       }
     }
+  }
+
+  void multiply_tile(const Block& block, const Panels& rows, int row_panel, const Panels& cols,
+                     int col_panel) const {
+    const auto& c = problem_.c;
+    const std::int64_t row = rows.begin(row_panel), col = cols.begin(col_panel);
+    kernel_.multiply({rows.size(row_panel), cols.size(col_panel), block.n_k,
+                      buffers_.a() + row * block.n_k, buffers_.b() + col * block.n_k,
+                      c.data + (block.row + row) * c.stride + block.col + col, c.stride,
+                      options_.accumulate || block.k > 0});
   }
 
   const GemmKernel& kernel_;
