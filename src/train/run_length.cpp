@@ -1,4 +1,4 @@
-// run_length.cpp - parse limits; estimate how far time reaches; revise only when it matters.
+// run_length.cpp - estimate how far time reaches; revise only when it matters.
 #include "train/run_length.h"
 
 #include <fmt/core.h>
@@ -6,11 +6,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 
 #include "base/check.h"
 #include "base/error.h"
-#include "base/units.h"
 
 namespace farthing {
 namespace {
@@ -22,39 +20,6 @@ constexpr double kLateTolerance = 0.01;            // of the steps that remain
 constexpr double kEarlyTolerance = 0.05;
 constexpr double kDecisionSpacing = 0.02;          // of the limit, or ...
 constexpr double kDecisionSpacingLeft = 0.1;       // ... of the time that is planned to remain
-
-void set_once(std::optional<std::int64_t>& slot, double value, const std::string& where) {
-  if (slot) throw_bad_input({where, "two limits of one kind", "", "one of each kind", ""});
-  if (value > 9e15) throw_bad_input({where, "limit too large", "", "below 9e15", ""});
-  slot = static_cast<std::int64_t>(std::ceil(value));
-}
-
-void set_once(std::optional<double>& slot, double value, const std::string& where) {
-  if (slot) throw_bad_input({where, "two limits of one kind", "", "one of each kind", ""});
-  slot = value;
-}
-
-void add_limit(RunLimits& limits, const std::string& part, const std::string& where) {
-  static const std::map<std::string, double> kSeconds = {{"s", 1}, {"min", 60}, {"h", 3600},
-                                                         {"d", 86400}};
-  const Quantity quantity = parse_quantity(part, where);
-  const std::string& unit = quantity.unit;
-  if (quantity.value <= 0) {
-    throw_bad_input({where, "limit is not positive", "\"" + part + "\"", "more than 0", ""});
-  }
-  if (unit == "step" || unit == "steps") {
-    set_once(limits.steps, quantity.value, where);
-  } else if (unit == "tok" || unit == "tokens") {
-    set_once(limits.tokens, quantity.value, where);
-  } else if (unit == "usd") {
-    set_once(limits.usd, quantity.value, where);
-  } else if (kSeconds.contains(unit)) {
-    set_once(limits.seconds, quantity.value * kSeconds.at(unit), where);
-  } else {
-    throw_bad_input({where, "limit without a known unit", "\"" + part + "\"",
-                     "steps, tok, s, min, h, d or usd", "for example 500steps,2h,0.50usd"});
-  }
-}
 
 // Tokens at which the exact limits end the run; -1: none of them is set.
 std::int64_t exact_end(const RunPlan& plan) {
@@ -83,18 +48,7 @@ std::int64_t steps_to(const RunPlan& plan, std::int64_t end_tokens) {
 
 }  // namespace
 
-RunLimits parse_limits(const std::string& text, const std::string& where) {
-  RunLimits limits;
-  std::size_t begin = 0;
-  while (begin < text.size()) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
-    add_limit(limits, text.substr(begin, end - begin), where);
-    begin = end + 1;
-  }
-  return limits;
-}
-
-std::optional<double> seconds_limit(const RunLimits& limits, double usd_per_second) {
+std::optional<double> seconds_limit(const Limits& limits, double usd_per_second) {
   std::optional<double> seconds = limits.seconds;
   if (limits.usd) {
     if (usd_per_second <= 0) {

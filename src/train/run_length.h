@@ -1,6 +1,6 @@
 // run_length.h - limits in steps, tokens, time and money, turned into recorded decisions.
 //
-//   "500steps,2h,0.50usd"  ->  RunLimits  ->  RunLength decisions (lr_schedule.h)
+//   "500steps,2h,0.50usd"  ->  Limits (config/limits.h)  ->  RunLength decisions (lr_schedule.h)
 //
 // A limit in steps or tokens fixes the run's end before its first step.  One in time or money is
 // an estimate from the pace so far; it is revised while the run goes on, so that the decay ends
@@ -9,25 +9,15 @@
 #pragma once
 #include <cstdint>
 #include <optional>
-#include <string>
 
+#include "config/limits.h"
 #include "train/lr_schedule.h"
 
 namespace farthing {
 
-struct RunLimits {
-  std::optional<std::int64_t> steps;
-  std::optional<std::int64_t> tokens;
-  std::optional<double> seconds;
-  std::optional<double> usd;
-};
-
-// Units: step(s), tok(ens), s, min, h, d, usd.  Each at most once, each positive; "" has none.
-RunLimits parse_limits(const std::string& text, const std::string& where);
-
 // The tighter of the time limit and the money limit at this price; nullopt: neither.
 // Errors   a money limit when nothing costs anything.
-std::optional<double> seconds_limit(const RunLimits& limits, double usd_per_second);
+std::optional<double> seconds_limit(const Limits& limits, double usd_per_second);
 
 // Where a run stands; seconds count every attempt from its start, waste included.
 struct Pace {
@@ -42,7 +32,7 @@ struct Pace {
 struct RunPlan {
   Recipe recipe;
   int granularity = 1;  // sequences of a micro-batch
-  RunLimits limits;
+  Limits limits;
   std::optional<double> seconds;  // of seconds_limit()
 };
 

@@ -1,4 +1,4 @@
-// run_length_test.cpp - limits as people write them, and runs that end inside them at any pace.
+// run_length_test.cpp - limits in money and time, and runs that end inside them at any pace.
 #include "train/run_length.h"
 
 #include <gtest/gtest.h>
@@ -60,23 +60,7 @@ Outcome act_out(const RunPlan& plan, double tail,
   return outcome;
 }
 
-TEST(RunLimits, ParsesEveryUnit) {
-  const RunLimits limits = parse_limits("500steps,2e6tok,2h,0.50usd", "until");
-  EXPECT_EQ(limits.steps, 500);
-  EXPECT_EQ(limits.tokens, 2'000'000);
-  EXPECT_EQ(limits.seconds, 7200);
-  EXPECT_EQ(limits.usd, 0.5);
-  EXPECT_EQ(parse_limits("90s", "until").seconds, 90);
-  EXPECT_EQ(parse_limits("2min", "until").seconds, 120);
-}
-
-TEST(RunLimits, RefusesWhatItCannotRead) {
-  for (const char* text : {"500", "steps", "2parsecs", "-3steps", "0h", "1h,2h", "1steps,,", "nan s"}) {
-    EXPECT_THROW(parse_limits(text, "until"), Error) << text;
-  }
-}
-
-TEST(RunLimits, MoneyIsTimeAtAPrice) {
+TEST(SecondsLimit, MoneyIsTimeAtAPrice) {
   EXPECT_DOUBLE_EQ(*seconds_limit(parse_limits("1h,0.01usd", "until"), 1e-5), 1000);
   EXPECT_DOUBLE_EQ(*seconds_limit(parse_limits("10s,0.01usd", "until"), 1e-5), 10);
   EXPECT_FALSE(seconds_limit(parse_limits("10steps", "until"), 0));
