@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/support.h"
+#include "config/share.h"
 #if !defined(FARTHING_PLANNER_ONLY) && __has_include("machine/select_isa.h")
 #include "machine/select_isa.h"
 #define FARTHING_HAS_SELECT_ISA
@@ -74,6 +75,7 @@ int run(int argc, char** argv) {
   add_registered_commands(app);  // before the footer, which they would inherit
   set_example(app, "farthing train recipes/tiny.toml --until 500steps");
   try {
+    set_share_folder(share_folder());
     set_log_sink([](const std::string& line) { std::cerr << line << std::endl; });
 #ifdef FARTHING_HAS_SELECT_ISA
     select_isa();
