@@ -29,7 +29,8 @@ class Tokenizer {
   // Thread-safe.
   std::vector<std::int32_t> encode(std::string_view text, EncodeOptions options = {},
                                    std::int64_t* n_replaced = nullptr) const;
-  // The exact bytes of the tokens; added tokens print their content unless skip_special.
+  // The exact bytes of the tokens; added tokens print their content unless skip_special.  An id
+  // that is no token (a padded row of a model's vocabulary) prints U+FFFD.
   std::string decode(const std::vector<std::int32_t>& ids, bool skip_special = false) const;
 
   int vocab_size() const;  // largest id + 1

@@ -1,0 +1,213 @@
+// tokenizer_merges.cpp - a pair table, a scan for short pieces, a heap for long ones, a cache.
+#include "data/tokenizer_merges.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <mutex>
+#include <queue>
+#include <string>
+#include <unordered_map>
+
+#include "base/hash.h"
+#include "data/tokenizer_bytes.h"
+
+namespace farthing {
+namespace {
+
+constexpr std::size_t kScanLimit = 48;   // bytes; longer pieces take the heap
+constexpr std::size_t kCacheBytes = 24;  // longest piece remembered
+constexpr std::size_t kCacheSlots = 1 << 14;
+constexpr std::size_t kCacheLocks = 64;
+constexpr std::int32_t kNoRank = INT32_MAX;
+
+struct Rule {
+  std::int32_t rank = kNoRank;
+  std::int32_t merged = -1;
+};
+
+// (left, right) -> Rule, open addressing.
+class PairTable {
+ public:
+  void build(const std::vector<Merge>& merges) {
+    std::size_t n_slots = 16;
+    while (n_slots < 2 * merges.size()) n_slots *= 2;
+    slots_.assign(n_slots, {});
+    for (std::size_t rank = 0; rank < merges.size(); ++rank) {
+      Slot& slot = slots_[find(key_of(merges[rank].left, merges[rank].right))];
+      slot.key = key_of(merges[rank].left, merges[rank].right);
+      slot.rule = {static_cast<std::int32_t>(rank), merges[rank].merged};  // the last one counts
+    }
+  }
+  Rule rule(std::int32_t left, std::int32_t right) const {
+    return slots_[find(key_of(left, right))].rule;
+  }
+
+ private:
+  struct Slot {
+    std::uint64_t key = ~std::uint64_t{0};
+    Rule rule;
+  };
+  static std::uint64_t key_of(std::int32_t left, std::int32_t right) {
+    return static_cast<std::uint64_t>(left) << 32 | static_cast<std::uint32_t>(right);
+  }
+  std::size_t find(std::uint64_t key) const {
+    std::uint64_t mixed = key * 0x9E3779B97F4A7C15u;
+    std::size_t at = (mixed ^ mixed >> 32) & (slots_.size() - 1);
+    while (slots_[at].key != key && slots_[at].key != ~std::uint64_t{0}) {
+      at = (at + 1) & (slots_.size() - 1);
+    }
+    return at;
+  }
+  std::vector<Slot> slots_;
+};
+
+struct CachedPiece {
+  std::uint8_t n_bytes = 0;  // 0: empty slot
+  std::uint8_t n_ids = 0;
+  std::array<char, kCacheBytes> bytes;
+  std::array<std::int32_t, kCacheBytes> ids;
+};
+
+struct Candidate {
+  std::int32_t rank;
+  std::int32_t position;
+  std::int32_t merged;
+  bool operator>(const Candidate& other) const {
+    return rank != other.rank ? rank > other.rank : position > other.position;
+  }
+};
+
+struct Symbol {
+  std::int32_t id, previous, next;  // next -1: last; id -1: merged away
+};
+
+}  // namespace
+
+struct Merges::State {
+  PairTable pairs;
+  std::array<std::int32_t, 256> byte_ids{};
+  std::unordered_map<std::string, std::int32_t> whole;  // ignore_merges: bytes -> id
+  std::vector<CachedPiece> cache = std::vector<CachedPiece>(kCacheSlots);
+  std::array<std::mutex, kCacheLocks> locks;
+
+  void merge_by_scan(std::string_view piece, std::vector<std::int32_t>& ids) const;
+  void merge_by_heap(std::string_view piece, std::vector<std::int32_t>& ids) const;
+  bool recall(std::size_t slot, std::string_view piece, std::vector<std::int32_t>& ids);
+  void remember(std::size_t slot, std::string_view piece, const std::int32_t* ids, std::size_t n);
+};
+
+Merges::Merges(const TokenizerSpec& spec) : state_(std::make_unique<State>()) {
+  state_->pairs.build(spec.merges);
+  std::unordered_map<std::string_view, std::int32_t> id_of;
+  for (std::size_t id = 0; id < spec.vocabulary.size(); ++id) {
+    const std::string& token = spec.vocabulary[id];
+    if (token.empty()) continue;
+    id_of.emplace(token, static_cast<std::int32_t>(id));
+    if (!spec.ignore_merges) continue;
+    if (auto bytes = bytes_of_symbols(token)) {
+      state_->whole.emplace(std::move(*bytes), static_cast<std::int32_t>(id));
+    }
+  }
+  for (std::size_t byte = 0; byte < 256; ++byte) {
+    state_->byte_ids[byte] = id_of.at(byte_symbols()[byte]);
+  }
+}
+
+Merges::~Merges() = default;
+Merges::Merges(Merges&&) noexcept = default;
+Merges& Merges::operator=(Merges&&) noexcept = default;
+
+void Merges::State::merge_by_scan(std::string_view piece, std::vector<std::int32_t>& ids) const {
+  std::array<std::int32_t, kScanLimit> symbol;
+  std::array<Rule, kScanLimit> rule;  // of symbols i and i + 1
+  std::size_t n = piece.size();
+  for (std::size_t i = 0; i < n; ++i) symbol[i] = byte_ids[static_cast<unsigned char>(piece[i])];
+  for (std::size_t i = 0; i + 1 < n; ++i) rule[i] = pairs.rule(symbol[i], symbol[i + 1]);
+  while (n > 1) {
+    std::size_t best = 0;
+    for (std::size_t i = 1; i + 1 < n; ++i) {
+      if (rule[i].rank < rule[best].rank) best = i;
+    }
+    if (rule[best].rank == kNoRank) break;
+    symbol[best] = rule[best].merged;
+    for (std::size_t i = best + 1; i + 1 < n; ++i) symbol[i] = symbol[i + 1];
+    for (std::size_t i = best + 1; i + 2 < n; ++i) rule[i] = rule[i + 1];
+    --n;
+    if (best > 0) rule[best - 1] = pairs.rule(symbol[best - 1], symbol[best]);
+    if (best + 1 < n) rule[best] = pairs.rule(symbol[best], symbol[best + 1]);
+  }
+  ids.insert(ids.end(), symbol.begin(), symbol.begin() + static_cast<std::ptrdiff_t>(n));
+}
+
+void Merges::State::merge_by_heap(std::string_view piece, std::vector<std::int32_t>& ids) const {
+  const auto n = static_cast<std::int32_t>(piece.size());
+  std::vector<Symbol> symbols(piece.size());
+  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
+  const auto at = [&](std::int32_t i) -> Symbol& { return symbols[static_cast<std::size_t>(i)]; };
+  const auto consider = [&](std::int32_t i) {
+    if (i < 0 || at(i).next < 0) return;
+    const Rule rule = pairs.rule(at(i).id, at(at(i).next).id);
+    if (rule.rank != kNoRank) queue.push({rule.rank, i, rule.merged});
+  };
+  for (std::int32_t i = 0; i < n; ++i) {
+    const auto byte = static_cast<unsigned char>(piece[static_cast<std::size_t>(i)]);
+    at(i) = {byte_ids[byte], i - 1, i + 1 < n ? i + 1 : -1};
+  }
+  for (std::int32_t i = 0; i + 1 < n; ++i) consider(i);
+  while (!queue.empty()) {
+    const Candidate top = queue.top();
+    queue.pop();
+    Symbol& left = at(top.position);
+    if (left.id < 0 || left.next < 0) continue;
+    Symbol& right = at(left.next);
+    if (pairs.rule(left.id, right.id).rank != top.rank) continue;  // stale
+    left.id = top.merged;
+    left.next = right.next;
+    right.id = -1;
+    if (left.next >= 0) at(left.next).previous = top.position;
+    consider(left.previous);
+    consider(top.position);
+  }
+  for (std::int32_t i = 0; i >= 0; i = at(i).next) ids.push_back(at(i).id);
+}
+
+bool Merges::State::recall(std::size_t slot, std::string_view piece,
+                           std::vector<std::int32_t>& ids) {
+  const std::lock_guard lock(locks[slot % kCacheLocks]);
+  const CachedPiece& known = cache[slot];
+  if (std::string_view(known.bytes.data(), known.n_bytes) != piece) return false;
+  ids.insert(ids.end(), known.ids.begin(), known.ids.begin() + known.n_ids);
+  return true;
+}
+
+void Merges::State::remember(std::size_t slot, std::string_view piece, const std::int32_t* ids,
+                             std::size_t n) {
+  const std::lock_guard lock(locks[slot % kCacheLocks]);
+  CachedPiece& known = cache[slot];
+  known.n_bytes = static_cast<std::uint8_t>(piece.size());
+  known.n_ids = static_cast<std::uint8_t>(n);
+  std::ranges::copy(piece, known.bytes.begin());
+  std::copy_n(ids, n, known.ids.begin());
+}
+
+void Merges::append_ids(std::string_view piece, std::vector<std::int32_t>& ids) const {
+  State& state = *state_;
+  if (piece.empty()) return;
+  if (!state.whole.empty()) {
+    const auto found = state.whole.find(std::string(piece));
+    if (found != state.whole.end()) {
+      ids.push_back(found->second);
+      return;
+    }
+  }
+  if (piece.size() > kScanLimit) return state.merge_by_heap(piece, ids);
+  if (piece.size() > kCacheBytes) return state.merge_by_scan(piece, ids);
+  const std::size_t slot = hash64(piece) % kCacheSlots;
+  if (state.recall(slot, piece, ids)) return;
+  const std::size_t before = ids.size();
+  state.merge_by_scan(piece, ids);
+  state.remember(slot, piece, ids.data() + before, ids.size() - before);
+}
+
+}  // namespace farthing
