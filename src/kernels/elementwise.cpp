@@ -1,6 +1,10 @@
 // elementwise.cpp - checks the shapes of the elementwise kernels and hands them on.
 #include "kernels/elementwise.h"
 
+#include <type_traits>
+
+#include "kernels/elementwise_fast.h"
+#include "kernels/isa.h"
 #include "kernels/reference_elementwise.h"
 
 namespace farthing {
@@ -25,6 +29,9 @@ void rmsnorm_forward(Matrix<T> y, std::span<T> inv_rms, Matrix<const T> x, std::
   check_same_shape(y, x);
   CHECK(length(inv_rms) == x.n_rows);
   CHECK(length(gain) == x.n_cols);
+  if constexpr (std::is_same_v<T, float>) {
+    if (current_isa() != Isa::kRef) return fast::rmsnorm_forward(y, inv_rms, x, gain, eps);
+  }
   reference::rmsnorm_forward(y, inv_rms, x, gain, eps);
 }
 
@@ -35,6 +42,9 @@ void rmsnorm_backward_input(Matrix<T> dx, Matrix<const T> dy, Matrix<const T> x,
   check_same_shape(dy, x);
   CHECK(length(inv_rms) == x.n_rows);
   CHECK(length(gain) == x.n_cols);
+  if constexpr (std::is_same_v<T, float>) {
+    if (current_isa() != Isa::kRef) return fast::rmsnorm_backward_input(dx, dy, x, gain, inv_rms, accumulate);
+  }
   reference::rmsnorm_backward_input(dx, dy, x, gain, inv_rms, accumulate);
 }
 
@@ -44,6 +54,9 @@ void rmsnorm_backward_weight(std::span<T> dgain, Matrix<const T> dy, Matrix<cons
   check_same_shape(dy, x);
   CHECK(length(inv_rms) == x.n_rows);
   CHECK(length(dgain) == x.n_cols);
+  if constexpr (std::is_same_v<T, float>) {
+    if (current_isa() != Isa::kRef) return fast::rmsnorm_backward_weight(dgain, dy, x, inv_rms);
+  }
   reference::rmsnorm_backward_weight(dgain, dy, x, inv_rms);
 }
 
@@ -51,6 +64,9 @@ template <class T>
 void swiglu_forward(Matrix<T> h, Matrix<const T> gate_up) {
   CHECK(h.n_rows == gate_up.n_rows);
   CHECK(2 * h.n_cols == gate_up.n_cols);
+  if constexpr (std::is_same_v<T, float>) {
+    if (current_isa() != Isa::kRef) return fast::swiglu_forward(h, gate_up);
+  }
   reference::swiglu_forward(h, gate_up);
 }
 
@@ -59,6 +75,9 @@ void swiglu_backward(Matrix<T> dgate_up, Matrix<const T> dh, Matrix<const T> gat
   check_same_shape(dgate_up, gate_up);
   CHECK(dh.n_rows == gate_up.n_rows);
   CHECK(2 * dh.n_cols == gate_up.n_cols);
+  if constexpr (std::is_same_v<T, float>) {
+    if (current_isa() != Isa::kRef) return fast::swiglu_backward(dgate_up, dh, gate_up);
+  }
   reference::swiglu_backward(dgate_up, dh, gate_up);
 }
 
@@ -71,6 +90,9 @@ void rope_rotate(Matrix<T> x, Matrix<const T> cosine, Matrix<const T> sine,
   CHECK(layout.first >= 0);
   CHECK(layout.first + 2 * cosine.n_cols <= layout.period);
   CHECK(x.n_cols % layout.period == 0);
+  if constexpr (std::is_same_v<T, float>) {
+    if (current_isa() != Isa::kRef) return fast::rope_rotate(x, cosine, sine, positions, layout);
+  }
   reference::rope_rotate(x, cosine, sine, positions, layout);
 }
 
@@ -80,17 +102,26 @@ void softmax_cross_entropy(Matrix<T> logits, std::span<T> logprob,
   CHECK(length(logprob) == logits.n_rows);
   CHECK(length(targets) == logits.n_rows);
   CHECK(grad_scale.empty() || length(grad_scale) == logits.n_rows);
+  if constexpr (std::is_same_v<T, float>) {
+    if (current_isa() != Isa::kRef) return fast::softmax_cross_entropy(logits, logprob, targets, grad_scale);
+  }
   reference::softmax_cross_entropy(logits, logprob, targets, grad_scale);
 }
 
 template <class T>
 void add_into(Matrix<T> y, Matrix<const T> x) {
   check_same_shape(y, x);
+  if constexpr (std::is_same_v<T, float>) {
+    if (current_isa() != Isa::kRef) return fast::add_into(y, x);
+  }
   reference::add_into(y, x);
 }
 
 template <class T>
 double sum_of_squares(std::span<const T> x) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (current_isa() != Isa::kRef) return fast::sum_of_squares(x);
+  }
   return reference::sum_of_squares(x);
 }
 

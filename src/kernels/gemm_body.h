@@ -104,10 +104,16 @@ void pack_lines(const PackPiece& piece) {
 template <class V>
 void pack_columns(const PackPiece& piece) {
   const bool whole = piece.n_lines == V::kLanes;
+  const std::int64_t end = piece.depth * piece.packed_step;
   for (int k = 0; k < piece.depth; ++k) {
     const float* from = piece.source + k * piece.source_step;
-    V::store(piece.packed + k * piece.packed_step,
-             whole ? V::load(from) : V::load_first(from, piece.n_lines));
+    const std::int64_t at = k * piece.packed_step;
+    const auto value = whole ? V::load(from) : V::load_first(from, piece.n_lines);
+    if (end - at >= V::kLanes) {
+      V::store(piece.packed + at, value);
+    } else {
+      V::store_first(piece.packed + at, static_cast<int>(end - at), value);
+    }
   }
 }
 

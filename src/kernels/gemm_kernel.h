@@ -33,7 +33,8 @@ struct GemmKernel {
   };
   void (*multiply)(const Tile& tile);
   // packed[k * packed_step + line] = source[line * source_step + k].  Both packings write n_lanes
-  // values at every k in rising order: the values past n_lines are zeros, overwritten by the next.
+  // values at every k in rising order: those past n_lines are zeros, overwritten by the next k.
+  // pack_lines writes past the panel's end, pack_columns does not.
   void (*pack_lines)(const PackPiece& piece);
   // packed[k * packed_step + line] = source[k * source_step + line].
   void (*pack_columns)(const PackPiece& piece);

@@ -1,0 +1,177 @@
+// gemm_test.cpp - every instruction set against the product in double; bits, edges, groups, views.
+#include "kernels/gemm.h"
+
+#include <gtest/gtest.h>
+
+#include "kernels/reference_gemm.h"
+#include "kernels/test_values.h"
+
+namespace farthing {
+namespace {
+
+using test::Owned;
+
+struct Shape {
+  int m, n, k;
+};
+constexpr Shape kShapes[] = {{1, 1, 1},    {3, 5, 7},      {14, 32, 256},  {15, 33, 257},
+                             {64, 16, 40}, {333, 77, 129}, {170, 520, 300}, {1, 700, 5},
+                             {40, 1, 513}, {0, 8, 8},      {8, 0, 8},      {8, 8, 0}};
+
+std::vector<GemmOptions> all_options() {
+  std::vector<GemmOptions> options;
+  for (int bits = 0; bits < 8; ++bits) {
+    options.push_back({(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0});
+  }
+  return options;
+}
+
+struct Operands {
+  Owned<float> a, b, c;
+  Operands(Shape s, GemmOptions o)
+      : a(o.transpose_a ? test::random_matrix<float>(s.k, s.m, 1, s.m + 3)
+                        : test::random_matrix<float>(s.m, s.k, 1, s.k + 3)),
+        b(o.transpose_b ? test::random_matrix<float>(s.n, s.k, 2, s.k + 5)
+                        : test::random_matrix<float>(s.k, s.n, 2, s.n + 5)),
+        c(test::random_matrix<float>(s.m, s.n, 3, s.n + 1)) {}
+};
+
+// |C - C_exact| <= (k + 2) eps |A| |B| element by element (Higham 2002, 3.5), summed in squares.
+double bound(const Operands& in, Shape s) {
+  const double products = test::norm(in.a.view()) * test::norm(in.b.view());
+  return (s.k + 2) * test::kFloatEps * (products + test::norm(in.c.view()));
+}
+
+TEST(Gemm, EqualsTheProductInDoubleOnEveryIsa) {
+  const test::Restore restore;
+  for (const Isa isa : test::available_isas()) {
+    set_isa(isa);
+    for (const Shape shape : kShapes) {
+      for (const GemmOptions options : all_options()) {
+        Operands in(shape, options);
+        auto exact = test::converted<double>(in.c);
+        gemm(exact.view(), test::converted<double>(in.a).view(),
+             test::converted<double>(in.b).view(), options);
+        const double limit = bound(in, shape);
+        gemm(in.c.view(), in.a.view(), in.b.view(), options);
+        const double distance =
+            test::relative_distance(in.c, exact) * test::norm(std::as_const(exact).view());
+        EXPECT_LE(distance, limit) << isa_name(isa) << " " << shape.m << "x" << shape.n << "x"
+                                   << shape.k << " " << options.transpose_a
+                                   << options.transpose_b << options.accumulate;
+      }
+    }
+  }
+}
+
+TEST(Gemm, DoubleEqualsThreeLoops) {
+  const Shape shape{37, 70, 131};
+  for (const GemmOptions options : all_options()) {
+    const Operands in(shape, options);
+    auto c = test::converted<double>(in.c);
+    gemm(c.view(), test::converted<double>(in.a).view(), test::converted<double>(in.b).view(),
+         options);
+    for (int row = 0; row < shape.m; ++row) {
+      for (int col = 0; col < shape.n; ++col) {
+        double sum = options.accumulate ? in.c.view()(row, col) : 0;
+        for (int k = 0; k < shape.k; ++k) {
+          const double a = options.transpose_a ? in.a.view()(k, row) : in.a.view()(row, k);
+          const double b = options.transpose_b ? in.b.view()(col, k) : in.b.view()(k, col);
+          sum += a * b;
+        }
+        ASSERT_NEAR(c.view()(row, col), sum, 1e-12) << row << " " << col;
+      }
+    }
+  }
+}
+
+TEST(Gemm, LeavesWhatIsBesideTheViewAlone) {
+  const test::Restore restore;
+  for (const Isa isa : test::available_isas()) {
+    set_isa(isa);
+    const auto a = test::random_matrix<float>(29, 40, 1);
+    const auto b = test::random_matrix<float>(40, 37, 2);
+    Owned<float> c(31, 41);
+    std::ranges::fill(c.values, -7.0f);
+    gemm(c.view().rows(1, 29).cols(2, 37), a.view(), b.view());
+    for (int row = 0; row < 31; ++row) {
+      for (int col = 0; col < 41; ++col) {
+        const bool inside = row >= 1 && row < 30 && col >= 2 && col < 39;
+        EXPECT_EQ(c.view()(row, col) == -7.0f, !inside) << row << " " << col;
+      }
+    }
+  }
+}
+
+TEST(Gemm, BitsDoNotDependOnThreadsNorOnOtherRows) {
+  const test::Restore restore;
+  const auto a = test::random_matrix<float>(261, 600, 1);
+  const auto b = test::random_matrix<float>(290, 600, 2);
+  for (const Isa isa : test::available_isas()) {
+    set_isa(isa);
+    set_num_threads(1);
+    Owned<float> expected(261, 290);
+    gemm(expected.view(), a.view(), b.view(), {.transpose_b = true});
+    for (const int threads : {2, 3}) {
+      set_num_threads(threads);
+      Owned<float> c(261, 290);
+      gemm(c.view(), a.view(), b.view(), {.transpose_b = true});
+      EXPECT_EQ(c, expected) << isa_name(isa) << " " << threads;
+    }
+    for (const int first : {0, 5, 200}) {
+      Owned<float> few(9, 290);
+      gemm(few.view(), a.view().rows(first, 9), b.view(), {.transpose_b = true});
+      for (int row = 0; row < 9; ++row) {
+        for (int col = 0; col < 290; ++col) {
+          ASSERT_EQ(few.view()(row, col), expected.view()(first + row, col));
+        }
+      }
+    }
+  }
+}
+
+TEST(Gemm, GroupedEqualsOneByOneToTheBit) {
+  const test::Restore restore;
+  const int rows[] = {0, 64, 1, 0, 200, 13, 96};
+  const auto tokens = test::random_matrix<float>(374, 130, 1);
+  const auto weights = test::random_matrix<float>(7 * 48, 130, 2);
+  for (const Isa isa : test::available_isas()) {
+    set_isa(isa);
+    Owned<float> grouped(374, 48), single(374, 48);
+    std::vector<GemmProblem<float>> problems;
+    int first = 0;
+    for (int expert = 0; expert < 7; ++expert) {
+      const auto x = tokens.view().rows(first, rows[expert]);
+      const auto w = weights.view().rows(48 * expert, 48);
+      problems.push_back({grouped.view().rows(first, rows[expert]), x, w});
+      gemm(single.view().rows(first, rows[expert]), x, w, {.transpose_b = true});
+      first += rows[expert];
+    }
+    for (const int threads : {1, 2, 3}) {
+      set_num_threads(threads);
+      std::ranges::fill(grouped.values, 0.0f);
+      gemm_grouped(std::span<const GemmProblem<float>>(problems), {.transpose_b = true});
+      EXPECT_EQ(grouped, single) << isa_name(isa) << " " << threads;
+    }
+  }
+}
+
+TEST(Gemm, InsideAParallelBodyGivesTheSameBits) {
+  const test::Restore restore;
+  set_num_threads(2);
+  const auto a = test::random_matrix<float>(100, 90, 1);
+  const auto b = test::random_matrix<float>(90, 80, 2);
+  Owned<float> outside(100, 80);
+  gemm(outside.view(), a.view(), b.view());
+  std::vector<Owned<float>> inside(4, Owned<float>(100, 80));
+  parallel_for(4, [&](int i) { gemm(inside[i].view(), a.view(), b.view()); });
+  for (const auto& c : inside) EXPECT_EQ(c, outside);
+}
+
+TEST(Gemm, RefusesShapesThatDoNotFit) {
+  Owned<float> a(3, 4), b(5, 6), c(3, 6);
+  EXPECT_ANY_THROW(gemm(c.view(), a.view(), b.view()));
+}
+
+}  // namespace
+}  // namespace farthing
