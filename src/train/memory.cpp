@@ -1,0 +1,113 @@
+// memory.cpp - what a run will take, what there is, and the micro-batch that fits.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <fstream>
+#include <limits>
+#include <string>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/units.h"
+#include "train/trainer.h"
+
+namespace farthing {
+namespace {
+
+constexpr int kMostMicroBatchTokens = 8192;
+constexpr double kShareOfAvailable = 0.9;
+
+constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
+
+// The number a small file of the kernel begins with; kNoLimit when it is absent or says "max".
+std::int64_t number_in(const std::string& path) {
+  std::ifstream file(path);
+  std::int64_t value = 0;
+  return file >> value ? value : kNoLimit;
+}
+
+std::int64_t mem_available() {
+  std::ifstream file("/proc/meminfo");
+  std::string key, unit;
+  std::int64_t kibibytes = 0;
+  while (file >> key >> kibibytes) {
+    std::getline(file, unit);
+    if (key == "MemAvailable:") return kibibytes * 1024;
+  }
+  return kNoLimit;
+}
+
+std::int64_t group_available(const std::string& limit, const std::string& current) {
+  const std::int64_t most = number_in(limit), used = number_in(current);
+  if (most == kNoLimit || used == kNoLimit) return kNoLimit;
+  return std::max<std::int64_t>(0, most - used);
+}
+
+}  // namespace
+
+std::vector<MemoryLine> memory_table(const Recipe& recipe, int micro_batch) {
+  const ParameterTable parameters(recipe.model);
+  Arena measure = Arena::measuring();
+  std::vector<MemoryLine> lines;
+  std::int64_t before = 0;
+  const auto account = [&](const char* part) {
+    lines.push_back({part, measure.used() - before});
+    before = measure.used();
+  };
+  const ParameterStore<float> master(measure, parameters);
+  account("weights, FP32");
+  const ParameterStore<float> gradients(measure, parameters);
+  account("weight gradients, FP32");
+  const OptimizerState optimizer(measure, parameters, recipe.train.bf16_moments);
+  account(recipe.train.bf16_moments ? "AdamW moments, BF16" : "AdamW moments, FP32");
+  const Context<float> context(measure, recipe.model, {micro_batch, recipe.data.sequence_length},
+                               {.save = true, .delay_weight = false});
+  for (const MemoryLine& line : context.memory()) {
+    lines.push_back({"activations: " + line.part, line.bytes});
+  }
+  return lines;
+}
+
+std::int64_t total_bytes(const std::vector<MemoryLine>& table) {
+  std::int64_t total = 0;
+  for (const MemoryLine& line : table) total += line.bytes;
+  return total;
+}
+
+std::int64_t available_memory_bytes() {
+  const std::string root = "/sys/fs/cgroup/";
+  return std::min({mem_available(),
+                   group_available(root + "memory.max", root + "memory.current"),
+                   group_available(root + "memory/memory.limit_in_bytes",
+                                   root + "memory/memory.usage_in_bytes")});
+}
+
+int choose_micro_batch(const Recipe& recipe, std::int64_t available_bytes) {
+  const int n_sequences = recipe.train.batch_tokens / recipe.data.sequence_length;
+  CHECK(n_sequences >= 1);
+  const auto budget =
+      static_cast<std::int64_t>(kShareOfAvailable * static_cast<double>(available_bytes));
+  const auto fits = [&](int micro_batch) {
+    return total_bytes(memory_table(recipe, micro_batch)) <= budget;
+  };
+  const int fixed = recipe.train.micro_batch;
+  if (fixed > 0 && fits(fixed)) return fixed;
+  for (int count = n_sequences; fixed == 0 && count >= 1; --count) {
+    const bool is_large = std::int64_t{count} * recipe.data.sequence_length > kMostMicroBatchTokens;
+    if (n_sequences % count != 0 || (is_large && count > 1)) continue;
+    if (fits(count)) return count;
+  }
+  std::string message = fmt::format("this run does not fit: it needs {}, {} are available:",
+      format_bytes(static_cast<double>(total_bytes(memory_table(recipe, std::max(fixed, 1))))),
+      format_bytes(static_cast<double>(available_bytes)));
+  for (const MemoryLine& line : memory_table(recipe, std::max(fixed, 1))) {
+    message += fmt::format("\n  {:<36} {:>12}", line.part,
+                           format_bytes(static_cast<double>(line.bytes)));
+  }
+  message += fmt::format("\n  with a micro-batch of {} sequence(s); a smaller train.micro_batch, "
+                         "data.sequence_length or model, or train.bf16_moments = true, needs less",
+                         std::max(fixed, 1));
+  throw Error{ErrorCode::kOutOfResource, message};
+}
+
+}  // namespace farthing
