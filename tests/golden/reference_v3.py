@@ -5,9 +5,9 @@ Source   DeepSeek-V3 report (arXiv:2412.19437), sections 2.1 and 2.2; YaRN, arXi
 Shapes   h [sequences, length, hidden]; ids [sequences, length].
 
 Multi-token prediction, with document mask off and rows t0 .. tT (inputs t0 .. tT-1): depth k at
-position i embeds t_{i+k} and predicts t_{i+k+1}.  Positions i + k >= T have no embedded input token
-and no label: they embed token 0, count in no loss, no expert load and no balance loss.  (Being the
-last of a causal row they cannot change any other position.)
+position i embeds t_{i+k} and predicts t_{i+k+1}.  Positions i + k >= T embed a row of zeros and have
+no label; like every position they count in expert loads and in the balance loss.  (Being the last of
+a causal row they cannot change any other position.)
 """
 import math
 
@@ -126,8 +126,7 @@ class Reference:
         note_gap(tape, choice, c["num_experts_per_tok"])
         return choice.topk(c["num_experts_per_tok"], -1)[1]
 
-    def moe(self, layer, x, n_valid, tape):
-        """n_valid: positions of each row that count in loads and in the balance loss."""
+    def moe(self, layer, x, tape):
         c = self.config
         flat = x.flatten(0, 1)
         scores = (flat @ self.weight(layer, "mlp.gate").T).sigmoid()
@@ -142,26 +141,25 @@ class Reference:
             token, slot = (chosen == expert).nonzero(as_tuple=True)
             out = self.swiglu(layer, f"mlp.experts.{expert}", flat[token])
             y = y.index_add(0, token, out * weight[token, slot, None])
-        self.record(layer, x, scores, chosen, n_valid, tape)
+        self.record(layer, x, scores, chosen, tape)
         return y.view_as(x)
 
-    def record(self, layer, x, scores, chosen, n_valid, tape):
+    def record(self, layer, x, scores, chosen, tape):
         """Adds this layer's expert loads and its sequence-wise balance term (without alpha)."""
         experts, k = self.config["n_routed_experts"], self.config["num_experts_per_tok"]
-        rows = lambda t: t.view(x.shape[0], x.shape[1], -1)[:, :n_valid]
-        tape["load"][layer] = torch.bincount(rows(chosen).flatten(), minlength=experts)
-        s = rows(scores)
+        tape["load"][layer] = torch.bincount(chosen.flatten(), minlength=experts)
+        s = scores.view(x.shape[0], x.shape[1], experts)
         note_gap(tape, s.detach(), k)
         raw = s.detach().topk(k, -1)[1].flatten(1)
-        f = F.one_hot(raw, experts).sum(1) * (experts / (k * n_valid))
+        f = F.one_hot(raw, experts).sum(1).double() * (experts / (k * x.shape[1]))
         mean = (s / s.sum(-1, keepdim=True)).mean(1)
         tape["balance"] = tape["balance"] + (f * mean).sum(-1).mean()
 
-    def block(self, layer, h, moe, n_valid, tape):
+    def block(self, layer, h, moe, tape):
         eps = self.config["rms_norm_eps"]
         h = h + self.attention(layer, rms_norm(h, self.weight(layer, "input_layernorm"), eps))
         x = rms_norm(h, self.weight(layer, "post_attention_layernorm"), eps)
-        return h + (self.moe(layer, x, n_valid, tape) if moe else self.swiglu(layer, "mlp", x))
+        return h + (self.moe(layer, x, tape) if moe else self.swiglu(layer, "mlp", x))
 
     def head(self, h, gain):
         tied = self.config.get("tie_word_embeddings", False)
@@ -177,18 +175,18 @@ class Reference:
         embedding = self.weights["model.embed_tokens.weight"]
         h = embedding[ids]
         for layer in range(c["num_hidden_layers"]):
-            h = self.block(layer, h, layer >= c["first_k_dense_replace"], length, tape)
+            h = self.block(layer, h, layer >= c["first_k_dense_replace"], tape)
         tape["logits"] = self.head(h, self.weights["model.norm.weight"])
         tape["main"] = F.cross_entropy(tape["logits"].flatten(0, 1), targets.flatten())
         if c.get("mtp_input") == "post_norm":
             h = rms_norm(h, self.weights["model.norm.weight"], eps)
         for k in range(1, depth + 1):
             layer = c["num_hidden_layers"] + k - 1
-            ahead = F.pad(ids[:, k:], (0, k))
-            e = rms_norm(embedding[ahead], self.weight(layer, "enorm"), eps)
+            ahead = F.pad(embedding[ids[:, k:]], (0, 0, 0, k))
+            e = rms_norm(ahead, self.weight(layer, "enorm"), eps)
             g = rms_norm(h, self.weight(layer, "hnorm"), eps)
             m = torch.cat((e, g), -1) @ self.weight(layer, "eh_proj").T
-            h = self.block(layer, m, True, length - k, tape)
+            h = self.block(layer, m, True, tape)
             logits = self.head(h, self.weight(layer, "shared_head.norm"))[:, : length - k]
             total = F.cross_entropy(logits.flatten(0, 1), targets[:, k:].flatten(), reduction="sum")
             tape["mtp"].append(total / ids.numel())
