@@ -245,8 +245,9 @@ void Settings::complain_of_unknown(const std::string& path, const SettingValue& 
 void Settings::finish() {
   std::string unknown_section = "\n";
   for (const auto& [section, where] : sections_) {
+    const std::string prefix = section + ".";
     const bool known = std::any_of(known_.begin(), known_.end(), [&](const std::string& key) {
-      return key.starts_with(section + ".");
+      return key.starts_with(prefix);
     });
     if (known || section.starts_with(unknown_section)) continue;
     std::vector<std::string> names;

@@ -1,6 +1,7 @@
 // isa.cpp - asks the processor, keeps the choice, and tells Highway.
 #include "kernels/isa.h"
 
+#include <cpuid.h>
 #include <hwy/targets.h>
 
 #include <atomic>
@@ -20,6 +21,12 @@ std::int64_t disabled_highway_targets(Isa isa) {
   constexpr std::int64_t kAvx512Targets = HWY_AVX3 | HWY_AVX3_DL;
   if (isa == Isa::kRef) return kAvx512Targets | HWY_AVX2;
   return isa == Isa::kAvx2 ? kAvx512Targets : 0;
+}
+
+// Asked of the processor itself: clang 14 has no name for the feature.
+bool cpu_supports_fp16() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && ((d >> 23) & 1) != 0;
 }
 
 }  // namespace
@@ -51,7 +58,7 @@ bool cpu_supports(Isa isa) {
     case Isa::kRef: return true;
     case Isa::kAvx2: return avx2;
     case Isa::kAvx512: return avx512;
-    case Isa::kAvx512Fp16: return avx512 && __builtin_cpu_supports("avx512fp16");
+    case Isa::kAvx512Fp16: return avx512 && cpu_supports_fp16();
   }
   return false;
 }
