@@ -1,6 +1,10 @@
 // attention.cpp - checks attention's shapes and hands it to the path of the current choice.
 #include "kernels/attention.h"
 
+#include <type_traits>
+
+#include "kernels/attention_fast.h"
+#include "kernels/isa.h"
 #include "kernels/reference_attention.h"
 
 namespace farthing {
@@ -44,6 +48,11 @@ void attention_forward(const AttentionShape& shape, Matrix<T> o, Matrix<T> lse, 
                        std::span<const std::int32_t> document_start) {
   check_inputs(shape, q, kv, k_pe, document_start);
   check_outputs(shape, o, lse);
+  if constexpr (std::is_same_v<T, float>) {
+    if (current_isa() != Isa::kRef) {
+      return fast::attention_forward(shape, o, lse, q, kv, k_pe, document_start);
+    }
+  }
   reference::attention_forward(shape, o, lse, q, kv, k_pe, document_start);
 }
 
@@ -56,6 +65,13 @@ void attention_backward(const AttentionShape& shape, AttentionGradients<T> gradi
   check_inputs(shape, gradients.dq, gradients.dkv, gradients.dk_pe, document_start);
   check_outputs(shape, saved.o, saved.lse);
   check_outputs(shape, d_o, saved.lse);
+  CHECK(scratch.dk_pe_by_head.n_rows == gradients.dq.n_rows * shape.n_heads);
+  CHECK(scratch.delta.n_cols == gradients.dq.n_rows);
+  if constexpr (std::is_same_v<T, float>) {
+    if (current_isa() != Isa::kRef) {
+      return fast::attention_backward(shape, gradients, d_o, saved, document_start, scratch);
+    }
+  }
   reference::attention_backward(shape, gradients, d_o, saved, document_start, scratch);
 }
 

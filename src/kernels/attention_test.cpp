@@ -1,0 +1,174 @@
+// attention_test.cpp - every ISA against the reference in double, masks, threads, known values.
+#include "kernels/attention.h"
+
+#include <gtest/gtest.h>
+
+#include "kernels/test_values.h"
+
+namespace farthing {
+namespace {
+
+using test::Owned;
+using test::random_matrix;
+
+// One forward and backward on T.
+template <class T>
+struct Case {
+  AttentionShape shape;
+  std::vector<std::int32_t> document_start;
+  Owned<T> q, kv, k_pe, d_o, o, lse, dq, dkv, dk_pe;
+
+  explicit Case(const AttentionShape& s, std::vector<std::int32_t> start = {})
+      : shape(s),
+        document_start(std::move(start)),
+        q(random_matrix<T>(tokens(), s.n_heads * (s.nope + s.rope), 1)),
+        kv(random_matrix<T>(tokens(), s.n_heads * (s.nope + s.v), 2)),
+        k_pe(random_matrix<T>(tokens(), s.rope, 3, s.rope + 7)),
+        d_o(random_matrix<T>(tokens(), s.n_heads * s.v, 4)),
+        o(tokens(), s.n_heads * s.v),
+        lse(s.n_heads, tokens()),
+        dq(q.n_rows, q.n_cols),
+        dkv(kv.n_rows, kv.n_cols),
+        dk_pe(tokens(), s.rope, s.rope + 7) {}
+
+  int tokens() const { return shape.n_sequences * shape.sequence_length; }
+
+  void forward() {
+    attention_forward<T>(shape, o.view(), lse.view(), std::as_const(q).view(),
+                         std::as_const(kv).view(), std::as_const(k_pe).view(), document_start);
+  }
+  void run() {
+    forward();
+    Arena measure = Arena::measuring();
+    AttentionScratch<T>(measure, shape);
+    Arena arena(measure.used());
+    const AttentionScratch<T> scratch(arena, shape);
+    attention_backward<T>(shape, {dq.view(), dkv.view(), dk_pe.view()}, d_o.view(),
+                          {q.view(), kv.view(), k_pe.view(), o.view(), lse.view()},
+                          document_start, scratch);
+  }
+  std::vector<const Owned<T>*> results() const { return {&o, &lse, &dq, &dkv, &dk_pe}; }
+};
+
+AttentionShape shape_of(int sequences, int length, int heads, int nope, int rope, int v) {
+  return {.n_sequences = sequences, .sequence_length = length, .n_heads = heads, .nope = nope,
+          .rope = rope, .v = v, .scale = 1 / std::sqrt(double(nope + rope))};
+}
+
+// Documents of uneven length; some begin inside a tile, some tiles are wholly masked.
+std::vector<std::int32_t> documents(int sequences, int length) {
+  std::vector<std::int32_t> start;
+  for (int sequence = 0; sequence < sequences; ++sequence) {
+    for (int i = 0, first = 0; i < length; ++i) {
+      if (i > 0 && (i % 97 == 0 || i == 300)) first = i;
+      start.push_back(first);
+    }
+  }
+  return start;
+}
+
+std::vector<AttentionShape> shapes() {
+  return {shape_of(1, 1, 1, 4, 2, 3),      shape_of(2, 7, 2, 5, 4, 6),
+          shape_of(1, 129, 2, 32, 16, 32), shape_of(2, 300, 3, 16, 8, 24),
+          shape_of(1, 520, 1, 64, 32, 64)};
+}
+
+TEST(Attention, EqualsTheReferenceInDoubleOnEveryIsa) {
+  const test::Restore restore;
+  for (const AttentionShape& shape : shapes()) {
+    for (const bool masked : {false, true}) {
+      const auto start =
+          masked ? documents(shape.n_sequences, shape.sequence_length) : std::vector<std::int32_t>{};
+      Case<double> exact(shape, start);
+      exact.run();
+      for (const Isa isa : test::available_isas()) {
+        set_isa(isa);
+        Case<float> fast(shape, start);
+        fast.run();
+        // Scores of size |q||k| scale ~ sqrt(d) carry d eps of error into the exponent; the
+        // gradient of a lone key is a difference that cancels, hence |d_o| in the bound.
+        const int d = shape.nope + shape.rope + shape.v;
+        const double limit = 4 * d * test::kFloatEps;
+        for (int i = 0; i < 5; ++i) {
+          const double size = std::max(test::norm(exact.results()[i]->view()),
+                                       i < 2 ? 0.0 : test::norm(std::as_const(exact.d_o).view()));
+          const double distance = test::relative_distance(*fast.results()[i], *exact.results()[i]) *
+                                  test::norm(exact.results()[i]->view());
+          EXPECT_LE(distance, limit * size + 1e-30)
+              << isa_name(isa) << " result " << i << " length " << shape.sequence_length
+              << " masked " << masked;
+        }
+      }
+    }
+  }
+}
+
+TEST(Attention, BitsDoNotDependOnThreads) {
+  const test::Restore restore;
+  const AttentionShape shape = shape_of(2, 300, 3, 16, 8, 24);
+  for (const Isa isa : test::available_isas()) {
+    set_isa(isa);
+    set_num_threads(1);
+    Case<float> expected(shape, documents(2, 300));
+    expected.run();
+    for (const int threads : {2, 3}) {
+      set_num_threads(threads);
+      Case<float> other(shape, documents(2, 300));
+      other.run();
+      for (int i = 0; i < 5; ++i) EXPECT_EQ(*other.results()[i], *expected.results()[i]);
+    }
+  }
+}
+
+TEST(Attention, ADocumentDoesNotSeeTheOneBefore) {
+  const test::Restore restore;
+  for (const Isa isa : test::available_isas()) {
+    set_isa(isa);
+    const AttentionShape shape = shape_of(1, 140, 2, 8, 4, 8);
+    std::vector<std::int32_t> start(140, 0);
+    std::fill(start.begin() + 60, start.end(), 60);
+    Case<float> whole(shape, start);
+    whole.forward();
+    for (int i = 0; i < 60 * whole.kv.n_cols; ++i) whole.kv.values[i] = 1e3f;
+    const auto before = whole.o;
+    whole.forward();
+    for (int token = 60; token < 140; ++token) {
+      for (int i = 0; i < whole.o.n_cols; ++i) {
+        ASSERT_EQ(whole.o.view()(token, i), before.view()(token, i)) << isa_name(isa);
+      }
+    }
+    EXPECT_NE(whole.o.view()(59, 0), before.view()(59, 0));
+  }
+}
+
+TEST(Attention, EqualKeysGiveTheMeanOfTheValuesSeen) {
+  const test::Restore restore;
+  for (const Isa isa : test::available_isas()) {
+    set_isa(isa);
+    Case<float> c(shape_of(1, 200, 1, 4, 2, 1));
+    std::ranges::fill(c.k_pe.values, 0.5f);
+    for (int token = 0; token < 200; ++token) {
+      for (int i = 0; i < 4; ++i) c.kv.view()(token, i) = 1.0f;
+      c.kv.view()(token, 4) = float(token);
+    }
+    c.forward();
+    for (int token = 0; token < 200; ++token) {
+      EXPECT_NEAR(c.o.view()(token, 0), token / 2.0, 1e-5 * (1 + token)) << isa_name(isa);
+    }
+  }
+}
+
+TEST(Attention, NanIsNotHidden) {
+  const test::Restore restore;
+  for (const Isa isa : test::available_isas()) {
+    set_isa(isa);
+    Case<float> c(shape_of(1, 40, 1, 8, 4, 8));
+    c.kv.view()(10, 0) = NAN;
+    c.forward();
+    EXPECT_FALSE(std::isnan(c.o.view()(9, 0)));
+    EXPECT_TRUE(std::isnan(c.o.view()(30, 0))) << isa_name(isa);
+  }
+}
+
+}  // namespace
+}  // namespace farthing
