@@ -1,0 +1,39 @@
+// energy.h - joules used since the meter was made: measured where the machine tells, else modelled.
+//
+// Measured  RAPL package counters under /sys/class/powercap (the whole package, other programs too).
+// Modelled  watts per busy core times this process's processor seconds: an estimate, marked so.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace farthing {
+
+// A busy core of a server: 400 W over 96 cores (AMD EPYC 9655, its maker's thermal design power),
+// and half as much again for memory, fans and power supply.
+inline constexpr double kWattsPerBusyCore = 6.25;
+
+class EnergyMeter {
+ public:
+  explicit EnergyMeter(double watts_per_busy_core = kWattsPerBusyCore,
+                       const std::string& powercap_folder = "/sys/class/powercap");
+
+  bool is_measured() const { return !packages_.empty(); }
+  // "RAPL, 1 package" or "estimate, 6.25 W per busy core"
+  std::string source() const;
+  // Since construction.  Call at least once a minute: the counters wrap.
+  double joules();
+
+ private:
+  struct Package {
+    std::string file;
+    double range_uj;
+    double last_uj;
+    double used_uj;
+  };
+  double watts_per_busy_core_;
+  double start_cpu_seconds_;
+  std::vector<Package> packages_;
+};
+
+}  // namespace farthing

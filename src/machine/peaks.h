@@ -1,0 +1,52 @@
+// peaks.h - what this machine can do at most, measured: FP32 FMA, memory, disk.  Never quoted.
+//
+// Each is the best of five probes (about 20 ms for arithmetic, 50 ms for memory): a neighbour can only
+// make a probe slower.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/isa.h"
+
+namespace farthing {
+
+// FLOP/s of independent FP32 fused multiply-adds (two FLOPs each) on n_threads threads, with the
+// vectors of current_isa().  REQUIRES 1 <= n_threads <= num_threads().
+double measure_fp32_peak(int n_threads);
+
+// Bytes per second that a loop moves over arrays beyond every cache, on all threads.
+struct Bandwidth {
+  double read = 0;   // sum of one array
+  double copy = 0;   // one read, one written
+  double triad = 0;  // a = b + 2 c: two read, one written
+};
+Bandwidth measure_bandwidth();
+
+// Bytes per second of one file of `bytes` in `folder`: written and synced; read back after the cache was
+// asked to forget it.  The file is removed.  Throws Error when the folder cannot be written.
+struct DiskSpeed {
+  double write = 0;
+  double read = 0;
+};
+DiskSpeed measure_disk(const std::string& folder, std::int64_t bytes = 64 << 20);
+
+// A format that this machine cannot be measured in is absent.
+struct FormatPeak {
+  std::string format;  // "fp32"
+  double one_core = 0;
+  double all_cores = 0;
+};
+
+struct MachineInfo {
+  std::string cpu_name;
+  int n_cores = 0;
+  Isa isa = Isa::kRef;
+  std::int64_t memory_bytes = 0;
+  std::vector<FormatPeak> peaks;
+  Bandwidth bandwidth;
+};
+std::string cpu_name();
+MachineInfo measure_machine();
+
+}  // namespace farthing
