@@ -24,7 +24,7 @@ void check_ids(const Sample& sample, int vocab_size, std::int64_t index, const s
     if (id >= 0 && id < vocab_size) continue;
     throw_bad_input({where, "token id outside the vocabulary, in sample " + std::to_string(index),
                      std::to_string(id), "0 to " + std::to_string(vocab_size - 1),
-                     "the shards were made with another tokenizer, or model.vocab_size is too small"});
+                     "made with another tokenizer, or model.vocab_size is too small"});
   }
 }
 

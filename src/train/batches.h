@@ -13,12 +13,14 @@
 
 namespace farthing {
 
-// Fills the batch's n_sequences sequences with samples first_sample, first_sample + 1, ...; n_sequences
-// and sequence_length are set by the caller.  The vectors keep their memory between calls.
+// Fills the batch's n_sequences sequences with samples first_sample, first_sample + 1, ...;
+// n_sequences and sequence_length are set by the caller.  Vectors keep their memory between calls.
 using BatchFiller = std::function<void(Batch& batch, std::int64_t first_sample)>;
 
 // Errors   an id that the model's vocabulary lacks: Error{kBadInput} naming the sample.
-BatchFiller shard_batches(const SampleSource& source, const Recipe& recipe, const std::string& where);
+// REQUIRES source outlives the filler.
+BatchFiller shard_batches(const SampleSource& source, const Recipe& recipe,
+                          const std::string& where);
 
 // Uniform random ids, for measuring.
 BatchFiller random_batches(int vocab_size, std::uint64_t seed);

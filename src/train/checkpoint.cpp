@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "model/safetensors.h"
+#include "train/past_run.h"
 
 namespace farthing {
 namespace {
@@ -53,26 +54,17 @@ void read_store(const std::string& path, const ParameterStore<T>& store, Dtype d
     if (trainable_only && !p.trainable) continue;
     const TensorView* tensor = reader.find(p.name);
     const std::span<T> values = store.values(id);
-    if (tensor == nullptr || tensor->dtype != dtype || tensor->bytes.size() != values.size_bytes()) {
+    const auto shown = [](Dtype type, std::size_t bytes) {
+      return fmt::format("{}, {} bytes", dtype_name(type), bytes);
+    };
+    if (tensor == nullptr || tensor->dtype != dtype ||
+        tensor->bytes.size() != values.size_bytes()) {
       throw_bad_input({path, p.name + " is not as this model needs it",
-                       tensor == nullptr ? "nothing" : std::string(dtype_name(tensor->dtype)) + ", " +
-                                                           std::to_string(tensor->bytes.size()) + " bytes",
-                       std::string(dtype_name(dtype)) + ", " + std::to_string(values.size_bytes()) +
-                           " bytes", ""});
+                       tensor == nullptr ? "nothing" : shown(tensor->dtype, tensor->bytes.size()),
+                       shown(dtype, values.size_bytes()), ""});
     }
     std::memcpy(values.data(), tensor->bytes.data(), values.size_bytes());
   }
-}
-
-Json to_json(const RunLength& length) {
-  return {{"at_step", length.at_step},       {"at_tokens", length.at_tokens},
-          {"progress", length.progress},     {"end_tokens", length.end_tokens},
-          {"warmup_steps", length.warmup_steps}, {"reason", length.reason}};
-}
-
-RunLength length_from_json(const Json& json) {
-  return {json.at("at_step"),    json.at("at_tokens"),    json.at("progress"),
-          json.at("end_tokens"), json.at("warmup_steps"), json.at("reason")};
 }
 
 Json manifest_json(const CheckpointMeta& meta) {
@@ -110,7 +102,9 @@ CheckpointMeta meta_from_json(const Json& json, const std::string& where) {
   meta.isa = json.at("isa");
   meta.recipe_hash = json.at("recipe_hash");
   meta.weights_hash = json.at("weights_hash");
-  for (const Json& length : json.at("decisions")) meta.decisions.push_back(length_from_json(length));
+  for (const Json& length : json.at("decisions")) {
+    meta.decisions.push_back(run_length_from_json(length));
+  }
   const Json& statistics = json.at("loss_statistics");
   meta.loss_statistics = {statistics.at("n_losses"), statistics.at("mean"),
                           statistics.at("variance")};
@@ -230,8 +224,9 @@ CheckpointEntry save_checkpoint(const std::string& folder, CheckpointMeta meta,
     throw Error{full ? ErrorCode::kOutOfResource : ErrorCode::kFailed, fault.what()};
   } catch (const Error& error) {
     fs::remove_all(aside, ignored);
-    throw Error{error.code, error.message + fmt::format("; the checkpoint of step {} was not saved, "
-                                                        "earlier ones are intact", meta.step)};
+    throw Error{error.code,
+                fmt::format("{}; the checkpoint of step {} was not saved, earlier ones are intact",
+                            error.message, meta.step)};
   }
   return {meta.step, path, bytes_in(path)};
 }

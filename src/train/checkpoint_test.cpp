@@ -69,7 +69,8 @@ class CheckpointTest : public ::testing::Test {
     meta.attempt = 2;
     meta.isa = "avx2";
     meta.recipe_hash = "abc";
-    meta.decisions = {{0, 0, 0, -1, 100, "unknown"}, {3, 300, 1.0 / 3, 1000, 7, "0.1 s a \"step\""}};
+    meta.decisions = {{0, 0, 0, -1, 100, "1h", "unknown"},
+                      {3, 300, 1.0 / 3, 1000, 7, "1h", "0.1 s a \"step\""}};
     meta.loss_statistics = {step, 2.0 / 3, 0.1};
     meta.last_loss = 3.3;
     meta.model = model_;

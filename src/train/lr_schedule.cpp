@@ -67,7 +67,8 @@ double learning_rate(const TrainRecipe& train, const RunLength& length, std::int
 
 std::int64_t warmup_steps(const TrainRecipe& train, std::int64_t n_steps) {
   if (train.warmup_steps > 0) return train.warmup_steps;
-  const auto derived = static_cast<std::int64_t>(kDerivedWarmupShare * static_cast<double>(n_steps));
+  const auto derived =
+      static_cast<std::int64_t>(kDerivedWarmupShare * static_cast<double>(n_steps));
   return std::clamp<std::int64_t>(derived, 1, kMostDerivedWarmupSteps);
 }
 

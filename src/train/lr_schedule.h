@@ -23,8 +23,9 @@ struct RunLength {
   std::int64_t at_step = 0;     // the first step it holds for
   std::int64_t at_tokens = 0;   // tokens seen before that step
   double progress = 0;          // there
-  std::int64_t end_tokens = -1; // the run ends once so many are seen; -1: not known yet
+  std::int64_t end_tokens = -1;  // the run ends once so many are seen; -1: not known yet
   std::int64_t warmup_steps = 1;
+  std::string until;  // the limits it serves
   std::string reason;
 
   bool operator==(const RunLength&) const = default;

@@ -18,7 +18,7 @@ TrainRecipe with_shape(LrShape shape) {
 }
 
 RunLength length_of(std::int64_t end_tokens, std::int64_t warmup = 1) {
-  return {0, 0, 0.0, end_tokens, warmup, "test"};
+  return {0, 0, 0.0, end_tokens, warmup, "", "test"};
 }
 
 TEST(LrSchedule, WarmsUpLinearlyFromTheFirstStep) {
@@ -71,7 +71,7 @@ TEST(LrSchedule, ANewLengthBendsTheLineWhereItStands) {
   const RunLength first = length_of(1000);
   const double here = progress_at(first, 600);
   EXPECT_DOUBLE_EQ(here, 0.6);
-  const RunLength shorter{60, 600, here, 700, 1, "slower than thought"};
+  const RunLength shorter{60, 600, here, 700, 1, "", "slower than thought"};
   EXPECT_DOUBLE_EQ(progress_at(shorter, 600), 0.6);
   EXPECT_DOUBLE_EQ(progress_at(shorter, 650), 0.8);
   EXPECT_DOUBLE_EQ(progress_at(shorter, 700), 1.0);

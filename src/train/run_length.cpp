@@ -63,7 +63,8 @@ std::optional<double> seconds_limit(const Limits& limits, double usd_per_second)
 }
 
 RunLength first_length(const RunPlan& plan, std::int64_t step, std::int64_t tokens) {
-  RunLength length{.at_step = step, .at_tokens = tokens, .reason = "limits of the recipe"};
+  RunLength length{.at_step = step, .at_tokens = tokens,
+                   .until = plan.recipe.train.until, .reason = "limits of the recipe"};
   length.end_tokens = exact_end(plan);
   if (plan.seconds) {
     length.end_tokens = -1;
@@ -110,7 +111,8 @@ std::optional<RunLength> revised_length(const RunPlan& plan, const RunLength& pr
 
   RunLength length{.at_step = pace.step, .at_tokens = pace.tokens,
                    .progress = progress_at(present, pace.tokens), .end_tokens = end,
-                   .warmup_steps = present.warmup_steps, .reason = {}};
+                   .warmup_steps = present.warmup_steps, .until = present.until,
+                   .reason = {}};
   if (is_first) {
     length.warmup_steps = warmup_steps(plan.recipe.train, pace.step + n_steps);
     length.progress =

@@ -196,8 +196,8 @@ double Trainer::mean_loss(const BatchFiller& fill, std::int64_t n_samples) {
     fill(batch, first);
     // A last batch that is not full repeats samples of the next round without weight.
     const std::int64_t n_counted = std::min<std::int64_t>(micro_batch_, n_samples - first);
-    for (std::int64_t token = n_counted * batch.sequence_length; token < batch.n_tokens(); ++token) {
-      batch.loss_weight[static_cast<std::size_t>(token)] = 0;
+    for (std::int64_t i = n_counted * batch.sequence_length; i < batch.n_tokens(); ++i) {
+      batch.loss_weight[static_cast<std::size_t>(i)] = 0;
     }
     forward(model_, context, batch);
     total += loss<float>(model_, context, batch, {.token = 1, .sequence = 1}, nullptr).main;

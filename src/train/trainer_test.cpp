@@ -1,4 +1,4 @@
-// trainer_test.cpp - a step's bits under threads, micro-batches and delayed W; guard; biases; memory.
+// trainer_test.cpp - a step's bits under threads and delayed W; accumulation; guard; memory.
 #include "train/trainer.h"
 
 #include <gtest/gtest.h>
