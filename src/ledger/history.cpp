@@ -258,6 +258,8 @@ void HistoryReader::add(const Json& event, const std::string& where) {
   history_.joules += std::max(fields.number("joules", 0), 0.0);
   history_.joules_estimated |= fields.flag("joules_estimated");
   const std::string kind = fields.text("kind");
+  if (kind == "step") history_.weights_hash.clear();
+  if (fields.has("weights_hash")) history_.weights_hash = fields.text("weights_hash");
   current.has_begun |= kind == "run_start" || kind == "restart" || kind == "step";
   if (kind == "run_start") {
     start(fields);
@@ -333,6 +335,13 @@ SecondsByCategory& SecondsByCategory::operator+=(const SecondsByCategory& other)
 const StepRecord* RunHistory::last_step() const {
   for (std::size_t i = steps.size(); i-- > 0;) {
     if (!steps[i].recomputed) return &steps[i];
+  }
+  return nullptr;
+}
+
+const EvalRecord* RunHistory::last_eval() const {
+  for (std::size_t i = evals.size(); i-- > 0;) {
+    if (!evals[i].recomputed) return &evals[i];
   }
   return nullptr;
 }

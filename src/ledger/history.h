@@ -110,10 +110,12 @@ struct RunHistory {
   RunStart run_start;
   std::vector<NoteRecord> decisions;
   std::vector<NoteRecord> alerts;
+  std::string weights_hash;  // of the last step, where an event after it has it
   double joules = 0;
   bool joules_estimated = false;
 
   const StepRecord* last_step() const;  // the last that was not recomputed; null without
+  const EvalRecord* last_eval() const;  // likewise
 };
 
 // Errors: Error{kBadInput} with path:line for a damaged line or a key of the wrong type.

@@ -223,6 +223,14 @@ TEST(Ledger, NotesKeepTheirWords) {
   EXPECT_EQ(history.alerts[0].run_seconds, 2);
 }
 
+TEST(Ledger, WeightsHashIsThatOfTheLastStep) {
+  Script script;
+  script.step(1, 1, 1).at(2, "run_end", {{"reason", "preempted"}, {"weights_hash", "ab"}});
+  EXPECT_EQ(parse_history(script.text, "e").weights_hash, "ab");
+  script.attempt(2).at(1, "run_start", {{"resumed_step", 1}}).step(2, 2, 1);
+  EXPECT_EQ(parse_history(script.text, "e").weights_hash, "");
+}
+
 TEST(Ledger, EmptyFileHasNothing) {
   const Ledger ledger = ledger_of("");
   EXPECT_EQ(ledger.n_attempts, 0);
