@@ -2,6 +2,9 @@
 
 add_library(farthing_options INTERFACE)
 target_compile_options(farthing_options INTERFACE -Wall -Wextra -Wshadow -fno-math-errno -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID MATCHES Clang)  # CHECK's own operator
+  target_compile_options(farthing_options INTERFACE -Wno-overloaded-shift-op-parentheses)
+endif()
 target_include_directories(farthing_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
 if(FARTHING_SANITIZE)
   target_compile_options(farthing_options INTERFACE -fsanitize=${FARTHING_SANITIZE}

@@ -140,7 +140,7 @@ class Trainer {
     std::vector<std::int32_t> holders = std::move(pairs_[pair].words);
     pairs_[pair].words.clear();
     std::ranges::sort(holders);
-    holders.erase(std::ranges::unique(holders).begin(), holders.end());
+    holders.erase(std::unique(holders.begin(), holders.end()), holders.end());
     for (const std::int32_t word : holders) merge_in(word, pair, merged);
     for (const Pair grown : changed_) heap_.push({pairs_[grown].count, grown});
     changed_.clear();
