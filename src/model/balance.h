@@ -3,9 +3,9 @@
 //   bias     b_i += speed * sign(mean(count) - count_i), sign(0) = 0, once an optimizer step, with
 //            the assignments of the whole global batch
 //   loss     per sequence of T tokens and MoE block:  L = alpha sum_i f_i P_i
-//            f_i = E / (K T) * number of tokens with i in TopK(s), on raw affinities: no bias, no groups
+//            f_i = E / (K T) * number of tokens with i in TopK(s): raw s, no bias, no groups
 //            P_i = mean_t s'_it,  s'_it = s_it / S_t,  S_t = sum_j s_jt
-//            dL/ds_it = alpha / (T S_t) * (f_i - sum_j f_j s'_jt), f held constant;  dz = ds s (1 - s)
+//            dL/ds_it = alpha / (T S_t) * (f_i - sum_j f_j s'_jt), f constant;  dz = ds s (1 - s)
 //            averaged over the sequences of the global batch, summed over blocks
 //
 // Source   DeepSeek-V3 (arXiv:2412.19437), section 2.1.2, equations 17 to 20; Wang et al. 2024

@@ -1,11 +1,11 @@
 // context.h - one micro-batch's state: everything that one forward leaves for loss and backward.
 //
-// Laid out over an Arena by the same code that measures it, so a trainer knows the memory before the
-// first step.  Nothing else allocates in a step.
+// Laid out over an Arena by the same code that measures it, so a trainer knows the memory before
+// the first step.
 //
 //   save          every block keeps its own Saved; otherwise all blocks share one (inference, eval)
-//   delay_weight  every block keeps its own Gradients; otherwise they share one set, and the residual
-//                 stream's gradient alternates between two buffers
+//   delay_weight  every block keeps its own Gradients; otherwise they share one set, and the
+//                 residual stream's gradient alternates between two buffers
 #pragma once
 #include <cstdint>
 #include <span>

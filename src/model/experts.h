@@ -1,8 +1,8 @@
 // experts.h - the routed experts' SwiGLUs over rows ordered by expert, as grouped products.
 //
 //   y_r = W_down,e (silu(W_gate,e x_r) * W_up,e x_r)          for the rows r of expert e
-//   backward:  the weight w_r of a row is on its output, h_t += w_r y_r.  Neither y nor its gradient
-//              is kept:  G_r = d loss / d w_r = <W_down,e^T dh_t, act_r>,  dact_r = w_r W_down,e^T dh_t
+//   backward:  a row's weight w_r is on its output, h_t += w_r y_r.  y is not kept:
+//              G_r = d loss / d w_r = <W_down,e^T dh_t, act_r>,   dact_r = w_r W_down,e^T dh_t
 //
 // Shapes   rows [n_tokens * top_k, hidden_size], assignments ordered by Routing
 // Cost     saved: 2 moe_intermediate_size values a row.

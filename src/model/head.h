@@ -1,4 +1,4 @@
-// head.h - the output head and its cross-entropy in chunks of tokens: never the whole logits matrix.
+// head.h - the output head and cross-entropy in chunks of tokens: never the whole logits matrix.
 //
 //   logits = x W^T,  logprob_i = log softmax(logits_i)[target_i]
 //   dlogits = grad_scale_i (p - onehot),  dx = dlogits W,  dW += dlogits^T x

@@ -1,8 +1,8 @@
-// mla.h - multi-head latent attention: queries and keys through narrow latents, one shared rope key.
+// mla.h - multi-head latent attention: queries and keys through narrow latents, one rope key.
 //
-//   c_q = a W_qa^T             q = rmsnorm(c_q) W_qb^T     per head [q_nope | q_pe]  (or q = a W_q^T)
-//   u   = a W_kva^T = [c_kv | k_pe]                        k_pe: one vector, all heads, not normalised
-//   kv  = rmsnorm(c_kv) W_kvb^T                            per head [k_nope | v]
+//   c_q = a W_qa^T,  q = rmsnorm(c_q) W_qb^T    per head [q_nope | q_pe]   (or q = a W_q^T)
+//   u   = a W_kva^T = [c_kv | k_pe]             k_pe: one for all heads, not normalised
+//   kv  = rmsnorm(c_kv) W_kvb^T                 per head [k_nope | v]
 //   q_pe and k_pe are rotated;  o = attention(q, kv, k_pe);  h += o W_o^T
 //
 // Source   DeepSeek-V2 (arXiv:2405.04434), section 2.1; DeepSeek-V3 (arXiv:2412.19437).

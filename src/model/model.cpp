@@ -13,6 +13,15 @@
 namespace farthing {
 namespace {
 
+void check_token_id(const ModelConfig& config, int id, int lowest, std::size_t token) {
+  if (id >= lowest && id < config.vocab_size) return;
+  throw_bad_input({.where = fmt::format("token {} of the batch", token),
+                   .what = "token id",
+                   .found = std::to_string(id),
+                   .wanted = fmt::format("{} to {}", lowest, config.vocab_size - 1),
+                   .hint = "were the data prepared with another tokenizer?"});
+}
+
 void check_batch(const ModelConfig& config, const ContextShape& shape, const Batch& batch) {
   CHECK(batch.n_sequences == shape.n_sequences);
   CHECK(batch.sequence_length == shape.sequence_length);
@@ -23,14 +32,8 @@ void check_batch(const ModelConfig& config, const ContextShape& shape, const Bat
   CHECK(batch.loss_weight.size() == n_tokens);
   CHECK(batch.document_start.empty() || batch.document_start.size() == n_tokens);
   for (std::size_t token = 0; token < n_tokens; ++token) {
-    for (const int id : {batch.ids[token], batch.targets[token]}) {
-      if (id < config.vocab_size && id >= (id == batch.ids[token] ? 0 : -1)) continue;
-      throw_bad_input({.where = fmt::format("token {} of the batch", token),
-                       .what = "token id",
-                       .found = std::to_string(id),
-                       .wanted = fmt::format("0 to {}", config.vocab_size - 1),
-                       .hint = "were the data prepared with another tokenizer?"});
-    }
+    check_token_id(config, batch.ids[token], 0, token);
+    check_token_id(config, batch.targets[token], -1, token);
     CHECK(batch.positions[token] >= 0);
     CHECK(batch.positions[token] < config.max_position_embeddings);
   }
@@ -91,15 +94,45 @@ void normalise_for_head(const Model<T>& model, const Prediction<T>& prediction, 
 
 // Depth k predicts t_{i+k+1}: the main target of position i + k, where that is the same document.
 template <class T>
-void set_targets(const Prediction<T>& prediction, const Batch& batch, int depth,
-                 std::span<const std::int32_t> shifted_ids) {
+void set_targets(const Context<T>& context, const Batch& batch, int depth) {
+  const auto k = static_cast<std::size_t>(depth);
+  const Prediction<T>& prediction = context.predictions[k];
   for (std::size_t token = 0; token < prediction.targets.size(); ++token) {
-    const bool valid = depth == 0 || shifted_ids[token] >= 0;
-    const std::size_t source = token + static_cast<std::size_t>(depth);
-    prediction.targets[token] = valid ? batch.targets[source] : -1;
-    const bool counts = prediction.targets[token] >= 0;
-    prediction.weight[token] = counts ? static_cast<T>(batch.loss_weight[source]) : T{0};
+    const bool in_document = depth == 0 || context.mtp_saved[k - 1].ids[token] >= 0;
+    const int target = in_document ? batch.targets[token + k] : -1;
+    prediction.targets[token] = target;
+    prediction.weight[token] = target >= 0 ? static_cast<T>(batch.loss_weight[token + k]) : T{0};
   }
+}
+
+// d total / d logprob is -grad_scale.
+template <class T>
+void set_grad_scale(const Prediction<T>& prediction, double factor,
+                    std::span<const T> extra_dlogprob) {
+  for (std::size_t token = 0; token < prediction.grad_scale.size(); ++token) {
+    const T own = static_cast<T>(factor) * prediction.weight[token];
+    prediction.grad_scale[token] = extra_dlogprob.empty() ? own : own - extra_dlogprob[token];
+  }
+}
+
+// Log-probabilities and, with gradients, the way back through the head.  Returns the weighted sum
+// of -log p, in token order.
+template <class T>
+double head_loss(const Model<T>& model, const Context<T>& context, int depth,
+                 const ParameterStore<T>* gradients) {
+  const Prediction<T>& prediction = context.predictions[static_cast<std::size_t>(depth)];
+  typename Head<T>::Gradients way_back;
+  if (gradients) {
+    way_back = {prediction.dnormed, gradients->matrix(model.ids.head), prediction.grad_scale};
+  }
+  const Head<T> head{model.weights.matrix(model.ids.head)};
+  head.forward_backward(prediction.logprob, prediction.normed, prediction.targets, way_back,
+                        context.head_scratch);
+  double sum = 0;
+  for (std::size_t token = 0; token < prediction.logprob.size(); ++token) {
+    sum -= static_cast<double>(prediction.weight[token] * prediction.logprob[token]);
+  }
+  return sum;
 }
 
 struct Doors {
@@ -252,41 +285,25 @@ Losses loss(const Model<T>& model, Context<T>& context, const Batch& batch, cons
   CHECK(gradients == nullptr || context.mode.save);
   CHECK(extra_dlogprob.empty() || extra_dlogprob.size() == batch.ids.size());
   context.scale = scale;
-  const int n_depths = model.config.num_nextn_predict_layers;
   Losses losses;
-  for (int depth = 0; depth <= n_depths; ++depth) {
-    const Prediction<T>& prediction = context.predictions[static_cast<std::size_t>(depth)];
-    set_targets(prediction, batch, depth,
-                depth == 0 ? std::span<const std::int32_t>{}
-                           : context.mtp_saved[static_cast<std::size_t>(depth - 1)].ids);
-    // 1. d total / d logprob is -grad_scale.
-    const double share = depth == 0 ? 1 : scale.mtp_weight / n_depths;
-    for (std::size_t token = 0; gradients && token < prediction.grad_scale.size(); ++token) {
-      const T own = static_cast<T>(share * scale.token) * prediction.weight[token];
-      const bool has_extra = depth == 0 && !extra_dlogprob.empty();
-      prediction.grad_scale[token] = has_extra ? own - extra_dlogprob[token] : own;
-    }
-    // 2. The head.
-    typename Head<T>::Gradients head_gradients;
+  // 1. The head at every depth.
+  for (int depth = 0; depth <= model.config.num_nextn_predict_layers; ++depth) {
+    const double share =
+        depth == 0 ? 1 : scale.mtp_weight / model.config.num_nextn_predict_layers;
+    set_targets(context, batch, depth);
     if (gradients) {
-      head_gradients = {prediction.dnormed, gradients->matrix(model.ids.head),
-                        prediction.grad_scale};
+      set_grad_scale(context.predictions[static_cast<std::size_t>(depth)], share * scale.token,
+                     depth == 0 ? extra_dlogprob : std::span<const T>{});
     }
-    Head<T>{model.weights.matrix(model.ids.head)}.forward_backward(
-        prediction.logprob, prediction.normed, prediction.targets, head_gradients,
-        context.head_scratch);
-    // 3. The value.
-    double sum = 0;
-    for (std::size_t token = 0; token < prediction.logprob.size(); ++token) {
-      sum -= static_cast<double>(prediction.weight[token] * prediction.logprob[token]);
-    }
+    const double mean = head_loss(model, context, depth, gradients) * scale.token;
+    losses.total += share * mean;
     if (depth == 0) {
-      losses.main = sum * scale.token;
+      losses.main = mean;
     } else {
-      losses.mtp.push_back(sum * scale.token);
+      losses.mtp.push_back(mean);
     }
-    losses.total += share * sum * scale.token;
   }
+  // 2. The balance of every MoE block.
   for (int block = 0; scale.balance_weight != 0 && block < model.config.n_blocks(); ++block) {
     if (!context.is_moe(block)) continue;
     losses.balance += scale.balance_weight * scale.sequence *

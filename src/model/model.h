@@ -7,14 +7,18 @@
 //   Arena measure = Arena::measuring();  Context<float> probe(measure, config, shape, mode);
 //   Arena arena(measure.used());         Context<float> context(arena, config, shape, mode);
 //   forward(model, context, batch);                            F: the trunk and MTP blocks
-//   loss(model, context, batch, scale, &gradients);            fused head: log-probabilities, losses,
-//                                                              d hidden, and the head's own gradient
+//   loss(model, context, batch, scale, &gradients);            head: log-probabilities, losses,
+//                                                              d hidden, the head's own gradient
 //   backward(model, context, batch, gradients);                B: input and weight part by layer
 //   backward_input(...); later backward_weight(...);           b and W (mode.delay_weight)
 //
 // Losses are natural-log means as the V3 report defines them: `scale` turns this micro-batch's
 // sums into the global batch's means, so that gradients simply add over micro-batches.
 // The head is the one part whose weight gradient is taken at once: logits are never kept.
+//
+// Exact    A micro-batch goes forward, loss, then B (or b, and W later).  A gradient's bits depend
+//          on the order of micro-batches in loss and in W, not on how those two interleave; but
+//          with tied embeddings, whose one gradient both fill, on that as well.
 #pragma once
 #include <cstdint>
 #include <span>

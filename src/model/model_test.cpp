@@ -111,8 +111,12 @@ struct MlaOnly {
     const Matrix<double> a = arena.matrix<double>(6, config.hidden_size);
     const Rng rng(9, RngStream::kTest);
     for (int i = 0; i < a.size(); ++i) a.data[i] = 1e-3 * rng.normal(static_cast<unsigned>(i));
-    const Tokens<double> tokens{
-        1, 6, batch.positions, {}, {m.model.rope_cosine.data(), 64, 2}, {m.model.rope_sine.data(), 64, 2}};
+    const Tokens<double> tokens{.n_sequences = 1,
+                                .sequence_length = 6,
+                                .positions = batch.positions,
+                                .document_start = {},
+                                .cosine = {m.model.rope_cosine.data(), 64, 2},
+                                .sine = {m.model.rope_sine.data(), 64, 2}};
     const Mla<double> mla{config, m.model.ids.blocks[0].mla, m.weights};
     const Matrix<double> h = arena.matrix<double>(6, config.hidden_size);
     mla.forward(h, a, tokens, saved, scratch);
@@ -130,7 +134,8 @@ struct MlaOnly {
 TEST(Mla, RopeKeyIsNotNormalised) {
   const TestModel<double> m(small_config());
   const MlaOnly before(m);
-  const Matrix<double> kv_a = m.weights.matrix(m.id("model.layers.0.self_attn.kv_a_proj_with_mqa.weight"));
+  const Matrix<double> kv_a =
+      m.weights.matrix(m.id("model.layers.0.self_attn.kv_a_proj_with_mqa.weight"));
   for (int row = 0; row < m.config.kv_lora_rank; ++row) {
     for (double& value : kv_a[row]) value *= 10;
   }

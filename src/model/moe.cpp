@@ -5,7 +5,8 @@ namespace farthing {
 
 template <class T>
 Moe<T>::Saved::Saved(Arena& arena, const ModelConfig& config, int n_tokens)
-    : experts(arena, config, n_tokens), shared(arena, config.shared_intermediate_size(), n_tokens) {}
+    : experts(arena, config, n_tokens),
+      shared(arena, config.shared_intermediate_size(), n_tokens) {}
 
 template <class T>
 Moe<T>::Decision::Decision(Arena& arena, const ModelConfig& config, int n_sequences,

@@ -2,7 +2,7 @@
 //
 //   h_t += sum over the experts i of token t of w_i f_i(x_t)  +  f_shared(x_t)
 //
-// Source   DeepSeek-V3 (arXiv:2412.19437), section 2.1.2.  Dropless; the shared expert is not scaled.
+// Source   DeepSeek-V3 (arXiv:2412.19437), section 2.1.2.  Dropless; f_shared is not scaled.
 // Shapes   x dx h dh [n_tokens, hidden_size]
 #pragma once
 #include "model/balance.h"

@@ -2,11 +2,11 @@
 //
 //   m_i = W_eh [ rmsnorm_e(embedding(t_{i+k})) | rmsnorm_h(g_i) ],   g: hidden state of depth k - 1
 //
-// The module's block then runs on m with position ids i; its output, through shared_head.norm and the
-// model's own head, predicts t_{i+k+1}.  Where t_{i+k} lies past the sequence or in another document
-// the embedding is a row of zeros and the label is ignored.
+// The module's block then runs on m with position ids i; its output, through shared_head.norm and
+// the model's own head, predicts t_{i+k+1}.  Where t_{i+k} lies past the sequence or in another
+// document the embedding is a row of zeros and the label is ignored.
 //
-// Source   DeepSeek-V3 (arXiv:2412.19437), section 2.2; the embedding stands first as in its weights.
+// Source   DeepSeek-V3 (arXiv:2412.19437), section 2.2; embedding first, as in its weights.
 // Shapes   m dm g dg [n_tokens, hidden_size]
 #pragma once
 #include <cstdint>

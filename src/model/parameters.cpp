@@ -154,9 +154,9 @@ void initialize(const ParameterStore<float>& weights, const ModelConfig& config,
     const Rng rng(seed, RngStream::kInit, hash64(table[id].name));
     const Matrix<float> matrix = weights.matrix(id);
     parallel_for(matrix.n_rows, [&](int row) {
-      const auto first = static_cast<std::uint64_t>(row) * static_cast<std::uint64_t>(matrix.n_cols);
+      const std::int64_t first = static_cast<std::int64_t>(row) * matrix.n_cols;
       for (int col = 0; col < matrix.n_cols; ++col) {
-        const double normal = rng.normal(first + static_cast<std::uint64_t>(col));
+        const double normal = rng.normal(static_cast<std::uint64_t>(first + col));
         matrix(row, col) = static_cast<float>(config.initializer_range * normal);
       }
     });

@@ -80,8 +80,9 @@ struct ParameterStore {
   std::span<T> all;
 };
 
-// Fills weights: Normal(0, initializer_range) for matrices, embedding, head, router; norms 1; bias 0.
-// The value of an element depends on seed, the parameter's name and the element alone.
-void initialize(const ParameterStore<float>& weights, const ModelConfig& config, std::uint64_t seed);
+// Fills weights: Normal(0, initializer_range) for matrices, embedding, head, router; norms 1;
+// biases 0.  The value of an element depends on seed, the parameter's name and the element alone.
+void initialize(const ParameterStore<float>& weights, const ModelConfig& config,
+                std::uint64_t seed);
 
 }  // namespace farthing

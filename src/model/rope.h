@@ -1,7 +1,7 @@
 // rope.h - the angles of rotary position embedding, with YaRN's stretched frequencies.
 //
 //   f_i = theta^(-2i / rope)                                     i = 0 .. rope/2 - 1
-//   YaRN:  f_i (1 - ramp_i) + f_i / factor * ramp_i,   ramp_i = clamp((i - low) / (high - low), 0, 1)
+//   YaRN:  f_i (1 - ramp_i) + f_i / factor * ramp_i,  ramp_i = (i - low) / (high - low) in [0, 1]
 //          c(rho) = rope ln(L0 / (2 pi rho)) / (2 ln theta)
 //          low = max(floor c(beta_fast), 0),  high = min(ceil c(beta_slow), rope - 1)
 //   angle(p, i) = p f_i;  cosine and sine are multiplied by rope_amplitude (1 for DeepSeek-V3).

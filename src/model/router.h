@@ -2,8 +2,9 @@
 //
 //   s = sigmoid(x W_g^T)      r = s + bias, for the choice only
 //   groups: gamma_g = sum of the two largest r of group g; the topk_group largest stay, others -inf
-//   I = top_k(r), ties to the lowest index;  w_i = rho s_i / (sum_I s + 1e-20)   (rho s_i unnormalised)
-//   backward, G_i = d loss / d w_i:  ds_i = (rho / D) G_i - (1 / D) sum_I G_j w_j,  dz = ds s (1 - s)
+//   I = top_k(r), ties to the lowest index
+//   w_i = rho s_i / D,  D = sum_I s + 1e-20                    (D = 1 without norm_topk_prob)
+//   backward, G_i = d loss / d w_i:  ds_i = (rho G_i - sum_I G_j w_j) / D,  dz = ds s (1 - s)
 //
 // Source   DeepSeek-V3 (arXiv:2412.19437), equations 12 to 16; the groups are its "nodes".
 // Shapes   x dx [n_tokens, hidden_size]   dweight [n_tokens, top_k]

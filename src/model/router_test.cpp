@@ -81,9 +81,13 @@ TEST(Router, ChosenExpertsLieInKeptGroupsEvenWithNegativeScores) {
   for (std::uint64_t trial = 0; trial < 200; ++trial) {
     const Rng rng(trial, RngStream::kTest);
     std::vector<double> score;
-    for (std::uint64_t i = 0; i < 16; ++i) score.push_back(rng.uniform(i) - 2 * rng.uniform(99 + i));
+    for (std::uint64_t i = 0; i < 16; ++i) {
+      score.push_back(rng.uniform(i) - 2 * rng.uniform(99 + i));
+    }
     std::array<bool, 4> used{};
-    for (const int expert : choose(config, score)) used[static_cast<std::size_t>(expert / 4)] = true;
+    for (const int expert : choose(config, score)) {
+      used[static_cast<std::size_t>(expert / 4)] = true;
+    }
     EXPECT_LE(std::count(used.begin(), used.end(), true), 2);
   }
 }

@@ -1,7 +1,7 @@
 // routing.h - which experts each token goes to, and where its rows then stand: plain values.
 //
-// An assignment is (token, slot), numbered token * top_k + slot.  A row is an assignment's place once
-// all assignments are ordered by expert, then by token; expert e owns rows begin[e] .. begin[e + 1].
+// An assignment is (token, slot), numbered token * top_k + slot.  A row is an assignment's place
+// once all are ordered by expert, then by token; expert e owns rows begin[e] .. begin[e + 1].
 // Dropless: there are exactly n_tokens * top_k rows.
 #pragma once
 #include <cstdint>

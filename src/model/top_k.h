@@ -1,7 +1,7 @@
 // top_k.h - the indices of the k largest values, ties to the lowest index.
 //
 // Cost     O(k n), no memory: k is at most a few and n a few hundred.
-// Exact    The order of `chosen` is by value, descending.  Values that are not numbers give valid but
+// Exact    `chosen` is ordered by value, descending.  Values that are not numbers give valid but
 //          meaningless indices.
 #pragma once
 #include <cstdint>
