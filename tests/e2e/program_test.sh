@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# program_test - the program as a user calls it: text to a trained, scored, writing, billed model.
+#
+# Arguments: the farthing program, the source tree.  Also every exit status that bad use must give.
+set -uo pipefail
+farthing=$1
+tree=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+faults=0
+
+# expect STATUS WHAT COMMAND...: runs it, keeps its output in out and err.
+expect() {
+  local wanted=$1 what=$2 status=0
+  shift 2
+  "$@" > out 2> err < /dev/null || status=$?
+  if [ "$status" != "$wanted" ]; then
+    echo "FAILED $what: status $status, wanted $wanted: $*"
+    head -c 2000 out err
+    faults=$((faults + 1))
+  fi
+}
+# contains FILE TEXT WHAT
+contains() {
+  grep -qF -- "$2" "$1" && return
+  echo "FAILED $3: $1 does not contain \"$2\""
+  head -c 2000 "$1"
+  faults=$((faults + 1))
+}
+
+for i in $(seq 1 120); do
+  printf 'Once upon a time there were %d farthings in a purse, and the %dth was bent.\n\n' "$i" "$((i % 7))"
+done > book.txt
+cat > recipe.toml <<TOML
+[model]
+vocab_size = 320
+hidden_size = 32
+num_hidden_layers = 2
+first_k_dense_replace = 1
+intermediate_size = 64
+moe_intermediate_size = 16
+num_attention_heads = 2
+q_lora_rank = 16
+kv_lora_rank = 16
+qk_nope_head_dim = 8
+qk_rope_head_dim = 8
+v_head_dim = 8
+n_routed_experts = 4
+n_shared_experts = 1
+num_experts_per_tok = 2
+num_nextn_predict_layers = 1
+
+[data]
+train = "$work/data"
+sequence_length = 32
+
+[train]
+until = "6steps"
+batch_tokens = 64
+learning_rate = 1e-3
+TOML
+
+expect 0 version "$farthing" --version
+contains out "farthing " version
+expect 0 help "$farthing" --help
+contains out "train" help
+expect 0 "help of train" "$farthing" train --help
+contains out "Example:" "help of train"
+
+expect 0 prepare "$farthing" data prepare book.txt --documents blank-line --val-fraction 0.2 \
+  --vocab-size 320 -o data
+expect 0 train "$farthing" train recipe.toml --run run
+expect 0 "train again, finished" "$farthing" train recipe.toml --run run
+expect 0 "score" "$farthing" score run --text book.txt --json
+contains out '"logprob"' score
+contains out '"bits_per_byte"' score
+expect 0 generate "$farthing" generate run --prompt "Once" --max-tokens 5 --seed 1
+expect 0 eval "$farthing" eval run --json
+contains out 'bits_per_byte' eval
+expect 0 report "$farthing" report run --json
+contains out '"weights_hash"' report
+contains out '"steps": 6' report
+expect 0 "report as text" "$farthing" report run
+contains out "farthing" "report as text"
+for file in receipt.json receipt.html recipe.toml events.jsonl tokenizer.json model/config.json \
+  model/tokenizer.json model/README.md; do
+  [ -s "run/$file" ] || { echo "FAILED run folder: no $file"; faults=$((faults + 1)); }
+done
+expect 0 "score of the exported model" "$farthing" score run/model --text book.txt --json
+
+# Same recipe, same bits, whatever the number of threads.
+expect 0 "train, one thread" "$farthing" train recipe.toml --run run1 --set parallel.threads=1
+expect 0 "train, three threads" "$farthing" train recipe.toml --run run3 --set parallel.threads=3
+for run in run run1 run3; do
+  grep -o '"weights_hash": *"[^"]*"' "$run/receipt.json"
+done | sort -u > hashes
+[ "$(wc -l < hashes)" = 1 ] || { echo "FAILED same bits with 1, 2, 3 threads"; cat hashes; faults=$((faults + 1)); }
+
+# Wrong use is 2 and names the nearest spelling; a bad world is 3 and names the file or key.
+expect 2 "no command" "$farthing"
+expect 2 "unknown command" "$farthing" trian
+contains err "did you mean train?" "unknown command"
+expect 2 "unknown flag" "$farthing" train recipe.toml --untill 3steps
+contains err "did you mean --until?" "unknown flag"
+expect 3 "missing recipe" "$farthing" train nowhere.toml
+contains err "nowhere.toml" "missing recipe"
+expect 3 "unknown key" "$farthing" train recipe.toml --run bad --set train.learnin_rate=1
+contains err "learning_rate" "unknown key"
+expect 3 "missing text" "$farthing" data prepare nowhere.txt -o d2
+contains err "nowhere.txt" "missing text"
+: > empty.txt
+expect 3 "empty text" "$farthing" data prepare empty.txt -o d2
+expect 3 "missing model" "$farthing" score nowhere --text book.txt
+expect 3 "not a model" "$farthing" score data --text book.txt
+echo '{"model_type": "deepseek_v3"' > data/config.json
+expect 3 "torn config.json" "$farthing" score data --text book.txt
+expect 3 "missing run" "$farthing" report nowhere
+if [ -w /dev/full ]; then
+  "$farthing" report run > /dev/full 2> err
+  status=$?
+  [ "$status" = 4 ] || { echo "FAILED full standard output: status $status, wanted 4"; faults=$((faults + 1)); }
+fi
+
+# A bare name finds a recipe of the source tree from anywhere.
+[ -f "$tree/recipes/tiny.toml" ] || { echo "FAILED: no recipes/tiny.toml"; faults=$((faults + 1)); }
+expect 3 "bare name without data" "$farthing" train tiny --run bare --set data.train=nowhere
+contains err "nowhere" "bare name without data"
+
+[ "$faults" = 0 ] && echo "all as it should be"
+[ "$faults" = 0 ]
