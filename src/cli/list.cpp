@@ -1,0 +1,80 @@
+// list.cpp - farthing list: the recipes, models and price books that a bare name finds.
+#include <CLI/CLI.hpp>
+#include <fmt/core.h>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/units.h"
+#include "cli/commands.h"
+#include "cli/support.h"
+#include "config/accounting.h"
+#include "config/recipe.h"
+#include "config/share.h"
+#include "ledger/price_book.h"
+
+namespace farthing {
+namespace {
+
+struct ListOptions {
+  std::string kind;
+  bool json = false;
+};
+
+std::string shape_words(const ModelConfig& config) {
+  return fmt::format("{} parameters, {} active, {} layers, {} experts",
+                     format_count(static_cast<double>(count_parameters(config).total())),
+                     format_count(static_cast<double>(count_active_parameters(config).total())),
+                     config.num_hidden_layers, config.n_routed_experts);
+}
+
+// One line about a file, or what is wrong with it: a list is no place to fail.
+std::string words_about(const std::string& kind, const std::string& name) {
+  try {
+    if (kind == "recipes") return shape_words(load_recipe(name).model);
+    if (kind == "prices") return describe(load_price_book(name));
+    return shape_words(parse_recipe("", name, {"model.from=" + name}).model);
+  } catch (const Error& error) {
+    return "unusable: " + error.message.substr(0, error.message.find('\n'));
+  }
+}
+
+void list_command(const ListOptions& options) {
+  std::vector<std::string> kinds = {"recipes", "models", "prices"};
+  if (!options.kind.empty()) kinds = {options.kind};
+  Json json = Json::object();
+  std::string text;
+  for (const std::string& kind : kinds) {
+    const auto names = list_shared(kind, kind == "models" ? "" : ".toml");
+    json[kind] = names;
+    text += kind + "\n";
+    std::size_t width = 0;
+    for (const auto& name : names) width = std::max(width, name.size());
+    for (const auto& name : names) {
+      text += fmt::format("  {:{}}  {}\n", name, width, words_about(kind, name));
+    }
+  }
+  if (options.json) {
+    print_json(json);
+  } else {
+    std::cout << text;
+  }
+}
+
+void add_list_command(CLI::App& app) {
+  auto options = std::make_shared<ListOptions>();
+  CLI::App* list = app.add_subcommand("list", "recipes, models and prices that a bare name finds");
+  list->add_option("kind", options->kind, "recipes, models or prices; all without it")
+      ->check(CLI::IsMember({"recipes", "models", "prices"}));
+  add_json_flag(*list, options->json);
+  set_example(*list, "farthing list recipes");
+  list->callback([options] { list_command(*options); });
+}
+
+const CommandRegistration kList{add_list_command, 78};
+
+}  // namespace
+}  // namespace farthing

@@ -1,0 +1,213 @@
+// receipt.cpp - a history and a price book become a receipt.
+#include "report/receipt.h"
+
+#include <fmt/core.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/units.h"
+#include "report/table.h"
+
+namespace farthing {
+namespace {
+
+Json or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+std::string state_of(const RunHistory& history) {
+  if (history.attempts.empty()) return "not started";
+  const std::string& reason = history.attempts.back().end_reason;
+  return reason.empty() ? "no end recorded (running or killed)" : reason;
+}
+
+Json to_json(const SecondsByCategory& values) {
+  Json json = Json::object();
+  for (int i = 0; i < kCategories; ++i) {
+    const auto category = static_cast<Category>(i);
+    json[to_string(category)] = values[category];
+  }
+  return json;
+}
+
+Json to_json(const Price& price) {
+  return {{"value", price.value},
+          {"unit", price.unit},
+          {"date", price.date},
+          {"source", price.source},
+          {"confidence", price.confidence}};
+}
+
+std::string energy_words(const Receipt& receipt) {
+  return fmt::format("{:.1f} kJ{} x PUE {} at {} USD per kWh, {}, {}", receipt.cost.joules / 1000,
+                     receipt.cost.joules_estimated ? " estimated" : " measured",
+                     receipt.book.cooling.value, receipt.book.electricity.value,
+                     receipt.book.electricity.source, receipt.book.electricity.date);
+}
+
+Table summary(const Receipt& receipt) {
+  const Ledger& ledger = receipt.ledger;
+  Table table;
+  const auto add = [&](const char* what, const std::string& value) {
+    table.rows.push_back({what, value});
+  };
+  if (receipt.start.parameters > 0) {
+    add("model", format_count(receipt.start.parameters) + " parameters, " +
+                     format_count(receipt.start.active_parameters) + " active");
+  }
+  add("steps", fmt::format("{}", ledger.steps));
+  add("tokens", format_count(static_cast<double>(ledger.tokens)));
+  add("model FLOPs", fmt::format("{:.3g}", ledger.model_flops));
+  add("attempts", fmt::format("{}", ledger.n_attempts));
+  add("wall time", format_seconds(ledger.wall_seconds));
+  add("speed", format_rate(receipt.tokens_per_second) + " tokens/s" +
+                   (receipt.share_of_peak > 0
+                        ? fmt::format(", {:.1f} % of the FP32 peak", 100 * receipt.share_of_peak)
+                        : ""));
+  if (std::isfinite(receipt.final_loss)) {
+    add("final loss", fmt::format("{:.4f} nats per token", receipt.final_loss));
+  }
+  if (std::isfinite(receipt.val_bits_per_byte)) {
+    add("held-out", fmt::format("{:.4f} bits per byte", receipt.val_bits_per_byte));
+  }
+  if (!receipt.weights_hash.empty()) add("weights", receipt.weights_hash);
+  return table;
+}
+
+}  // namespace
+
+Receipt make_receipt(const ReportInput& input) {
+  Receipt receipt;
+  receipt.name = input.name;
+  receipt.state = state_of(input.history);
+  receipt.run = input.run;
+  receipt.start = input.history.run_start;
+  receipt.ledger = make_ledger(input.history);
+  receipt.book = input.book;
+  receipt.cost = cost_of(receipt.ledger, input.book);
+  receipt.weights_hash = input.history.weights_hash;
+  const double core_seconds = receipt.ledger.core_seconds.total();
+  for (std::size_t i = 0; core_seconds > 0 && i < receipt.usd.values.size(); ++i) {
+    receipt.usd.values[i] =
+        receipt.cost.usd * receipt.ledger.core_seconds.values[i] / core_seconds;
+  }
+  const auto tokens = static_cast<double>(receipt.ledger.tokens);
+  if (tokens > 0) receipt.usd_per_million_tokens = receipt.cost.usd / tokens * 1e6;
+  receipt.farthings = usd_to_farthings(receipt.cost.usd, input.book);
+  if (receipt.ledger.wall_seconds > 0) {
+    receipt.tokens_per_second = tokens / receipt.ledger.wall_seconds;
+  }
+  const double peak_seconds =
+      receipt.ledger.seconds[Category::kCompute] * receipt.start.fp32_peak_flops;
+  if (peak_seconds > 0) receipt.share_of_peak = receipt.ledger.model_flops / peak_seconds;
+  if (const StepRecord* step = input.history.last_step()) receipt.final_loss = step->loss;
+  if (const EvalRecord* eval = input.history.last_eval()) {
+    receipt.val_bits_per_byte = eval->bits_per_byte;
+  }
+  return receipt;
+}
+
+Json to_json(const Receipt& receipt) {
+  const Ledger& ledger = receipt.ledger;
+  const Cost& cost = receipt.cost;
+  Json seconds = to_json(ledger.seconds);
+  seconds["total"] = ledger.seconds.total();
+  Json usd = {{"total", cost.usd},
+              {"by_category", to_json(receipt.usd)},
+              {"rented", cost.rented_usd},
+              {"owned", cost.owned_usd},
+              {"depreciation", cost.depreciation_usd},
+              {"electricity", cost.electricity_usd},
+              {"per_million_tokens", receipt.usd_per_million_tokens}};
+  return {{"run", receipt.name},
+          {"state", receipt.state},
+          {"project", receipt.run.project},
+          {"purpose", receipt.run.purpose},
+          {"phase", receipt.run.phase},
+          {"parent", or_null(receipt.run.parent)},
+          {"steps", ledger.steps},
+          {"tokens", ledger.tokens},
+          {"model_flops", ledger.model_flops},
+          {"seconds", seconds},
+          {"core_seconds", ledger.core_seconds.total()},
+          {"attempts", ledger.n_attempts},
+          {"joules", cost.joules},
+          {"joules_estimated", cost.joules_estimated},
+          {"usd", usd},
+          {"farthings", receipt.farthings},
+          {"price", {{"basis", receipt.book.is_owned ? "own" : "rent"},
+                     {"book", receipt.book.name},
+                     {"rent", to_json(receipt.book.rent)},
+                     {"machine", to_json(receipt.book.machine)},
+                     {"power", to_json(receipt.book.power)},
+                     {"cooling", to_json(receipt.book.cooling)},
+                     {"electricity", to_json(receipt.book.electricity)},
+                     {"sterling", to_json(receipt.book.sterling)}}},
+          {"tokens_per_second", receipt.tokens_per_second},
+          {"share_of_fp32_peak",
+           receipt.share_of_peak > 0 ? Json(receipt.share_of_peak) : Json(nullptr)},
+          {"final_loss", or_null(receipt.final_loss)},
+          {"val_bits_per_byte", or_null(receipt.val_bits_per_byte)},
+          {"weights_hash", or_null(receipt.weights_hash)}};
+}
+
+Table spending_table(const Receipt& receipt) {
+  Table table{.headings = {"where it went", "time", "share", "money"}, .rows = {}};
+  const double total = receipt.ledger.seconds.total();
+  const auto share = [&](double seconds) {
+    return fmt::format("{:.1f} %", total > 0 ? 100 * seconds / total : 0);
+  };
+  for (int i = 0; i < kCategories; ++i) {
+    const auto category = static_cast<Category>(i);
+    const double seconds = receipt.ledger.seconds[category];
+    table.rows.push_back({describe(category), format_seconds(seconds), share(seconds),
+                          format_usd(receipt.usd[category])});
+  }
+  table.rows.push_back({"total", format_seconds(total), share(total),
+                        format_usd(receipt.cost.usd)});
+  return table;
+}
+
+const char* describe(Category category) {
+  switch (category) {
+    case Category::kCompute: return "compute";
+    case Category::kDataWait: return "waiting for data";
+    case Category::kCheckpoint: return "saving";
+    case Category::kEval: return "evaluation";
+    case Category::kStartUp: return "start-up";
+    case Category::kRecomputed: return "done twice";
+    case Category::kLost: return "lost to a kill";
+  }
+  return "";
+}
+
+std::string farthings_words(const Receipt& receipt) {
+  const Price& sterling = receipt.book.sterling;
+  return fmt::format("{:.3g} farthings (960 to the pound sterling, at {} USD: {}, {})",
+                     receipt.farthings, sterling.value, sterling.source, sterling.date);
+}
+
+std::string price_words(const Receipt& receipt) {
+  return describe(receipt.book) + "; change with --set cost.price=...";
+}
+
+std::string electricity_words(const Receipt& receipt) {
+  return format_usd(receipt.cost.electricity_usd) + " (" + energy_words(receipt) + ")";
+}
+
+std::string to_text(const Receipt& receipt) {
+  const double total = receipt.ledger.seconds.total();
+  const double waste = total > 0 ? 1 - receipt.ledger.seconds[Category::kCompute] / total : 0;
+  std::string text = fmt::format("Receipt of {} ({}), {}, {}: {}\n\n", receipt.name,
+                                 receipt.run.project, receipt.run.purpose, receipt.run.phase,
+                                 receipt.state);
+  text += to_text(summary(receipt)) + "\n" + to_text(spending_table(receipt)) + "\n";
+  text += fmt::format("Waste, all that is not compute: {:.1f} %\n", 100 * waste);
+  text += "Price: " + price_words(receipt) + "\n";
+  text += "Electricity alone: " + electricity_words(receipt) + "\n";
+  text += format_usd(receipt.usd_per_million_tokens) + " per million tokens; in all " +
+          farthings_words(receipt) + "\n";
+  return text;
+}
+
+}  // namespace farthing

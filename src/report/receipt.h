@@ -1,0 +1,59 @@
+// receipt.h - what a run cost and what it bought: as a value, as JSON, as text.
+//
+// Works for a finished, an unfinished and a crashed run alike: it is a view of events.jsonl through a
+// price book, and the same events may be priced again later through another.
+#pragma once
+#include <limits>
+#include <string>
+
+#include "base/json.h"
+#include "ledger/ledger.h"
+#include "report/table.h"
+
+namespace farthing {
+
+// The first of these is what the events say of the run; the rest is the reader's choice.
+struct ReportInput {
+  std::string name;  // of the run
+  RunRecipe run;     // project, purpose, phase
+  RunHistory history;
+  PriceBook book;
+  std::string against = "steps";  // steps, tokens, seconds or usd: the charts' first axis
+};
+
+struct Receipt {
+  std::string name;
+  std::string state;  // "finished", another reason, or "no end recorded (running or killed)"
+  RunRecipe run;
+  RunStart start;
+  Ledger ledger;
+  PriceBook book;
+  Cost cost;
+  SecondsByCategory usd;  // the cost, shared out by core-seconds
+  double usd_per_million_tokens = 0;
+  double farthings = 0;
+  double final_loss = std::numeric_limits<double>::quiet_NaN();
+  double val_bits_per_byte = std::numeric_limits<double>::quiet_NaN();
+  double tokens_per_second = 0;  // over the whole wall time
+  double share_of_peak = 0;      // model FLOPs over measured FP32 peak, while computing; 0: unknown
+  std::string weights_hash;
+};
+
+Receipt make_receipt(const ReportInput& input);
+
+// receipt.json: steps, tokens, model_flops, seconds{}, joules, usd{}, final_loss, val_bits_per_byte,
+// weights_hash, and more.  What is not known is null.
+Json to_json(const Receipt& receipt);
+
+// At most 100 columns; the last line gives the price per million tokens and the total in farthings.
+std::string to_text(const Receipt& receipt);
+
+// The parts of it, for other pages.  "waiting for data", "done twice" ...
+const char* describe(Category category);
+// Time, share and money of every category, and their total.
+Table spending_table(const Receipt& receipt);
+std::string price_words(const Receipt& receipt);
+std::string electricity_words(const Receipt& receipt);
+std::string farthings_words(const Receipt& receipt);
+
+}  // namespace farthing
