@@ -246,7 +246,7 @@ std::vector<CheckpointEntry> list_checkpoints(const std::string& folder) {
   return entries;
 }
 
-CheckpointMeta read_manifest(const std::string& path) {
+CheckpointMeta read_checkpoint_manifest(const std::string& path) {
   const Json json = read_checked_manifest(path);
   try {
     return meta_from_json(json, path + "/" + kManifest);
@@ -258,7 +258,7 @@ CheckpointMeta read_manifest(const std::string& path) {
 std::string checkpoint_fault(const std::string& path) {
   try {
     const Json json = read_checked_manifest(path);
-    (void)read_manifest(path);
+    (void)read_checkpoint_manifest(path);
     for (const char* name : kFiles) {
       const std::string file = path + "/" + name;
       const std::string found = hash_of_file(file);
@@ -292,7 +292,7 @@ void load_checkpoint(const std::string& path, const ParameterStore<float>& maste
   const auto file = [&](int i) { return path + "/" + kFiles[i]; };
   read_store(file(0), master, Dtype::kF32, false);
   if (state == nullptr) return;
-  state->n_updates = read_manifest(path).n_updates;
+  state->n_updates = read_checkpoint_manifest(path).n_updates;
   if (state->bf16_moments) {
     read_store(file(1), state->m_bf16, Dtype::kBF16, true);
     read_store(file(2), state->v_bf16, Dtype::kBF16, true);

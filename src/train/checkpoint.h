@@ -59,7 +59,7 @@ CheckpointEntry save_checkpoint(const std::string& folder, CheckpointMeta meta,
 std::vector<CheckpointEntry> list_checkpoints(const std::string& folder);
 
 // Errors   Error{kBadInput} when the manifest is missing, torn or changed.
-CheckpointMeta read_manifest(const std::string& path);
+CheckpointMeta read_checkpoint_manifest(const std::string& path);
 
 // What is wrong with a checkpoint, "" when every byte is as it was written.
 std::string checkpoint_fault(const std::string& path);

@@ -118,7 +118,7 @@ TEST_F(CheckpointTest, ReturnsEveryBitAndEveryNumber) {
     EXPECT_TRUE(same_bits(state.v.values(id), state_.v.values(id))) << table_[id].name;
   }
   EXPECT_EQ(state.n_updates, 12);
-  const CheckpointMeta meta = read_manifest(path);
+  const CheckpointMeta meta = read_checkpoint_manifest(path);
   EXPECT_EQ(meta.decisions, meta_at(12).decisions);
   EXPECT_EQ(meta.loss_statistics, meta_at(12).loss_statistics);
   EXPECT_EQ(meta.model, model_);

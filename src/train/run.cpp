@@ -58,7 +58,7 @@ std::optional<RunOutcome> Run::finished_before() {
   const auto entries = list_checkpoints(folder_.paths().checkpoints);
   if (!past_.finished || past_.until != recipe_.train.until || entries.empty()) return std::nullopt;
   if (!checkpoint_fault(entries.back().path).empty()) return std::nullopt;
-  const CheckpointMeta meta = read_manifest(entries.back().path);
+  const CheckpointMeta meta = read_checkpoint_manifest(entries.back().path);
   return RunOutcome{.end = RunEnd::kFinishedBefore,
                     .step = meta.step,
                     .tokens = meta.tokens,
@@ -124,7 +124,7 @@ void Run::find_checkpoint() {
 }
 
 void Run::restore(const CheckpointEntry& entry) {
-  const CheckpointMeta meta = read_manifest(entry.path);
+  const CheckpointMeta meta = read_checkpoint_manifest(entry.path);
   refuse_other_model(meta, recipe_, entry.path);
   if (meta.isa != request_.isa && !request_.any_isa) {
     throw_bad_input({entry.path, "saved with another instruction set", request_.isa, meta.isa,

@@ -3,11 +3,11 @@
 //   RunOutcome outcome = train_run({.recipe = recipe, .folder = "runs/tiny", ...}, observer);
 //
 // A new folder begins a run; one that holds an unfinished run goes on with it, to the bit; one that
-// holds a finished run is left alone.  What depends on speed or place (how far a time limit reaches,
-// the micro-batch) is written down before it is used and replayed by every later attempt.
+// holds a finished run is left alone.  What depends on speed or place (how far a time limit
+// reaches, the micro-batch) is written down before it is used and replayed by every later attempt.
 //
-// Errors   Error{kBadInput} for a changed recipe, another model's checkpoint, another instruction set
-//          without any_isa; Error{kOutOfResource} for memory (before the first step, with the
+// Errors   Error{kBadInput} for a changed recipe, another model's checkpoint, another instruction
+//          set without any_isa; Error{kOutOfResource} for memory (before the first step, with the
 //          numbers) and disk; Error{kGuardStopped} after saving the state before the bad step;
 //          Error{kFailed} when another process trains this folder.
 #pragma once

@@ -1,0 +1,136 @@
+// bench_step.cpp - farthing bench step: a training step on random tokens, as a share of the peak.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "base/units.h"
+#include "cli/commands.h"
+#include "cli/support.h"
+#include "config/accounting.h"
+#include "config/recipe.h"
+#include "kernels/isa.h"
+#include "machine/peaks.h"
+#include "machine/resident.h"
+#include "train/trainer.h"
+
+namespace farthing {
+namespace {
+
+constexpr int kBatchTokens = 4096;
+
+struct BenchStepOptions {
+  std::string recipe;
+  std::vector<std::string> overrides;
+  int micro_batch = 0;
+  int steps = 5;
+  int threads = 0;
+  bool json = false;
+};
+
+struct StepMeasurement {
+  double step_seconds = 0;  // median
+  double peak_flops = 0;    // best of the probes before and after
+};
+
+Recipe bench_recipe(const BenchStepOptions& options) {
+  Recipe recipe = load_recipe(options.recipe, options.overrides);
+  const int length = recipe.data.sequence_length;
+  recipe.train.batch_tokens = std::max(1, kBatchTokens / length) * length;
+  recipe.train.batch_tokens_start = 0;
+  recipe.train.batch_ramp_tokens = 0;
+  recipe.train.micro_batch = options.micro_batch;
+  const int n_sequences = recipe.train.batch_tokens / length;
+  if (options.micro_batch < 0 || options.micro_batch > n_sequences ||
+      (options.micro_batch > 0 && n_sequences % options.micro_batch != 0)) {
+    throw Error{ErrorCode::kUsage,
+                to_string(Complaint{"--micro-batch", "does not divide the step's sequences",
+                                    std::to_string(options.micro_batch),
+                                    "a divisor of " + std::to_string(n_sequences), ""})};
+  }
+  recipe.train.micro_batch = choose_micro_batch(recipe, available_memory_bytes());
+  return recipe;
+}
+
+StepMeasurement measure_step(const Recipe& recipe, int n_steps) {
+  Trainer trainer(recipe, recipe.train.micro_batch);
+  initialize(trainer.master(), recipe.model, recipe.train.seed);
+  const BatchFiller fill = random_batches(recipe.model.vocab_size, 1);
+  const int n_sequences = recipe.train.batch_tokens / recipe.data.sequence_length;
+  StepMeasurement result;
+  result.peak_flops = measure_fp32_peak(num_threads());
+  std::vector<double> seconds;
+  ProgressLine progress;
+  for (int step = 0; step <= n_steps; ++step) {
+    const auto begin = std::chrono::steady_clock::now();
+    trainer.train_step({.fill = &fill,
+                        .first_sample = std::int64_t{step} * n_sequences,
+                        .n_sequences = n_sequences,
+                        .learning_rate = recipe.train.learning_rate});
+    const auto end = std::chrono::steady_clock::now();
+    if (step > 0) seconds.push_back(std::chrono::duration<double>(end - begin).count());
+    progress.show_share(step, n_steps, "steps");
+  }
+  result.peak_flops = std::max(result.peak_flops, measure_fp32_peak(num_threads()));
+  std::ranges::nth_element(seconds, seconds.begin() + n_steps / 2);
+  result.step_seconds = seconds[static_cast<std::size_t>(n_steps / 2)];
+  return result;
+}
+
+void bench_step_command(const BenchStepOptions& options) {
+  const Recipe recipe = bench_recipe(options);
+  apply_threads(options.threads);
+  const StepMeasurement measured = measure_step(recipe, options.steps);
+  const double rate = recipe.train.batch_tokens / measured.step_seconds;
+  const double flops = model_flops_per_token(recipe.model, recipe.data.sequence_length).total();
+  const double share = rate * flops / measured.peak_flops;
+  if (options.json) {
+    return print_json({{"tokens_per_second", rate},
+                       {"model_flops_per_token", flops},
+                       {"model_flops_per_second", rate * flops},
+                       {"share_of_fp32_peak", share},
+                       {"peak_resident_bytes", peak_resident_bytes()},
+                       {"micro_batch", recipe.train.micro_batch},
+                       {"precision", recipe.precision.matmul},
+                       {"threads", num_threads()},
+                       {"isa", std::string(isa_name(current_isa()))}});
+  }
+  std::cout << format_table(
+      {{"step of " + recipe.run.name, ""},
+       {"tokens a second", format_rate(rate)},
+       {"model FLOPs a token", format_count(flops)},
+       {"model FLOP/s", format_rate(rate * flops)},
+       {"share of the measured FP32 peak", fmt::format("{:.1f} %", 100 * share)},
+       {"FP32 peak, FLOP/s", format_rate(measured.peak_flops)},
+       {"most memory resident", format_bytes(static_cast<double>(peak_resident_bytes()))},
+       {"micro-batch, sequences", std::to_string(recipe.train.micro_batch)},
+       {"precision", recipe.precision.matmul},
+       {"threads", std::to_string(num_threads())},
+       {"instruction set", std::string(isa_name(current_isa()))}});
+}
+
+void add_bench_step_command(CLI::App& app) {
+  auto options = std::make_shared<BenchStepOptions>();
+  CLI::App* step = parent_command(app, "bench", "measure this machine")
+                       .add_subcommand("step", "a training step on 4096 random tokens");
+  step->add_option("recipe", options->recipe, "preset or recipe")->required();
+  step->add_option("--set", options->overrides, "key=value over the recipe, repeatable");
+  step->add_option("--micro-batch", options->micro_batch, "sequences; 0: derived");
+  step->add_option("--steps", options->steps, "steps to measure; the median counts")
+      ->check(CLI::Range(1, 100000));
+  add_threads_option(*step, options->threads);
+  add_json_flag(*step, options->json);
+  set_example(*step, "farthing bench step tiny --steps 5");
+  step->callback([options] { bench_step_command(*options); });
+}
+
+const CommandRegistration kBenchStep{add_bench_step_command, 92};
+
+}  // namespace
+}  // namespace farthing

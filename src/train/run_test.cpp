@@ -1,0 +1,307 @@
+// run_test.cpp - resume to the bit, refusals, limits, damage, guard and ledger of whole runs.
+#include "train/run.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "data/shards.h"
+#include "ledger/events.h"
+#include "ledger/history.h"
+#include "ledger/ledger.h"
+#include "train/checkpoint.h"
+#include "train/past_run.h"
+#include "train/testing.h"
+
+namespace farthing {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Data and runs in a folder of the test's own.
+class RunTest : public ::testing::Test {
+ protected:
+  RunTest()
+      : root_(fs::temp_directory_path() /
+              ("farthing-run-" + std::to_string(getpid()) + "-" +
+               ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
+    fs::remove_all(root_);
+    fs::create_directories(root_ + "/data");
+    write_split("train", 400);
+    write_split("val", 30);
+    write_file_atomically(root_ + "/data/card.json",
+                          R"({"splits": {"train": {"bytes": 20000}, "val": {"bytes": 1500}}})");
+    recipe_ = tiny_recipe();
+    recipe_.data.train = root_ + "/data";
+    recipe_.checkpoint.every = 5;
+    recipe_.train.lr_shape = LrShape::kWsd;
+  }
+  ~RunTest() override { fs::remove_all(root_); }
+
+  // Documents that count upwards, each from another place.
+  void write_split(const std::string& name, int n_documents) {
+    ShardWriter writer(root_ + "/data/" + name, 48);
+    for (int document = 0; document < n_documents; ++document) {
+      std::vector<std::int32_t> ids;
+      for (int i = 0; i < 10 + document % 7; ++i) ids.push_back(2 + (document * 5 + i) % 46);
+      ids.push_back(1);
+      writer.add_document(ids);
+    }
+    writer.finish();
+  }
+
+  RunRequest request(const std::string& name, const std::string& until) {
+    RunRequest request;
+    request.recipe = recipe_;
+    request.folder = root_ + "/" + name;
+    request.isa = "test";
+    request.recipe.train.until = until;
+    request.usd_per_second = 1e-5;
+    return request;
+  }
+
+  // Stops as SIGTERM would once `step` is done.
+  RunOutcome run_until_stopped(RunRequest request, std::int64_t step, int how = kStopPreempted) {
+    std::atomic<int> stop{kGoOn};
+    request.stop = &stop;
+    return train_run(request, {.on_step = [&](const StepReport& report) {
+                       if (report.step == step) stop = how;
+                     }});
+  }
+
+  // The loss of each step as it last was, exactly as written.
+  std::map<std::int64_t, std::string> losses(const std::string& name) {
+    std::map<std::int64_t, std::string> series;
+    read_events(root_ + "/" + name + "/events.jsonl", [&](const Json& event) {
+      if (event.at("kind") == "step") series[event.at("step")] = event.at("loss").dump();
+    });
+    return series;
+  }
+
+  int count_events(const std::string& name, const std::string& kind) {
+    int count = 0;
+    read_events(root_ + "/" + name + "/events.jsonl",
+                [&](const Json& event) { count += event.at("kind") == kind ? 1 : 0; });
+    return count;
+  }
+
+  void expect_error(const RunRequest& request, ErrorCode code, const std::string& words) {
+    try {
+      train_run(request, {});
+      FAIL() << "no error";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code, code) << error.message;
+      EXPECT_NE(error.message.find(words), std::string::npos) << error.message;
+    }
+  }
+
+  std::string root_;
+  Recipe recipe_;
+};
+
+TEST_F(RunTest, WritesItsFolder) {
+  int n_exports = 0;
+  RunRequest whole = request("a", "12steps");
+  whole.finish = [&](const auto&, const auto&, const RunOutcome& end) {
+    ++n_exports;
+    EXPECT_EQ(end.step, 12);
+  };
+  const RunOutcome outcome = train_run(whole, {});
+  EXPECT_EQ(outcome.end, RunEnd::kFinished);
+  EXPECT_EQ(outcome.step, 12);
+  EXPECT_EQ(outcome.tokens, 12 * 64);
+  EXPECT_GT(outcome.bits_per_byte, 1);
+  EXPECT_EQ(n_exports, 1);
+  EXPECT_EQ(count_events("a", "step"), 12);
+  EXPECT_EQ(count_events("a", "eval"), 1);
+  EXPECT_EQ(count_events("a", "run_end"), 1);
+  const auto checkpoints = list_checkpoints(root_ + "/a/checkpoints");
+  ASSERT_EQ(checkpoints.size(), 2u);
+  EXPECT_EQ(checkpoints.back().step, 12);
+  EXPECT_EQ(read_checkpoint_manifest(checkpoints.back().path).weights_hash, outcome.weights_hash);
+  EXPECT_EQ(parse_recipe(read_file(root_ + "/a/recipe.toml"), "stored"), whole.recipe);
+}
+
+TEST_F(RunTest, ResumesToTheBitAfterAnyStop) {
+  const RunOutcome whole = train_run(request("whole", "30steps"), {});
+  for (const std::int64_t step : {1, 7, 13, 29}) {
+    const RunOutcome stopped = run_until_stopped(request("parts", "30steps"), step);
+    EXPECT_EQ(stopped.end, RunEnd::kPreempted);
+    EXPECT_EQ(stopped.step, step);
+  }
+  const RunOutcome resumed = train_run(request("parts", "30steps"), {});
+  EXPECT_EQ(resumed.weights_hash, whole.weights_hash);
+  EXPECT_EQ(resumed.bits_per_byte, whole.bits_per_byte);
+  EXPECT_EQ(losses("parts"), losses("whole"));
+  for (const char* file : {"moment1.safetensors", "moment2.safetensors"}) {
+    EXPECT_EQ(read_file(root_ + "/parts/checkpoints/step-000000030/" + file),
+              read_file(root_ + "/whole/checkpoints/step-000000030/" + file));
+  }
+}
+
+TEST_F(RunTest, AnInterruptSavesToo) {
+  EXPECT_EQ(run_until_stopped(request("a", "30steps"), 3, kStopInterrupted).end,
+            RunEnd::kInterrupted);
+  EXPECT_EQ(list_checkpoints(root_ + "/a/checkpoints").back().step, 3);
+}
+
+TEST_F(RunTest, AFinishedRunIsLeftAloneAndALongerLimitGoesOn) {
+  const RunOutcome first = train_run(request("a", "10steps"), {});
+  const std::string events = read_file(root_ + "/a/events.jsonl");
+  const RunOutcome again = train_run(request("a", "10steps"), {});
+  EXPECT_EQ(again.end, RunEnd::kFinishedBefore);
+  EXPECT_EQ(again.weights_hash, first.weights_hash);
+  EXPECT_EQ(again.bits_per_byte, first.bits_per_byte);
+  EXPECT_EQ(read_file(root_ + "/a/events.jsonl"), events);
+  const RunOutcome longer = train_run(request("a", "15steps"), {});
+  EXPECT_EQ(longer.end, RunEnd::kFinished);
+  EXPECT_EQ(longer.step, 15);
+}
+
+TEST_F(RunTest, RefusesAChangedRecipeByItsKeys) {
+  run_until_stopped(request("a", "10steps"), 3);
+  recipe_.train.learning_rate = 1e-3;
+  recipe_.model.rope_theta = 5000;
+  expect_error(request("a", "10steps"), ErrorCode::kBadInput, "train.learning_rate (0.001, was");
+  expect_error(request("a", "10steps"), ErrorCode::kBadInput, "model.rope_theta");
+}
+
+TEST_F(RunTest, RefusesAnotherInstructionSetUnlessTold) {
+  run_until_stopped(request("a", "10steps"), 3);
+  RunRequest other = request("a", "10steps");
+  other.isa = "other";
+  expect_error(other, ErrorCode::kBadInput, "--any-isa");
+  other.any_isa = true;
+  EXPECT_EQ(train_run(other, {}).end, RunEnd::kFinished);
+}
+
+TEST_F(RunTest, RefusesASecondOwner) {
+  const RunFolder owner = RunFolder::open(root_ + "/a");
+  expect_error(request("a", "10steps"), ErrorCode::kFailed, "training this run");
+}
+
+TEST_F(RunTest, GoesBackToTheCheckpointBeforeADamagedOne) {
+  const RunOutcome whole = train_run(request("whole", "20steps"), {});
+  run_until_stopped(request("a", "20steps"), 12);
+  const std::string file = root_ + "/a/checkpoints/step-000000012/master.safetensors";
+  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+  stream.seekp(5000);
+  stream.put('\x5a');
+  stream.close();
+  std::string said;
+  const RunOutcome resumed =
+      train_run(request("a", "20steps"), {.say = [&](const std::string& words) { said += words; }});
+  EXPECT_NE(said.find("step 12 is damaged"), std::string::npos);
+  EXPECT_NE(said.find("resumes at step 10"), std::string::npos);
+  EXPECT_EQ(count_events("a", "alert"), 1);
+  EXPECT_EQ(resumed.weights_hash, whole.weights_hash);
+  EXPECT_EQ(losses("a"), losses("whole"));
+}
+
+TEST_F(RunTest, TheGuardSavesAndStops) {
+  recipe_.guard.max_loss_spike = 1e-9;  // any loss above the mean, once it judges
+  recipe_.train.learning_rate = 0;      // so that some are
+  recipe_.checkpoint.every = 0;
+  expect_error(request("a", "200steps"), ErrorCode::kGuardStopped, "stopped by the guard");
+  const auto checkpoints = list_checkpoints(root_ + "/a/checkpoints");
+  ASSERT_FALSE(checkpoints.empty());
+  EXPECT_GE(checkpoints.back().step, 50);
+  EXPECT_EQ(checkpoints.back().step, static_cast<std::int64_t>(losses("a").size()));
+  const std::string before = read_checkpoint_manifest(checkpoints.back().path).weights_hash;
+  expect_error(request("a", "200steps"), ErrorCode::kGuardStopped, "stopped by the guard");
+  EXPECT_EQ(read_checkpoint_manifest(list_checkpoints(root_ + "/a/checkpoints").back().path).weights_hash,
+            before);
+}
+
+TEST_F(RunTest, ATimeLimitEndsInTimeByItsRecordedDecisions) {
+  recipe_.checkpoint.every = 0;
+  const RunOutcome outcome = train_run(request("a", "1s"), {});
+  EXPECT_LT(outcome.attempt_seconds, 1.5);
+  EXPECT_GT(outcome.attempt_seconds, 0.5);
+  RunLength length;
+  std::int64_t tokens = 0;
+  int n_decisions = 0;
+  read_events(root_ + "/a/events.jsonl", [&](const Json& event) {
+    if (event.at("kind") == "decision") {
+      length = run_length_from_json(event.at("value"));
+      EXPECT_EQ(length.at_tokens, tokens);  // written before it is used
+      ++n_decisions;
+    }
+    if (event.at("kind") != "step") return;
+    EXPECT_EQ(event.at("learning_rate").get<double>(),
+              learning_rate(recipe_.train, length, event.at("step").get<int>() - 1, tokens));
+    tokens = event.at("tokens");
+  });
+  EXPECT_GE(n_decisions, 2);
+  EXPECT_GE(tokens, length.end_tokens);
+}
+
+TEST_F(RunTest, DecisionsOfAKilledAttemptAreReplayed) {
+  const RunOutcome whole = train_run(request("a", "1s"), {});
+  const auto series = losses("a");
+  // What a kill would leave: the first checkpoints and every event, but no end.
+  for (const auto& entry : list_checkpoints(root_ + "/a/checkpoints")) {
+    if (entry.step == whole.step) fs::remove_all(entry.path);
+  }
+  std::string events = read_file(root_ + "/a/events.jsonl");
+  events.resize(events.rfind("\n", events.size() - 2) + 1);  // run_end
+  write_file_atomically(root_ + "/a/events.jsonl", events);
+  const RunOutcome resumed = train_run(request("a", "1s"), {});
+  EXPECT_EQ(resumed.step, whole.step);
+  EXPECT_EQ(resumed.weights_hash, whole.weights_hash);
+  EXPECT_EQ(losses("a"), series);
+}
+
+TEST_F(RunTest, BeginsFromAnotherRunsCheckpoint) {
+  recipe_.train.lr_shape = LrShape::kConstant;
+  recipe_.checkpoint.keep_every = 10;
+  const RunOutcome constant = train_run(request("base", "30steps"), {});
+  recipe_.train.init_from = root_ + "/base@10";
+  const RunOutcome branch = train_run(request("branch", "30steps"), {});
+  EXPECT_EQ(branch.weights_hash, constant.weights_hash);  // the same constant rate
+  EXPECT_EQ(losses("branch").begin()->first, 11);
+  recipe_.train.init_from = root_ + "/base@11";
+  expect_error(request("nothing", "30steps"), ErrorCode::kBadInput, "train.init_from");
+}
+
+TEST_F(RunTest, KeepsTracesOfTheRouter) {
+  recipe_.balance.trace_every = 4;
+  train_run(request("a", "8steps"), {});
+  EXPECT_EQ(count_events("a", "trace"), 2 * 2);  // two steps, an MoE layer and an MTP block
+}
+
+TEST_F(RunTest, RefusesWithoutALimitAndWithoutData) {
+  expect_error(request("a", ""), ErrorCode::kBadInput, "without a limit");
+  recipe_.data.train = root_ + "/nowhere";
+  expect_error(request("b", "5steps"), ErrorCode::kBadInput, "nowhere/train");
+  EXPECT_FALSE(fs::exists(root_ + "/b/recipe.toml"));  // a mended recipe may use the folder
+}
+
+TEST_F(RunTest, RefusesIdsOutsideTheVocabulary) {
+  recipe_.model.vocab_size = 40;
+  expect_error(request("a", "5steps"), ErrorCode::kBadInput, "outside the vocabulary");
+}
+
+TEST_F(RunTest, EverySecondIsInOneCategory) {
+  run_until_stopped(request("a", "20steps"), 7);
+  train_run(request("a", "20steps"), {});
+  const RunHistory history = read_history(root_ + "/a/events.jsonl");
+  const Ledger ledger = make_ledger(history);
+  EXPECT_NEAR(ledger.seconds.total(), ledger.wall_seconds, 1e-9);
+  EXPECT_EQ(ledger.steps, 20);
+  EXPECT_EQ(ledger.n_attempts, 2);
+  EXPECT_GT(ledger.seconds[Category::kCompute], 0);
+  EXPECT_GT(ledger.seconds[Category::kCheckpoint], 0);
+  EXPECT_GT(ledger.seconds[Category::kEval], 0);
+  EXPECT_EQ(ledger.seconds[Category::kRecomputed], 0);
+}
+
+}  // namespace
+}  // namespace farthing
