@@ -1,4 +1,4 @@
-// farthing bench gemm - FP32 products: share of the machine's peak measured in the same run, and error.
+// farthing bench gemm - FP32 products: share of the peak measured in the same run, and error.
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -164,7 +164,8 @@ std::string to_text(const std::vector<GemmResult>& results, double peak) {
   std::vector<std::vector<std::string>> rows{
       {"product", "m x n x k", "GFLOP/s", "best", "of peak", "best", "error"}};
   for (const GemmResult& r : results) {
-    const std::string times = r.shape.n_problems > 1 ? fmt::format("{} of ", r.shape.n_problems) : "";
+    const int n_problems = r.shape.n_problems;
+    const std::string times = n_problems > 1 ? fmt::format("{} of ", n_problems) : "";
     rows.push_back({r.shape.name,
                     fmt::format("{}{} x {} x {}", times, r.shape.m, r.shape.n, r.shape.k),
                     fmt::format("{:.1f}", r.median_flops * 1e-9),

@@ -78,8 +78,8 @@ TEST(Adamw, SameBitsOnEveryIsaAndThreadCountBf16) {
 TEST(Adamw, Bf16MomentsRoundToNearestEven) {
   const test::Restore restore;
   // With beta1 = 0 the stored m is the gradient itself: exact ties, a NaN, an infinity.
-  const float values[] = {0x1.01p0f, 0x1.03p0f, 0x1.010002p0f, -0x1.01p0f, NAN, INFINITY, 0x1.fffp127f,
-                          0.0f};
+  const float values[] = {0x1.01p0f, 0x1.03p0f, 0x1.010002p0f, -0x1.01p0f,
+                          NAN,       INFINITY,  0x1.fffp127f,   0.0f};
   for (const Isa isa : test::available_isas()) {
     set_isa(isa);
     std::vector<float> w(32), g(32);

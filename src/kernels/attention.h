@@ -2,16 +2,17 @@
 //
 //   k_h = [k_nope_h | k_pe]       S = scale * q_h k_h^T, s <= t and same document
 //   P = softmax(S)   o_h = P v_h   lse_h = log sum exp S
-//   backward:  delta = rowsum(do * o);  dS = P * (do v^T - delta);  dq = scale dS k;  dk = scale dS^T q;
-//              dv = P^T do;  dk_pe = sum over heads of dk's rope part, in head order
+//   backward:  delta = rowsum(do * o);  dS = P * (do v^T - delta)
+//              dq = scale dS k;  dk = scale dS^T q;  dv = P^T do
+//              dk_pe = sum over heads of dk's rope part, in head order
 //
 // Source   Dao 2023 (arXiv:2307.08691) for the tiling; DeepSeek-V2 (arXiv:2405.04434) for MLA.
 // Shapes   q dq [n_tokens, n_heads * (nope + rope)]   o do [n_tokens, n_heads * v]
 //          kv dkv [n_tokens, n_heads * (nope + v)], per head [k_nope | v]
 //          k_pe dk_pe [n_tokens, rope]   lse [n_heads, n_tokens]
 //          n_tokens = n_sequences * sequence_length; sequences do not see each other.
-// document_start  empty, or [n_tokens]: index in its sequence of the first token that this token may
-//          see (0 everywhere = no document mask).
+// document_start  empty, or [n_tokens]: index in its sequence of the first token that this token
+//          may see (0 everywhere = no document mask).
 // Exact    Bits do not depend on the number of threads.  T = float (fast) or double (reference).
 #pragma once
 #include <cstdint>

@@ -1,4 +1,4 @@
-// attention_fast.cpp - attention over tiles of scores: products by the register tile, online softmax.
+// attention_fast.cpp - attention over tiles of scores: register-tile products, online softmax.
 //
 //   forward, one owner per (sequence, head, block of queries):
 //     for each block of keys:  S = q k^T;  P = exp(S - top);  o = o * shrink + P v

@@ -43,7 +43,9 @@ void rmsnorm_backward_input(Matrix<T> dx, Matrix<const T> dy, Matrix<const T> x,
   CHECK(length(inv_rms) == x.n_rows);
   CHECK(length(gain) == x.n_cols);
   if constexpr (std::is_same_v<T, float>) {
-    if (current_isa() != Isa::kRef) return fast::rmsnorm_backward_input(dx, dy, x, gain, inv_rms, accumulate);
+    if (current_isa() != Isa::kRef) {
+      return fast::rmsnorm_backward_input(dx, dy, x, gain, inv_rms, accumulate);
+    }
   }
   reference::rmsnorm_backward_input(dx, dy, x, gain, inv_rms, accumulate);
 }
@@ -103,7 +105,9 @@ void softmax_cross_entropy(Matrix<T> logits, std::span<T> logprob,
   CHECK(length(targets) == logits.n_rows);
   CHECK(grad_scale.empty() || length(grad_scale) == logits.n_rows);
   if constexpr (std::is_same_v<T, float>) {
-    if (current_isa() != Isa::kRef) return fast::softmax_cross_entropy(logits, logprob, targets, grad_scale);
+    if (current_isa() != Isa::kRef) {
+      return fast::softmax_cross_entropy(logits, logprob, targets, grad_scale);
+    }
   }
   reference::softmax_cross_entropy(logits, logprob, targets, grad_scale);
 }

@@ -35,7 +35,8 @@ template <class T>
 void swiglu_backward(Matrix<T> dgate_up, Matrix<const T> dh, Matrix<const T> gate_up);
 
 // Rotates pairs of the `rope` columns beginning at column `first` of every `period` columns, in
-// place.  Pair i of a token turns by its angle: cosine/sine [n_positions, rope/2], row = positions[t].
+// place.  Pair i of token t turns by the angle in row positions[t] of cosine/sine
+// [n_positions, rope/2].
 // interleaved: pairs (2i, 2i+1); otherwise (i, i + rope/2).  inverse: by the negative angle.
 struct RopeLayout {
   int first = 0;

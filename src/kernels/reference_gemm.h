@@ -10,7 +10,7 @@
 namespace farthing::reference {
 
 constexpr int kGemmRows = 64;  // rows of C with one owner
-constexpr int kGemmTile = 64;  // a tile of op(B), transposed once so that the inner loop is straight
+constexpr int kGemmTile = 64;  // a tile of op(B), laid out so that the inner loop is straight
 
 // Element (row, col) of op(m) is data[row * row_step + col * col_step].
 template <class T>

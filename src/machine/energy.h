@@ -1,6 +1,6 @@
 // energy.h - joules used since the meter was made: measured where the machine tells, else modelled.
 //
-// Measured  RAPL package counters under /sys/class/powercap (the whole package, other programs too).
+// Measured  RAPL package counters under /sys/class/powercap: the whole package, others included.
 // Modelled  watts per busy core times this process's processor seconds: an estimate, marked so.
 #pragma once
 #include <cstdint>

@@ -48,7 +48,7 @@ class Arrays {
   explicit Arrays(std::int64_t count) : a_(count), b_(count), c_(count) {
     each([](std::uint64_t& a, std::uint64_t& b, std::uint64_t& c) { a = b = c = 1; });
   }
-  // body(a, b, c) on every element.  Returns the best bytes per second, at n_moved bytes an element.
+  // body(a, b, c) on every element.  Returns the best speed at n_moved bytes an element.
   template <class Body>
   double best_speed(double n_moved, const Body& body) {
     double best = 0;
