@@ -39,10 +39,15 @@ std::string find_shared(const std::string& kind, const std::string& name,
   std::vector<std::string> places = {name};
   if (!beside.empty()) places.push_back((fs::path(beside) / name).string());
   if (!share().empty()) places.push_back((fs::path(share()) / name).string());
+  const auto n_plain = static_cast<std::ptrdiff_t>(places.size());
   for (const auto& folder : folders_of(kind)) {
     places.push_back((fs::path(folder) / name).string());
     places.push_back(places.back() + extension);
   }
+  // "quickstart" is the recipe, not a program of that name that happens to lie here.
+  const bool is_bare = !extension.empty() && fs::path(name).filename() == name &&
+                       !name.ends_with(extension);
+  if (is_bare) std::rotate(places.begin(), places.begin() + n_plain, places.end());
   for (const auto& place : places) {
     if (is_candidate(place, extension)) return place;
   }
