@@ -1,4 +1,4 @@
-// finish_run.cpp - model folder with its card; line in the project's ledger.
+// finish_run.cpp - model folder with its card; receipt; line in the project's ledger.
 #include "cli/finish_run.h"
 
 #include <fmt/core.h>
@@ -12,6 +12,7 @@
 #include "ledger/history.h"
 #include "ledger/ledger.h"
 #include "model/hf_model.h"
+#include "report/page.h"
 
 namespace farthing {
 namespace {
@@ -74,10 +75,11 @@ void export_model(const RunPaths& paths, const Recipe& recipe, const PriceBook& 
 
 void settle_run(const RunPaths& paths, const Recipe& recipe, const PriceBook& book,
                 const RunOutcome& outcome) {
-  if (outcome.end == RunEnd::kFinishedBefore) return;
-  const Ledger ledger = make_ledger(read_history(paths.events));
-  append_project_line(paths, project_line(recipe.run, state_of(outcome.end), ledger,
-                                          cost_of(ledger, book)));
+  const bool has_receipt = file_exists(paths.receipt_json) && file_exists(paths.receipt_html);
+  if (outcome.end == RunEnd::kFinishedBefore && has_receipt) return;
+  const Receipt receipt = write_receipts(paths, recipe.run, book);
+  append_project_line(paths, project_line(recipe.run, state_of(outcome.end), receipt.ledger,
+                                          receipt.cost));
 }
 
 }  // namespace farthing

@@ -7,7 +7,7 @@
 // reaches bends the line where it stands, so that the rate stays continuous and its decay ends with
 // the run.
 //
-// Source   wsd: Hu et al. 2024 (arXiv:2404.06395), linear decay; deepseek_v3: V3 report, section 4.2:
+// Source   wsd: Hu et al. 2024 (arXiv:2404.06395), linear decay; deepseek_v3: V3 report, 4.2:
 //          constant to 10T of 14.8T tokens, cosine to a tenth over 4.3T, constant for 333B, then
 //          7.3 / 220 of the peak for the last 167B; here by share of the run's tokens.
 #pragma once

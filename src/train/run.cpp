@@ -185,7 +185,8 @@ void Run::open_data() {
   train_fill_ = shard_batches(*train_source_, recipe_, train + ".bin");
   if (!file_exists(validation + ".bin")) return say("no val.bin beside train.bin: no evaluation");
   try {
-    validation_source_ = std::make_unique<SampleSource>(validation, recipe_.data.sequence_length, 0);
+    validation_source_ =
+        std::make_unique<SampleSource>(validation, recipe_.data.sequence_length, 0);
   } catch (const Error& error) {
     return say("no evaluation: " + error.message);
   }

@@ -277,8 +277,8 @@ void Run::guard_stop(const std::string& verdict, double loss) {
   write_closing("run_end", {{"reason", "guard"}, {"step", step_.load()}});
   events_->sync();
   throw Error{ErrorCode::kGuardStopped,
-              fmt::format("stopped by the guard at {}; the state after step {} is saved, nothing bad "
-                          "was applied", words, step_.load())};
+              fmt::format("stopped by the guard at {}; the state after step {} is saved, nothing "
+                          "bad was applied", words, step_.load())};
 }
 
 }  // namespace farthing

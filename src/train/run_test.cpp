@@ -216,8 +216,8 @@ TEST_F(RunTest, TheGuardSavesAndStops) {
   EXPECT_EQ(checkpoints.back().step, static_cast<std::int64_t>(losses("a").size()));
   const std::string before = read_checkpoint_manifest(checkpoints.back().path).weights_hash;
   expect_error(request("a", "200steps"), ErrorCode::kGuardStopped, "stopped by the guard");
-  EXPECT_EQ(read_checkpoint_manifest(list_checkpoints(root_ + "/a/checkpoints").back().path).weights_hash,
-            before);
+  const std::string last = list_checkpoints(root_ + "/a/checkpoints").back().path;
+  EXPECT_EQ(read_checkpoint_manifest(last).weights_hash, before);
 }
 
 TEST_F(RunTest, ATimeLimitEndsInTimeByItsRecordedDecisions) {
