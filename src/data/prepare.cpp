@@ -192,7 +192,9 @@ class SplitWriters {
   void finish() {
     train_.finish();
     val_.finish();
-    for (auto& writer : val_of_source_) writer->finish();
+    for (auto& writer : val_of_source_) {
+      if (writer->n_documents() > 0) writer->finish();  // else its files go with the writer
+    }
   }
 
  private:
@@ -296,7 +298,8 @@ Json make_card(const std::vector<Source>& sources, const Tokenizer& tokenizer,
   }
   Json splits = {{"train", to_json(train)}, {"val", to_json(val)}};
   for (const auto& source : sources) {
-    if (sources.size() > 1) splits["val-" + source.description.name] = to_json(source.counts.val);
+    if (sources.size() < 2 || source.counts.val.documents == 0) continue;
+    splits["val-" + source.description.name] = to_json(source.counts.val);
   }
   return {{"kind", "farthing data card"},
           {"version", 1},

@@ -1,7 +1,8 @@
 // prepare.h - text into a data folder: token shards, tokenizer and a card that accounts for both.
 //
 //   DIR/train.bin .idx        documents of the training split, source after source
-//   DIR/val.bin .idx          the validation split; val-NAME.bin .idx too when sources are several
+//   DIR/val.bin .idx          the validation split; when sources are several, also val-NAME.bin
+//                             .idx of each that has documents in it
 //   DIR/tokenizer.json        the tokenizer used, given or trained on the training split
 //   DIR/card.json             the data card, written last: with it the folder is finished
 //

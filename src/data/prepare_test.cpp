@@ -193,6 +193,19 @@ TEST_F(PrepareTest, SpecialTokensInATextStayText) {
   EXPECT_EQ(n_ends, 601);
 }
 
+TEST_F(PrepareTest, ASourceWithoutHeldOutDocumentsHasNoSplitOfItsOwn) {
+  write_file_atomically(path("c.txt"), "One.\n\nTwo.");
+  auto made = request("out");
+  made.sources.push_back({"short", {path("c.txt")}, ""});
+  made.val_fraction = 0.05;
+  ASSERT_FALSE(is_held_out("One.", 0.05) || is_held_out("Two.", 0.05));
+  const Json card = prepare_data(made);
+  EXPECT_FALSE(file_exists(path("out/val-short.idx")));
+  EXPECT_FALSE(card["splits"].contains("val-short"));
+  EXPECT_TRUE(file_exists(path("out/val-first.idx")));
+  EXPECT_EQ(inspect_data(path("out"))["splits"].size(), 4u);
+}
+
 TEST_F(PrepareTest, RefusesEmptySplitsAndOddNames) {
   auto made = request("out");
   made.reading.blank_line_documents = false;  // two documents
