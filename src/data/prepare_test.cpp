@@ -194,11 +194,11 @@ TEST_F(PrepareTest, SpecialTokensInATextStayText) {
 }
 
 TEST_F(PrepareTest, ASourceWithoutHeldOutDocumentsHasNoSplitOfItsOwn) {
-  write_file_atomically(path("c.txt"), "One.\n\nTwo.");
+  write_file_atomically(path("c.txt"), "Heads.\n\nTails.");
   auto made = request("out");
   made.sources.push_back({"short", {path("c.txt")}, ""});
   made.val_fraction = 0.05;
-  ASSERT_FALSE(is_held_out("One.", 0.05) || is_held_out("Two.", 0.05));
+  ASSERT_FALSE(is_held_out("Heads.", 0.05) || is_held_out("Tails.", 0.05));
   const Json card = prepare_data(made);
   EXPECT_FALSE(file_exists(path("out/val-short.idx")));
   EXPECT_FALSE(card["splits"].contains("val-short"));
