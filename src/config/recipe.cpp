@@ -51,7 +51,7 @@ ModelConfig load_config(const std::string& name, const std::string& beside) {
   return model_config_from_json(read_json(path), path);
 }
 
-void read_model(Settings& settings, ModelConfig& config, const std::string& where, int depth);
+bool read_model(Settings& settings, ModelConfig& config, const std::string& where, int depth);
 
 ModelConfig load_preset(const std::string& name, const std::string& beside, int depth) {
   if (depth >= kMaxPresetDepth) {
@@ -69,8 +69,8 @@ ModelConfig load_preset(const std::string& name, const std::string& beside, int 
   return config;
 }
 
-// Sets config from preset or from; a fault there is kept with the others.
-void read_base(Settings& settings, ModelConfig& config, const std::string& where, int depth) {
+// Sets config from preset or from; false, with the fault kept among the others, when that failed.
+bool read_base(Settings& settings, ModelConfig& config, const std::string& where, int depth) {
   std::string preset, from;
   settings.read("model.preset", preset, {});
   settings.read("model.from", from, {});
@@ -83,7 +83,9 @@ void read_base(Settings& settings, ModelConfig& config, const std::string& where
   } catch (const Error& error) {
     const char* key = preset.empty() ? "model.from" : "model.preset";
     settings.add_fault_line(settings.where(key) + ": " + key + ": " + error.message);
+    return false;
   }
+  return true;
 }
 
 void read_rope_scaling(Settings& settings, ModelConfig& config) {
@@ -99,8 +101,9 @@ void read_rope_scaling(Settings& settings, ModelConfig& config) {
   if (config.rope_scaling || settings.has_section(kRopeSection)) config.rope_scaling = scaling;
 }
 
-void read_model(Settings& settings, ModelConfig& config, const std::string& where, int depth) {
-  read_base(settings, config, where, depth);
+// False when the fields would rest on a base that could not be read.
+bool read_model(Settings& settings, ModelConfig& config, const std::string& where, int depth) {
+  const bool has_base = read_base(settings, config, where, depth);
   visit_model_fields(config, [&](const char* name, auto& field) {
     settings.read(std::string("model.") + name, field, {});
   });
@@ -109,6 +112,7 @@ void read_model(Settings& settings, ModelConfig& config, const std::string& wher
   std::string input = to_string(config.mtp_input);
   settings.read("model.mtp_input", input, {.words = "pre_norm post_norm"});
   config.mtp_input = input == "post_norm" ? MtpInput::kPostNorm : MtpInput::kPreNorm;
+  return has_base;
 }
 
 void check_model(Settings& settings, const ModelConfig& config) {
@@ -258,11 +262,11 @@ Recipe parse_recipe(const std::string& toml, const std::string& where,
                     const std::vector<std::string>& overrides) {
   Settings settings(toml, where, overrides);
   Recipe recipe;
-  read_model(settings, recipe.model, where, 0);
+  const bool has_model = read_model(settings, recipe.model, where, 0);
   visit_recipe_fields(recipe, [&](const char* path, auto& field, const SettingRule& rule) {
     read_setting(settings, path, field, rule);
   });
-  check_model(settings, recipe.model);
+  if (has_model) check_model(settings, recipe.model);
   check_batch(settings, recipe);
   check_schedule(settings, recipe.train);
   check_run(settings, recipe.run);

@@ -232,8 +232,20 @@ TEST_F(SharedRecipes, UnknownPresetNamesTheNearest) {
         << error.message;
     EXPECT_NE(error.message.find("did you mean small?"), std::string::npos) << error.message;
     EXPECT_NE(error.message.find("r.toml:4: train.seed"), std::string::npos) << error.message;
+    EXPECT_EQ(error.message.find("vocab_size"), std::string::npos) << error.message;
   }
   EXPECT_THROW(parse_recipe("model.preset=\"small\"\nmodel.from=\"deepseek-v3\"\n", "r"), Error);
+}
+
+TEST_F(SharedRecipes, BareNameIsNotAFileOfTheWorkingFolder) {
+  const auto before = std::filesystem::current_path();
+  const auto folder = std::filesystem::temp_directory_path() / "farthing_recipe_name_test";
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "small") << "#!/bin/sh\n";
+  std::filesystem::current_path(folder);
+  EXPECT_EQ(load_recipe("small").model.hidden_size, 512);
+  std::filesystem::current_path(before);
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(SharedRecipes, PresetsThatLeadToThemselvesEnd) {

@@ -36,9 +36,13 @@ const std::string& share_folder_path() { return share(); }
 std::string find_shared(const std::string& kind, const std::string& name,
                         const std::string& extension, const std::string& beside) {
   if (name.empty()) throw_bad_input({kind, "a name", "none", "a path, or a name", ""});
-  std::vector<std::string> places = {name};
-  if (!beside.empty()) places.push_back((fs::path(beside) / name).string());
-  if (!share().empty()) places.push_back((fs::path(share()) / name).string());
+  std::vector<std::string> places;
+  // A bare word is a name, even where a program called quickstart lies in the working folder.
+  if (name.find('/') != std::string::npos || name.ends_with(extension)) {
+    places.push_back(name);
+    if (!beside.empty()) places.push_back((fs::path(beside) / name).string());
+    if (!share().empty()) places.push_back((fs::path(share()) / name).string());
+  }
   const auto n_plain = static_cast<std::ptrdiff_t>(places.size());
   for (const auto& folder : folders_of(kind)) {
     places.push_back((fs::path(folder) / name).string());

@@ -1,6 +1,7 @@
 // share.h - where recipes, models and price books live, and how a bare name finds one.
 //
-// A name is looked for as a path, then as ./KIND/NAME, then as SHARE/KIND/NAME; the share folder is
+// What has a slash or the extension is looked for as a path first; then every name as ./KIND/NAME
+// and SHARE/KIND/NAME, with and without the extension; the share folder is
 // the source tree or what an installed program passes at its start.
 #pragma once
 #include <string>
