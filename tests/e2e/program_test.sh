@@ -124,7 +124,7 @@ fi
 
 # A bare name finds a recipe of the source tree from anywhere.
 [ -f "$tree/recipes/tiny.toml" ] || { echo "FAILED: no recipes/tiny.toml"; faults=$((faults + 1)); }
-expect 3 "bare name without data" "$farthing" train tiny --run bare --set data.train=nowhere
+expect 3 "bare name without data" "$farthing" train tiny --run bare --until 3steps --set data.train=nowhere
 contains err "nowhere" "bare name without data"
 
 [ "$faults" = 0 ] && echo "all as it should be"
