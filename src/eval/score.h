@@ -1,7 +1,7 @@
 // score.h - the log-probability that a model gives to every token of a text.
 //
 //   logprob[i]     = log p(id_i | ids before it)              i >= 1   (no BOS is put before)
-//   mtp_logprob[i] = the same from the first MTP module: the trunk's state at i - 2, id i - 1;  i >= 2
+//   mtp_logprob[i] = the first MTP module's, from the trunk's state at i - 2 and id i - 1       i >= 2
 //   bits per byte  = -sum logprob / ln 2 / bytes of text
 //
 // A sequence longer than the window is read in windows that begin `stride` tokens apart; a token is

@@ -1,0 +1,135 @@
+// farthing generate - let a model write on.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/commands.h"
+#include "cli/load_model.h"
+#include "cli/support.h"
+#include "data/text_stream.h"
+#include "infer/generate.h"
+
+namespace farthing {
+namespace {
+
+struct GenerateOptions {
+  std::string model;
+  std::string prompt;
+  std::string prompt_file;
+  GenerateSettings settings = {.sampling = {.temperature = 0.8, .top_p = 0.95}};
+  std::vector<std::string> stops;
+  int samples = 1;
+  int threads = 0;
+  bool json = false;
+};
+
+std::string read_prompt(const GenerateOptions& options) {
+  if (options.prompt_file.empty()) return options.prompt;
+  if (options.prompt_file != "-") return read_file(options.prompt_file);
+  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+}
+
+// An empty prompt is the beginning of a document: what stands after the end of the one before.
+std::vector<std::int32_t> encode_prompt(const Tokenizer& tokenizer, const std::string& prompt) {
+  std::vector<std::int32_t> ids = tokenizer.encode(prompt);
+  if (!ids.empty()) return ids;
+  for (const int id : {tokenizer.end_of_text_id(), tokenizer.begin_of_text_id()}) {
+    if (id >= 0) return {id};
+  }
+  throw_bad_input({"--prompt", "tokens", "none", "some text",
+                   "this tokenizer has no token that begins a document"});
+}
+
+std::vector<std::int32_t> stop_ids(const Tokenizer& tokenizer, const ModelConfig& config) {
+  std::vector<std::int32_t> ids;
+  for (const int id : {config.eos_token_id, tokenizer.end_of_text_id()}) {
+    if (id >= 0) ids.push_back(id);
+  }
+  return ids;
+}
+
+Json continuation_json(const Continuation& continuation, const TextStream& stream) {
+  return {{"text", stream.text()},
+          {"ids", continuation.ids},
+          {"reason", to_string(continuation.reason)}};
+}
+
+struct Writer {
+  const GenerateOptions& options;
+  const Tokenizer& tokenizer;
+  std::vector<TextStream> streams;
+
+  bool is_live() const { return options.samples == 1 && !options.json; }
+
+  // Takes a token; false: a stop string has come.
+  bool take(int sequence, std::int32_t id) {
+    TextStream& stream = streams[static_cast<std::size_t>(sequence)];
+    const std::string text = stream.add(tokenizer.decode({id}, /*skip_special=*/true));
+    if (is_live()) std::cout << text;
+    if (is_live() && stdout_is_terminal()) std::cout.flush();
+    return !stream.stopped();
+  }
+};
+
+void generate_command(const GenerateOptions& options) {
+  apply_threads(options.threads);
+  if (options.samples < 1 || options.settings.max_tokens < 0) {
+    throw Error(ErrorCode::kUsage, "--samples must be 1 or more, --max-tokens 0 or more");
+  }
+  const ModelPlace place = find_model(options.model);
+  const LoadedModel loaded = load_model(place);
+  const Tokenizer tokenizer = load_tokenizer_of(place, loaded.config);
+  const Model<float> model(loaded.config, *loaded.table, loaded.weights);
+  const std::string prompt = read_prompt(options);
+  const auto n_samples = static_cast<std::size_t>(options.samples);
+  const std::vector<std::vector<std::int32_t>> prompts(n_samples, encode_prompt(tokenizer, prompt));
+  Writer writer = {options, tokenizer, {n_samples, TextStream(options.stops)}};
+  GenerateSettings settings = options.settings;
+  settings.stop_ids = stop_ids(tokenizer, loaded.config);
+  settings.on_token = [&](int sequence, std::int32_t id) { return writer.take(sequence, id); };
+  if (writer.is_live()) std::cout << prompt << std::flush;
+  const auto written = generate(model, prompts, settings);
+  Json json = {{"prompt", prompt}, {"prompt_ids", prompts[0]}, {"continuations", Json::array()}};
+  for (std::size_t i = 0; i < n_samples; ++i) {
+    const std::string rest = writer.streams[i].finish();
+    if (writer.is_live()) std::cout << rest << "\n";
+    json["continuations"].push_back(continuation_json(written[i], writer.streams[i]));
+    if (options.json || writer.is_live()) continue;
+    std::cout << (i == 0 ? "" : "\n---\n\n") << prompt << writer.streams[i].text() << "\n";
+  }
+  if (options.json) print_json(json);
+}
+
+void add_generate_command(CLI::App& app) {
+  auto options = std::make_shared<GenerateOptions>();
+  CLI::App* generate = app.add_subcommand("generate", "let a model write on from a prompt");
+  SamplingSettings& sampling = options->settings.sampling;
+  generate->add_option("model", options->model, "run, checkpoint or Hugging Face directory")
+      ->required();
+  CLI::Option* prompt = generate->add_option("--prompt", options->prompt, "text to continue");
+  generate->add_option("--prompt-file", options->prompt_file, "the same from a file; -: stdin")
+      ->excludes(prompt);
+  generate->add_option("--max-tokens", options->settings.max_tokens,
+                       "at most so many; default 256");
+  generate->add_option("--temperature", sampling.temperature,
+                       "0: always the likeliest; default 0.8");
+  generate->add_option("--top-p", sampling.top_p, "keep this much probability; default 0.95");
+  generate->add_option("--top-k", sampling.top_k, "keep so many tokens; 0: all");
+  generate->add_option("--seed", sampling.seed, "same seed, same text; default 1");
+  generate->add_option("--stop", options->stops, "end before this text; may be given again")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  generate->add_option("--samples", options->samples, "so many continuations, each its own draws");
+  add_threads_option(*generate, options->threads);
+  add_json_flag(*generate, options->json);
+  set_example(*generate, "farthing generate runs/tiny --prompt \"The \" --max-tokens 100");
+  generate->callback([options] { generate_command(*options); });
+}
+const CommandRegistration kGenerate{add_generate_command, 40};
+
+}  // namespace
+}  // namespace farthing
