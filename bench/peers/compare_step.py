@@ -29,12 +29,14 @@ def run_json(command):
 
 def torch_command(options, mode, precision, micro_batch, steps):
     return [sys.executable, str(FOLDER / "train_step_torch.py"), options.preset, "--mode", mode,
-            "--precision", precision, "--micro-batch", str(micro_batch), "--steps", str(steps)]
+            "--precision", precision, "--micro-batch", str(micro_batch), "--steps", str(steps),
+            *(word for text in options.set for word in ("--set", text))]
 
 
 def farthing_command(options):
     return [options.farthing, "bench", "step", options.preset, "--json", "--steps",
-            str(options.steps), "--set", "model.num_nextn_predict_layers=0"]
+            str(options.steps), "--set", "model.num_nextn_predict_layers=0",
+            *(word for text in options.set for word in ("--set", "model." + text))]
 
 
 def best_of_torch(options):
@@ -43,7 +45,7 @@ def best_of_torch(options):
     best = None
     for mode, precision in variants:
         try:
-            result = run_json(torch_command(options, mode, precision, 0, 1))
+            result = run_json(torch_command(options, mode, precision, options.micro_batch, 1))
         except SystemExit as failure:  # torch.compile may lack a compiler
             print(f"PyTorch {mode} {precision}: does not run: {str(failure)[-200:]}")
             continue
@@ -66,6 +68,9 @@ def main():
     parser.add_argument("--farthing", default="build/release/farthing")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--micro-batch", type=int, default=0, help="PyTorch's; 0: the best")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
+                        help="a field of [model], for both")
     parser.add_argument("--bf16", action="store_true", help="let PyTorch try bf16 autocast as well")
     parser.add_argument("--no-compile", action="store_true")
     options = parser.parse_args()
