@@ -4,6 +4,8 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <new>
 
 #include "base/error.h"
@@ -13,7 +15,9 @@ namespace farthing {
 namespace {
 
 constexpr std::size_t kMaxPatternBytes = 8192;
-constexpr std::uint32_t kMatchLimit = 2'000'000;  // backtracking steps of one match
+// Backtracking steps of one match: so many, and some for each byte of the text, since stepping back
+// once over a long run of spaces is honest work.
+constexpr std::uint64_t kMatchLimit = 2'000'000, kMatchLimitPerByte = 8;
 constexpr std::uint32_t kHeapLimitKib = 64 * 1024;
 constexpr std::size_t kJitStackBytes = 1 << 20;
 
@@ -129,7 +133,6 @@ Pattern::Search::Search(const Pattern& pattern)
   buffers_->context.reset(pcre2_match_context_create(nullptr));
   buffers_->data.reset(pcre2_match_data_create(1, nullptr));
   if (!buffers_->context || !buffers_->data) throw std::bad_alloc();
-  pcre2_set_match_limit(buffers_->context.get(), kMatchLimit);
   pcre2_set_heap_limit(buffers_->context.get(), kHeapLimitKib);
 }
 
@@ -137,6 +140,9 @@ Pattern::Search::~Search() = default;
 
 void Pattern::Search::begin(std::string_view text) {
   text_ = text;
+  const std::uint64_t limit = kMatchLimit + kMatchLimitPerByte * text.size();
+  pcre2_set_match_limit(buffers_->context.get(),
+                        static_cast<std::uint32_t>(std::min<std::uint64_t>(limit, UINT32_MAX)));
   from_ = 0;
   last_end_.reset();
 }
