@@ -88,7 +88,9 @@ PastRun read_past_run(const std::string& events_path, const std::string& until) 
       }
       if (kind == "run_start") past.finished = false;
       if (kind == "run_end") past.finished = event.at("reason") == "finished";
-      if (kind == "eval") past.val_bits_per_byte = event.value("bits_per_byte", 0.0);
+      if (kind == "eval" && event.at("bits_per_byte").is_number()) {
+        past.val_bits_per_byte = event.at("bits_per_byte");
+      }
       if (kind == "step") {
         past.last_step = std::max<std::int64_t>(past.last_step, event.at("step"));
       }

@@ -259,6 +259,15 @@ TEST_F(RunTest, DecisionsOfAKilledAttemptAreReplayed) {
   EXPECT_EQ(losses("a"), series);
 }
 
+// Regression: an evaluation without a data card left an event that no later attempt could read.
+TEST_F(RunTest, ResumesAfterAnEvaluationWithoutACard) {
+  fs::remove(root_ + "/data/card.json");
+  recipe_.train.eval_every = 2;
+  run_until_stopped(request("a", "6steps"), 3);
+  EXPECT_EQ(train_run(request("a", "6steps"), {}).end, RunEnd::kFinished);
+  EXPECT_EQ(train_run(request("a", "6steps"), {}).end, RunEnd::kFinishedBefore);
+}
+
 TEST_F(RunTest, BeginsFromAnotherRunsCheckpoint) {
   recipe_.train.lr_shape = LrShape::kConstant;
   recipe_.checkpoint.keep_every = 10;
