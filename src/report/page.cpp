@@ -187,22 +187,37 @@ std::string small_print(const Receipt& receipt) {
   add("per million tokens", format_usd(receipt.usd_per_million_tokens));
   html += "<div class=\"total\"><dt>total</dt><dd>" + escape_html(format_usd(receipt.cost.usd)) +
           "</dd></div></dl>\n";
-  html += "<p class=\"fine\">Price: " + escape_html(price_words(receipt)) + ".<br>Electricity: " +
-          escape_html(electricity_words(receipt)) + ".<br>In all " +
-          escape_html(farthings_words(receipt)) + ".";
+  html += "<p class=\"fine\">Price: " + escape_html(price_words(receipt)) + "<br>Electricity: " +
+          escape_html(electricity_words(receipt)) + "<br>In all " +
+          escape_html(farthings_words(receipt));
   if (!receipt.weights_hash.empty()) html += "<br>Weights " + escape_html(receipt.weights_hash);
   return html + "</p></section>\n";
 }
 
 std::string legend_of(const Chart& chart, const RunSeries& series) {
   std::string html;
+  int n_named = 0;
   for (std::size_t i = 0; i < chart.lines.size(); ++i) {
     const Chart alone{.id = "", .title = "", .unit = "", .lines = {chart.lines[i]}};
     if (chart.lines[i].name.empty() || !has_data(alone, series)) continue;
+    ++n_named;
     html += fmt::format("<span><i class=\"s{} {}\"></i>{}</span>", i, chart.lines[i].style,
                         escape_html(chart.lines[i].name));
   }
-  return chart.lines.size() < 2 ? "" : "<p class=\"legend\">" + html + "</p>";
+  return n_named < 2 ? "" : "<p class=\"legend\">" + html + "</p>";
+}
+
+std::string heat_figures(const RunSeries& series) {
+  std::string html;
+  for (const HeatMap& map : series.heat_maps) {
+    html += fmt::format("<figure id=\"{}\"><figcaption>{}</figcaption>", map.id,
+                        escape_html(map.title)) +
+            to_svg(map) + "<p class=\"legend\">" + tick_text(map.low) + " <span class=\"scale\">";
+    for (int level = 0; level < 10; ++level) html += fmt::format("<i class=\"h{}\"></i>", level);
+    html += "</span> " + fmt::format("{:.2f}", map.high) +
+            (map.id == "expert_load" ? " or more" : "") + "</p></figure>\n";
+  }
+  return html;
 }
 
 std::string charts_section(const RunSeries& series, const std::vector<Chart>& charts,
@@ -221,21 +236,7 @@ std::string charts_section(const RunSeries& series, const std::vector<Chart>& ch
                         escape_html(chart.title), escape_html(chart.unit)) +
             to_svg(chart, series, axis) + legend_of(chart, series) + "</figure>\n";
   }
-  return html + "</section>\n";
-}
-
-std::string heat_section(const RunSeries& series) {
-  if (series.heat_maps.empty()) return "";
-  std::string html = "<section class=\"charts\">\n";
-  for (const HeatMap& map : series.heat_maps) {
-    html += fmt::format("<figure id=\"{}\"><figcaption>{}</figcaption>", map.id,
-                        escape_html(map.title)) +
-            to_svg(map) + "<p class=\"legend\">" + tick_text(map.low) + " <span class=\"scale\">";
-    for (int level = 0; level < 10; ++level) html += fmt::format("<i class=\"h{}\"></i>", level);
-    html += "</span> " + fmt::format("{:.2f}", map.high) +
-            (map.id == "expert_load" ? " or more" : "") + "</p></figure>\n";
-  }
-  return html + "</section>\n";
+  return html + heat_figures(series) + "</section>\n";
 }
 
 std::string notes_section(const RunHistory& history) {
@@ -285,7 +286,7 @@ std::string to_html(const ReportInput& input) {
                       receipt.run.phase) +
           " <span class=\"state\">" + escape_html(receipt.state) + "</span></p></header>\n<main>\n";
   html += tiles(receipt) + "<div class=\"pair\">" + spending(receipt) + small_print(receipt) +
-          "</div>\n" + charts_section(series, charts, axes, axis) + heat_section(series) +
+          "</div>\n" + charts_section(series, charts, axes, axis) +
           notes_section(input.history);
   html += "</main>\n<footer>farthing knows what every token cost</footer>\n<div id=\"tip\" hidden>"
           "</div>\n<script type=\"application/json\" id=\"page-data\">" +

@@ -9,7 +9,7 @@ const char* const kScript = R"js(
 'use strict';
 const page = JSON.parse(document.getElementById('page-data').textContent);
 const tip = document.getElementById('tip');
-const W = 640, H = 280, L = 58, R = 14, T = 12, B = 40, NS = 'http://www.w3.org/2000/svg';
+const W = 640, H = 280, L = 68, R = 14, T = 12, B = 40, NS = 'http://www.w3.org/2000/svg';
 let axis = page.axis;
 const zooms = {};
 

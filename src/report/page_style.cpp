@@ -23,10 +23,10 @@ header p{margin:4px 0 22px;color:var(--soft)}
 .state{display:inline-block;border:1px solid var(--rule);border-radius:99px;padding:0 10px;
 margin-left:6px;color:var(--ink)}
 h2{margin:0 0 12px;font-size:17px}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(158px,1fr));gap:12px;
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(168px,1fr));gap:12px;
 margin-bottom:16px}
 .tile,.card,figure{background:var(--card);border:1px solid var(--rule);border-radius:10px}
-.tile{padding:14px 16px}.tile b{display:block;font-size:23px;line-height:1.25;white-space:nowrap}
+.tile{padding:14px 16px}.tile b{display:block;font-size:21px;line-height:1.3;white-space:nowrap}
 .tile span{color:var(--soft);font-size:13.5px}
 .pair{display:grid;grid-template-columns:minmax(0,1.15fr) minmax(0,1fr);gap:16px;
 align-items:start}
@@ -67,8 +67,9 @@ button:focus-visible{outline:2px solid var(--s0);outline-offset:2px}
 figure{margin:0;padding:14px 16px 8px;min-width:0}
 figcaption{font-weight:600;margin-bottom:4px}
 figure svg{display:block;width:100%;height:auto;touch-action:pan-y;user-select:none}
-figure text{fill:var(--soft);font-size:12.5px}
-.wide svg text{font-size:9.5px}
+figure text{fill:var(--soft);font-size:14px}
+.wide svg text{font-size:8.5px}
+#bits .lines circle{fill:var(--s0)}
 .grid{stroke:var(--grid)}.cursor{stroke:var(--soft);stroke-dasharray:3 3}
 .zoom{fill:var(--s0);opacity:.14}
 .lines path{fill:none;stroke-width:2;stroke-linejoin:round}

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "base/units.h"
 #include "report/table.h"
@@ -72,6 +73,21 @@ Table summary(const Receipt& receipt) {
   }
   if (!receipt.weights_hash.empty()) add("weights", receipt.weights_hash);
   return table;
+}
+
+// Breaks at spaces, with two more in front of what follows.
+std::string wrapped(const std::string& text) {
+  constexpr std::size_t kColumns = 98;
+  std::string lines, line;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    if (line.size() + 1 + word.size() > kColumns && !line.empty()) {
+      lines += line + "\n";
+      line = " ";
+    }
+    line += (line.empty() ? "" : " ") + word;
+  }
+  return lines + line + "\n";
 }
 
 }  // namespace
@@ -203,10 +219,10 @@ std::string to_text(const Receipt& receipt) {
                                  receipt.state);
   text += to_text(summary(receipt)) + "\n" + to_text(spending_table(receipt)) + "\n";
   text += fmt::format("Waste, all that is not compute: {:.1f} %\n", 100 * waste);
-  text += "Price: " + price_words(receipt) + "\n";
-  text += "Electricity alone: " + electricity_words(receipt) + "\n";
-  text += format_usd(receipt.usd_per_million_tokens) + " per million tokens; in all " +
-          farthings_words(receipt) + "\n";
+  text += wrapped("Price: " + price_words(receipt));
+  text += wrapped("Electricity alone: " + electricity_words(receipt));
+  text += wrapped(format_usd(receipt.usd_per_million_tokens) + " per million tokens; in all " +
+                  farthings_words(receipt));
   return text;
 }
 

@@ -45,7 +45,7 @@ Receipt make_receipt(const ReportInput& input);
 // weights_hash, and more.  What is not known is null.
 Json to_json(const Receipt& receipt);
 
-// At most 100 columns; the last line gives the price per million tokens and the total in farthings.
+// At most 100 columns; the last sentence gives the price per million tokens and the total in farthings.
 std::string to_text(const Receipt& receipt);
 
 // The parts of it, for other pages.  "waiting for data", "done twice" ...

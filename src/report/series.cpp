@@ -36,13 +36,14 @@ Steps lasting_steps(const RunHistory& history) {
   return steps;
 }
 
-// Exponential mean without its bias towards zero at the beginning.
+// Exponential mean whose memory grows with the run, so that it keeps up with the steep beginning.
 std::vector<double> smooth_losses(const Steps& steps) {
   const double horizon = std::max(10.0, static_cast<double>(steps.size()) / 50);
-  const double keep = 1 - 1 / horizon;
   std::vector<double> smooth;
   double sum = 0, weight = 0;
   for (const StepRecord* step : steps) {
+    const double age = static_cast<double>(smooth.size()) / 6;
+    const double keep = 1 - 1 / std::min(horizon, 1 + age);
     if (std::isfinite(step->loss)) {
       sum = keep * sum + step->loss;
       weight = keep * weight + 1;
