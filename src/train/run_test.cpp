@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/parallel.h"
 #include "data/shards.h"
 #include "ledger/events.h"
 #include "ledger/history.h"
@@ -34,6 +35,7 @@ class RunTest : public ::testing::Test {
                ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
     fs::remove_all(root_);
     fs::create_directories(root_ + "/data");
+    set_num_threads(1);  // steps too small to share
     write_split("train", 400);
     write_split("val", 30);
     write_file_atomically(root_ + "/data/card.json",
@@ -43,7 +45,10 @@ class RunTest : public ::testing::Test {
     recipe_.checkpoint.every = 5;
     recipe_.train.lr_shape = LrShape::kWsd;
   }
-  ~RunTest() override { fs::remove_all(root_); }
+  ~RunTest() override {
+    fs::remove_all(root_);
+    set_num_threads(usual_threads_);
+  }
 
   // Documents that count upwards, each from another place.
   void write_split(const std::string& name, int n_documents) {
@@ -102,6 +107,7 @@ class RunTest : public ::testing::Test {
     }
   }
 
+  int usual_threads_ = num_threads();
   std::string root_;
   Recipe recipe_;
 };
