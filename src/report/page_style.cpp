@@ -96,10 +96,11 @@ font-size:13px;line-height:1.45;padding:6px 10px;border-radius:7px;white-space:p
 box-shadow:0 2px 10px #0004}
 footer{color:var(--soft);font-size:13px;padding-top:10px;padding-bottom:30px;text-align:center}
 @media(max-width:820px){.pair,.charts{grid-template-columns:minmax(0,1fr)}
-figure text,.wide svg text{font-size:17px}nav small{display:none}
+figure text,.wide svg text{font-size:18px}nav small{display:none}
 header,main,footer{padding-left:14px;padding-right:14px}.card{padding:16px}
 .tiles{grid-template-columns:repeat(2,minmax(0,1fr))}.tile b{font-size:20px}
 .wide .lines path,.lines path{stroke-width:2.5}.lines path.faint{stroke-width:1.4}}
+@media(max-width:480px){nav span{display:none}th,td{padding-left:8px;font-size:13px}}
 @media print{nav{display:none}figure,.card,.tile{break-inside:avoid}}
 )css";
 
