@@ -100,7 +100,8 @@ figure text,.wide svg text{font-size:18px}nav small{display:none}
 header,main,footer{padding-left:14px;padding-right:14px}.card{padding:16px}
 .tiles{grid-template-columns:repeat(2,minmax(0,1fr))}.tile b{font-size:20px}
 .wide .lines path,.lines path{stroke-width:2.5}.lines path.faint{stroke-width:1.4}}
-@media(max-width:480px){nav span{display:none}th,td{padding-left:8px;font-size:13px}}
+@media(max-width:480px){nav span,.pair th:nth-child(3),.pair td:nth-child(3){display:none}
+th,td{padding-left:8px;font-size:13px}}
 @media print{nav{display:none}figure,.card,.tile{break-inside:avoid}}
 )css";
 
