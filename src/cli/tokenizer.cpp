@@ -142,10 +142,12 @@ void decode_command(const CodeOptions& options) {
 void add_train(CLI::App& tokenizer) {
   auto options = std::make_shared<TrainTokenizerOptions>();
   CLI::App* train = tokenizer.add_subcommand("train", "learn a vocabulary from text");
-  train->add_option("inputs", options->inputs, ".txt or .jsonl files, folders, patterns")->required();
+  train->add_option("inputs", options->inputs, ".txt or .jsonl files, folders, patterns")
+      ->required();
   train->add_option("-o,--output", options->output, "tokenizer.json to write")->required();
-  train->add_option("--vocab-size", options->training.vocab_size,
-                    "tokens, bytes and special tokens included")
+  train
+      ->add_option("--vocab-size", options->training.vocab_size,
+                   "tokens, bytes and special tokens included")
       ->check(CLI::Range(300, 1 << 20));
   train->add_option("--pre-tokenizer", options->pre_tokenizer, "what cuts text into words")
       ->check(CLI::IsMember({"deepseek-v3", "gpt2"}));

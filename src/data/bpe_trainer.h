@@ -3,13 +3,14 @@
 //   count the pieces;  while the vocabulary is not full: merge the pair that occurs most, the one
 //   with smaller ids among equals, and correct the counts of the pairs around it.
 //
-// Ids: special tokens, the 256 bytes in GPT-2's order, then one per merge.  Training stops early when
-// no pair occurs twice.
+// Ids: special tokens, the 256 bytes in GPT-2's order, then one per merge.  Training stops early
+// when no pair occurs twice.
 //
 // Source   Sennrich et al. 2016 (arXiv:1508.07909).
 // Cost     counting O(bytes), on all threads; each merge O(pieces that hold the pair).
 // Exact    the same result for any number of threads and any order of documents.
-// Errors   Error{kBadInput}: a vocabulary too small for bytes and special tokens, special tokens that
+// Errors   Error{kBadInput}: a vocabulary too small for bytes and special tokens, special tokens
+// that
 //          repeat or are empty, no text at all.
 #pragma once
 #include "data/tokenizer.h"

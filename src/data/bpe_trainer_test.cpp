@@ -50,7 +50,8 @@ std::vector<std::pair<int, int>> naive_merges(const std::vector<std::string>& do
     splitter.split(document, pieces);
     for (const auto piece : pieces.pieces) {
       words.emplace_back();
-      for (const char c : piece) words.back().push_back(c == ' ' ? "Ġ" : c == '\n' ? "Ċ" : std::string(1, c));
+      for (const char c : piece)
+        words.back().push_back(c == ' ' ? "Ġ" : c == '\n' ? "Ċ" : std::string(1, c));
     }
   }
   std::vector<std::pair<int, int>> merges;
@@ -66,8 +67,7 @@ std::vector<std::pair<int, int>> naive_merges(const std::vector<std::string>& do
     for (auto& word : words) {
       std::vector<std::string> out;
       for (std::size_t i = 0; i < word.size(); ++i) {
-        if (i + 1 < word.size() &&
-            std::pair(ids[word[i]], ids[word[i + 1]]) == best->first) {
+        if (i + 1 < word.size() && std::pair(ids[word[i]], ids[word[i + 1]]) == best->first) {
           out.push_back(word[i] + word[i + 1]);
           ids.emplace(out.back(), static_cast<int>(ids.size()));
           ++i;
@@ -117,7 +117,7 @@ TEST(BpeTrainer, IdsAreSpecialsThenBytesThenMerges) {
   EXPECT_EQ(tokenizer.id_of("<|begin_of_text|>"), 0);
   EXPECT_EQ(tokenizer.id_of("<|end_of_text|>"), tokenizer.end_of_text_id());
   EXPECT_EQ(tokenizer.id_of("!"), 3);
-  EXPECT_EQ(tokenizer.id_of("1"), 19);   // as in DeepSeek-V3's own vocabulary
+  EXPECT_EQ(tokenizer.id_of("1"), 19);  // as in DeepSeek-V3's own vocabulary
   EXPECT_EQ(tokenizer.id_of("Ġ"), 223);
   EXPECT_EQ(tokenizer.vocab_size(), 262);
   EXPECT_EQ(tokenizer.id_of("lo"), 259);

@@ -1,8 +1,9 @@
 // pre_tokenizer.h - cuts text into the pieces that byte-pair merges never cross.
 //
-// A list of Splits, each run inside the pieces that the one before it left, then ByteLevel (whose own
-// step is GPT-2's pattern, where use_regex asks for it).  Patterns are those of tokenizer.json: the
-// Oniguruma dialect, translated to PCRE2 where the two differ and refused where that cannot be done.
+// A list of Splits, each run inside the pieces that the one before it left, then ByteLevel (whose
+// own step is GPT-2's pattern, where use_regex asks for it).  Patterns are those of tokenizer.json:
+// the Oniguruma dialect, translated to PCRE2 where the two differ and refused where that cannot be
+// done.
 //
 // Source   Hugging Face tokenizers: Split, Sequence, ByteLevel; DeepSeek-V3's tokenizer.json.
 // Errors   Error{kBadInput}: a pattern that does not compile, or one that backtracks beyond all

@@ -43,7 +43,8 @@ std::string message_of(int error) {
   return reinterpret_cast<const char*>(buffer);
 }
 
-[[noreturn]] void refuse(const std::string& where, std::string_view what, std::string_view pattern) {
+[[noreturn]] void refuse(const std::string& where, std::string_view what,
+                         std::string_view pattern) {
   throw_bad_input({where, "pre_tokenizer pattern uses " + std::string(what),
                    std::string(pattern.substr(0, 200)),
                    "a pattern that means the same to PCRE2 and Oniguruma", ""});

@@ -45,8 +45,11 @@ std::vector<Printed> printed_tokens(const TokenizerSpec& spec) {
 
 struct Tokenizer::State {
   State(TokenizerSpec made, const std::string& where)
-      : spec(std::move(made)), added(spec.added_tokens), splitter(spec.pre_tokenizer, where),
-        merges(spec), printed(printed_tokens(spec)) {
+      : spec(std::move(made)),
+        added(spec.added_tokens),
+        splitter(spec.pre_tokenizer, where),
+        merges(spec),
+        printed(printed_tokens(spec)) {
     for (std::size_t id = 0; id < spec.vocabulary.size(); ++id) {
       if (!spec.vocabulary[id].empty()) {
         ids.emplace(spec.vocabulary[id], static_cast<std::int32_t>(id));
@@ -104,8 +107,8 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, EncodeOptions
 std::string Tokenizer::decode(const std::vector<std::int32_t>& ids, bool skip_special) const {
   std::string text;
   for (const std::int32_t id : ids) {
-    const bool known = id >= 0 && id < vocab_size() &&
-                       state_->printed[static_cast<std::size_t>(id)].known;
+    const bool known =
+        id >= 0 && id < vocab_size() && state_->printed[static_cast<std::size_t>(id)].known;
     if (!known) {
       text += "\uFFFD";
       continue;
@@ -135,13 +138,13 @@ int first_known(const Tokenizer& tokenizer, std::initializer_list<const char*> n
 }  // namespace
 
 int Tokenizer::end_of_text_id() const {
-  return first_known(*this, {"<|end_of_text|>", "<｜end▁of▁sentence｜>", "<|endoftext|>", "</s>",
-                             "<eos>"});
+  return first_known(
+      *this, {"<|end_of_text|>", "<｜end▁of▁sentence｜>", "<|endoftext|>", "</s>", "<eos>"});
 }
 
 int Tokenizer::begin_of_text_id() const {
-  return first_known(*this, {"<|begin_of_text|>", "<｜begin▁of▁sentence｜>", "<|endoftext|>", "<s>",
-                             "<bos>"});
+  return first_known(
+      *this, {"<|begin_of_text|>", "<｜begin▁of▁sentence｜>", "<|endoftext|>", "<s>", "<bos>"});
 }
 
 std::string Tokenizer::to_json_text() const { return write_tokenizer_json(state_->spec); }

@@ -33,7 +33,7 @@ class Tokenizer {
   // that is no token (a padded row of a model's vocabulary) prints U+FFFD.
   std::string decode(const std::vector<std::int32_t>& ids, bool skip_special = false) const;
 
-  int vocab_size() const;  // largest id + 1
+  int vocab_size() const;                   // largest id + 1
   int id_of(std::string_view token) const;  // -1: none
   int end_of_text_id() const;               // the document separator; -1: none
   int begin_of_text_id() const;             // -1: none

@@ -31,7 +31,8 @@ class Trie {
       const auto edge = edges_.find(key(node, byte));
       if (edge == edges_.end()) break;
       node = edge->second;
-      if (values_[static_cast<std::size_t>(node)] >= 0) found = values_[static_cast<std::size_t>(node)];
+      if (values_[static_cast<std::size_t>(node)] >= 0)
+        found = values_[static_cast<std::size_t>(node)];
     }
     return found;
   }
@@ -99,7 +100,8 @@ struct AddedTokens::State {
              std::vector<Segment>& out) const;
 };
 
-AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens) : state_(std::make_unique<State>()) {
+AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens)
+    : state_(std::make_unique<State>()) {
   state_->tokens = tokens;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     Trie& trie = tokens[i].normalized ? state_->normalized : state_->raw;

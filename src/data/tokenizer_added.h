@@ -1,7 +1,7 @@
 // tokenizer_added.h - finds added tokens in a text, before anything else looks at it.
 //
-// The leftmost match wins, the longest among those; first the tokens that are not `normalized`, then,
-// in what lies between, those that are (farthing's normaliser changes nothing).
+// The leftmost match wins, the longest among those; first the tokens that are not `normalized`,
+// then, in what lies between, those that are (farthing's normaliser changes nothing).
 //
 // Source   Hugging Face tokenizers' AddedVocabulary, single_word, lstrip and rstrip included.
 // Cost     O(text) where no byte begins an added token, O(text * longest token) at worst.

@@ -91,7 +91,8 @@ class SpecReader {
   }
 
   void refuse_unless_null(dom::element object, const char* key, const char* at) const {
-    if (const auto value = member(object, key)) refuse(std::string(at) + key, shown(*value), "null");
+    if (const auto value = member(object, key))
+      refuse(std::string(at) + key, shown(*value), "null");
   }
 
   std::int32_t id_of(dom::element value, const std::string& at, std::int64_t limit) const {
@@ -146,8 +147,8 @@ class SpecReader {
       rule.is_literal = true;
       rule.pattern = text_of(*literal, "pattern.String");
     } else {
-      rule.pattern = text_of(wanted_member(pattern, "Regex", "pre_tokenizer Split.pattern"),
-                             "pattern.Regex");
+      rule.pattern =
+          text_of(wanted_member(pattern, "Regex", "pre_tokenizer Split.pattern"), "pattern.Regex");
     }
     if (rule.pattern.empty()) refuse("pre_tokenizer Split.pattern", "\"\"", "something to match");
     const std::string behavior =
@@ -201,7 +202,8 @@ class SpecReader {
       if (value && text_of(*value, key).empty()) continue;
       refuse_unless_null(model, key, "model.");
     }
-    if (flag(model, "byte_fallback", false, "model")) refuse("model.byte_fallback", "true", "false");
+    if (flag(model, "byte_fallback", false, "model"))
+      refuse("model.byte_fallback", "true", "false");
     spec_.ignore_merges = flag(model, "ignore_merges", false, "model");
     read_vocabulary(wanted_member(model, "vocab", "model"));
     check_byte_symbols();

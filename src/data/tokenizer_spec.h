@@ -1,7 +1,9 @@
 // tokenizer_spec.h - what a tokenizer.json says, as a plain value; read and written.
 //
-// Errors   Error{kBadInput} names the file and the key: merges of tokens that do not exist, ids used
-//          twice, far-off ids, missing byte symbols, and every feature that farthing does not compute.
+// Errors   Error{kBadInput} names the file and the key: merges of tokens that do not exist, ids
+// used
+//          twice, far-off ids, missing byte symbols, and every feature that farthing does not
+//          compute.
 #pragma once
 #include <cstdint>
 #include <string>

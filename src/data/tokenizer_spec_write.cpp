@@ -14,7 +14,8 @@ std::string added_tokens_json(const std::vector<AddedToken>& tokens) {
   std::string out = "[";
   for (const AddedToken& token : tokens) {
     if (out.size() > 1) out += ",";
-    out += "\n    {\"id\": " + std::to_string(token.id) + ", \"content\": " + quoted(token.content) +
+    out += "\n    {\"id\": " + std::to_string(token.id) +
+           ", \"content\": " + quoted(token.content) +
            ", \"single_word\": " + word(token.single_word) + ", \"lstrip\": " + word(token.lstrip) +
            ", \"rstrip\": " + word(token.rstrip) + ", \"normalized\": " + word(token.normalized) +
            ", \"special\": " + word(token.special) + "}";
@@ -34,7 +35,8 @@ std::string pre_tokenizer_json(const PreTokenizerRules& rules) {
   for (const SplitRule& split : rules.splits) {
     out += "\n    {\"type\": \"Split\", \"pattern\": {";
     out += std::string(split.is_literal ? "\"String\": " : "\"Regex\": ") + quoted(split.pattern);
-    out += std::string("}, \"behavior\": ") + (split.removes_matches ? "\"Removed\"" : "\"Isolated\"");
+    out +=
+        std::string("}, \"behavior\": ") + (split.removes_matches ? "\"Removed\"" : "\"Isolated\"");
     out += std::string(", \"invert\": ") + word(split.invert) + "},";
   }
   return out + "\n    " + byte_level_json(rules) + "\n  ]}";
@@ -74,7 +76,8 @@ std::string merges_json(const TokenizerSpec& spec) {
 
 std::string write_tokenizer_json(const TokenizerSpec& spec) {
   return "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n"
-         "  \"added_tokens\": " + added_tokens_json(spec.added_tokens) +
+         "  \"added_tokens\": " +
+         added_tokens_json(spec.added_tokens) +
          ",\n  \"normalizer\": null,\n  \"pre_tokenizer\": " +
          pre_tokenizer_json(spec.pre_tokenizer) +
          ",\n  \"post_processor\": " + spec.post_processor +

@@ -148,9 +148,12 @@ TEST(Tokenizer, DecodeOfSpecialAndUnknownIds) {
 TEST(Utf8, MaximalSubparts) {
   // Unicode 15, tables 3-9 to 3-11.
   const std::vector<std::pair<std::string, int>> cases = {
-      {"\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41", 8}, {"\xED\xA0\x80\xED\xBF\xBF\xED\xAF\x41", 8},
-      {"\xF4\x91\x92\x93\xFF\x41\x80\xBF\x42", 7}, {"\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41", 4},
-      {"\xE2\x82", 1},                             {"plain \xC3\xA9\xF0\x9F\x98\x80", 0}};
+      {"\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41", 8},
+      {"\xED\xA0\x80\xED\xBF\xBF\xED\xAF\x41", 8},
+      {"\xF4\x91\x92\x93\xFF\x41\x80\xBF\x42", 7},
+      {"\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41", 4},
+      {"\xE2\x82", 1},
+      {"plain \xC3\xA9\xF0\x9F\x98\x80", 0}};
   for (const auto& [text, n] : cases) {
     std::int64_t n_replaced = 0;
     const std::string mended = mend_utf8(text, &n_replaced);

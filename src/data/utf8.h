@@ -10,7 +10,7 @@ namespace farthing {
 
 // One step through UTF-8: how many bytes, and the character they are.
 struct Utf8Step {
-  int n_bytes = 0;             // of the character, or of the maximal invalid subpart; >= 1
+  int n_bytes = 0;              // of the character, or of the maximal invalid subpart; >= 1
   std::int32_t character = -1;  // -1: not valid UTF-8
 };
 

@@ -1,4 +1,5 @@
-// tokenizer_fuzz.cpp - a tokenizer.json, then a text after a zero byte: refused or run, never a crash.
+// tokenizer_fuzz.cpp - a tokenizer.json, then a text after a zero byte: refused or run, never a
+// crash.
 //
 // An input without a zero byte is a text for a small tokenizer that is known to be good; what it
 // encodes must decode to the same bytes.

@@ -72,17 +72,16 @@ TEST(Curve, TwentyStepsFollowTheIndependentLoop) {
   Trainer trainer(recipe_of(golden), kSequences / 2);
   golden.read_weights(trainer.master());
   const BatchFiller fill = rows_of(golden);
-  const auto loss = golden.values("loss"), main = golden.values("main"),
-             mtp = golden.values("mtp"), balance = golden.values("balance"),
-             gradient_norm = golden.values("gradient_norm");
+  const auto loss = golden.values("loss"), main = golden.values("main"), mtp = golden.values("mtp"),
+             balance = golden.values("balance"), gradient_norm = golden.values("gradient_norm");
   const auto warmup = fields.at("warmup_steps").get<double>();
   for (std::size_t step = 0; step < loss.size(); ++step) {
     const double share = std::min(1.0, (static_cast<double>(step) + 1) / warmup);
-    const StepResult result = trainer.train_step(
-        {.fill = &fill,
-         .first_sample = static_cast<std::int64_t>(step) * kSequences,
-         .n_sequences = kSequences,
-         .learning_rate = fields.at("learning_rate").get<double>() * share});
+    const StepResult result =
+        trainer.train_step({.fill = &fill,
+                            .first_sample = static_cast<std::int64_t>(step) * kSequences,
+                            .n_sequences = kSequences,
+                            .learning_rate = fields.at("learning_rate").get<double>() * share});
     EXPECT_NEAR(result.losses.total, loss[step], 1e-4) << "step " << step;
     EXPECT_NEAR(result.losses.main, main[step], 1e-4) << "step " << step;
     EXPECT_NEAR(result.losses.mtp.at(0), mtp[step], 1e-4) << "step " << step;

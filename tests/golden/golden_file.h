@@ -34,10 +34,14 @@ class GoldenFile {
   std::vector<double> values(const std::string& name) const {
     const TensorView& tensor = at(name);
     switch (tensor.dtype) {
-      case Dtype::kF64: return widened<double>(tensor);
-      case Dtype::kF32: return widened<float>(tensor);
-      case Dtype::kI32: return widened<std::int32_t>(tensor);
-      default: throw std::runtime_error(name + ": unexpected dtype");
+      case Dtype::kF64:
+        return widened<double>(tensor);
+      case Dtype::kF32:
+        return widened<float>(tensor);
+      case Dtype::kI32:
+        return widened<std::int32_t>(tensor);
+      default:
+        throw std::runtime_error(name + ": unexpected dtype");
     }
   }
 

@@ -49,8 +49,12 @@ void expect_near_in_norm(std::span<const T> found, const std::vector<double>& wa
 template <class T>
 struct Pass {
   explicit Pass(const GoldenFile& golden)
-      : config(golden.config()), table(config), arena(bytes_of(table)), weights(arena, table),
-        gradients(arena, table), batch(golden.batch()) {
+      : config(golden.config()),
+        table(config),
+        arena(bytes_of(table)),
+        weights(arena, table),
+        gradients(arena, table),
+        batch(golden.batch()) {
     golden.read_weights(weights);
     Model<T> model(config, table, weights);
     const ContextShape shape{batch.n_sequences, batch.sequence_length};
@@ -60,7 +64,8 @@ struct Pass {
     Context<T> context(activations, config, shape, ContextMode{});
     forward(model, context, batch);
     logits.resize(static_cast<std::size_t>(batch.n_tokens()) * config.vocab_size);
-    compute_logits(model, context, 0, Matrix<T>(logits.data(), batch.n_tokens(), config.vocab_size));
+    compute_logits(model, context, 0,
+                   Matrix<T>(logits.data(), batch.n_tokens(), config.vocab_size));
     const Json recipe = golden.recipe();
     const LossScale scale{.token = 1.0 / batch.n_tokens(),
                           .sequence = 1.0 / batch.n_sequences,
