@@ -3,7 +3,8 @@
 add_library(farthing_options INTERFACE)
 target_compile_options(farthing_options INTERFACE -Wall -Wextra -Wshadow -fno-math-errno -ffp-contract=off)
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)  # CHECK's own operator
-  target_compile_options(farthing_options INTERFACE -Wno-overloaded-shift-op-parentheses)
+  target_compile_options(farthing_options INTERFACE -Wno-overloaded-shift-op-parentheses
+                         -Wno-unknown-warning-option)
 endif()
 target_include_directories(farthing_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
 if(FARTHING_SANITIZE)
