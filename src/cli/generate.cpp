@@ -80,6 +80,7 @@ void generate_command(const GenerateOptions& options) {
   if (options.samples < 1 || options.settings.max_tokens < 0) {
     throw Error(ErrorCode::kUsage, "--samples must be 1 or more, --max-tokens 0 or more");
   }
+  check_sampling(options.settings.sampling);
   const ModelPlace place = find_model(options.model);
   const LoadedModel loaded = load_model(place);
   const Tokenizer tokenizer = load_tokenizer_of(place, loaded.config);
@@ -101,7 +102,8 @@ void generate_command(const GenerateOptions& options) {
     if (options.json || writer.is_live()) continue;
     std::cout << (i == 0 ? "" : "\n---\n\n") << prompt << writer.streams[i].text() << "\n";
   }
-  if (options.json) print_json(json);
+  if (!options.json) return;
+  std::cout << json.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
 }
 
 void add_generate_command(CLI::App& app) {
