@@ -15,6 +15,7 @@
 #include "kernels/number_formats.h"
 #include "model/context.h"
 #include "model/model.h"
+#include "train/self_check_rows.h"
 
 namespace farthing {
 namespace {
@@ -22,7 +23,7 @@ namespace {
 constexpr std::uint64_t kSeed = 20;
 constexpr int kSequences = 2;
 constexpr int kSequenceLength = 20;
-constexpr double kDifferenceStep = 1e-6;  // small: a larger one may change a token's experts
+constexpr double kDifferenceStep = 1e-6;     // small: a larger one may change a token's experts
 constexpr double kGradientTolerance = 1e-6;  // double, central differences: error about step^2
 constexpr double kFloatTolerance = 1e-4;     // relative, in norm: the golden tests' bound
 
@@ -137,7 +138,8 @@ std::string group_of(const Parameter& parameter) {
   for (std::size_t begin = 0; begin < parameter.name.size();) {
     const std::size_t end = std::min(parameter.name.find('.', begin), parameter.name.size());
     const std::string piece = parameter.name.substr(begin, end - begin);
-    const bool number = std::all_of(piece.begin(), piece.end(), [](char c) { return c >= '0' && c <= '9'; });
+    const bool number =
+        std::all_of(piece.begin(), piece.end(), [](char c) { return c >= '0' && c <= '9'; });
     if (!number && piece != "model" && piece != "layers" && piece != "weight") {
       name += (name.empty() ? "" : ".") + piece;
     }
@@ -149,7 +151,8 @@ std::string group_of(const Parameter& parameter) {
 // One random direction in the space of some parameters, at unit variance per element.
 class Direction {
  public:
-  Direction(Bench<double>& bench, const Batch& batch, const std::vector<int>& ids, std::uint64_t draw)
+  Direction(Bench<double>& bench, const Batch& batch, const std::vector<int>& ids,
+            std::uint64_t draw)
       : bench_(bench), batch_(batch), ids_(ids), rng_(kSeed, RngStream::kTest, 77 + draw) {}
 
   double times_gradient() const {
@@ -169,7 +172,8 @@ class Direction {
     for (const int id : ids_) {
       const Parameter& p = bench_.table()[id];
       for (std::int64_t i = 0; i < p.size(); ++i) {
-        visit(id, static_cast<std::size_t>(i), rng_.normal(static_cast<std::uint64_t>(p.offset + i)));
+        visit(id, static_cast<std::size_t>(i),
+              rng_.normal(static_cast<std::uint64_t>(p.offset + i)));
       }
     }
   }
@@ -260,7 +264,8 @@ Outcome run_two(const ModelConfig& config, const Recipe& recipe, WeightOrder ord
 bool same_bits(const Outcome& a, const Outcome& b) {
   return std::memcmp(&a.loss, &b.loss, sizeof(double)) == 0 &&
          a.gradients.size() == b.gradients.size() &&
-         std::memcmp(a.gradients.data(), b.gradients.data(), a.gradients.size() * sizeof(float)) == 0;
+         std::memcmp(a.gradients.data(), b.gradients.data(), a.gradients.size() * sizeof(float)) ==
+             0;
 }
 
 CheckRow bitwise_row(const std::string& subject, const std::string& detail, const Outcome& a,
@@ -299,8 +304,8 @@ std::vector<CheckRow> check_instruction_sets(const ModelConfig& config, const Re
     set_isa(isa);
     const Outcome outcome = run_two(config, recipe, WeightOrder::kFused);
     const double loss_error = std::abs(outcome.loss - exact_loss) / std::abs(exact_loss);
-    const double error = std::max(loss_error, relative_error<double>(outcome.gradients,
-                                                                     exact.gradients().all));
+    const double error =
+        std::max(loss_error, relative_error<double>(outcome.gradients, exact.gradients().all));
     rows.push_back({"isa", std::string(isa_name(isa)) + " against double", error, kFloatTolerance,
                     error <= kFloatTolerance});
   }
@@ -383,6 +388,7 @@ std::vector<CheckRow> self_check(const Recipe& recipe,
   add("central differences in double", [&] { return check_gradients(config, recipe); });
   add("instruction sets", [&] { return check_instruction_sets(config, recipe); });
   add("delayed W, threads", [&] { return check_bits(config, recipe); });
+  add("checkpoints", [&] { return std::vector<CheckRow>{check_checkpoint(config, recipe)}; });
   return rows;
 }
 

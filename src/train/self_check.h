@@ -18,10 +18,10 @@
 namespace farthing {
 
 struct CheckRow {
-  std::string subject;     // "gradient", "isa avx2", "threads"
-  std::string detail;      // "self_attn.kv_a_proj", "1 = 2 = 3"
-  double error = 0;        // measured; 0 for bitwise comparisons that hold
-  double tolerance = 0;    // 0: must be bitwise equal
+  std::string subject;   // "gradient", "isa avx2", "threads"
+  std::string detail;    // "self_attn.kv_a_proj", "1 = 2 = 3"
+  double error = 0;      // measured; 0 for bitwise comparisons that hold
+  double tolerance = 0;  // 0: must be bitwise equal
   bool passed = false;
 };
 

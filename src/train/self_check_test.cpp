@@ -40,7 +40,8 @@ void expect_all_pass(const Recipe& recipe) {
                             << row.tolerance;
     subjects.insert(row.subject);
   }
-  EXPECT_EQ(subjects, (std::set<std::string>{"format", "gradient", "isa", "order", "threads"}));
+  EXPECT_EQ(subjects,
+            (std::set<std::string>{"checkpoint", "format", "gradient", "isa", "order", "threads"}));
 }
 
 TEST(SelfCheck, PassesOnTheWholeArchitecture) { expect_all_pass(recipe_with_everything()); }
@@ -48,6 +49,7 @@ TEST(SelfCheck, PassesOnTheWholeArchitecture) { expect_all_pass(recipe_with_ever
 TEST(SelfCheck, PassesWithDocumentMaskYarnAndTiedEmbeddings) {
   Recipe recipe = recipe_with_everything();
   recipe.data.document_mask = true;
+  recipe.train.bf16_moments = true;
   recipe.model.rope_scaling.emplace();
   recipe.model.rope_scaling->factor = 40;
   recipe.model.rope_scaling->mscale_all_dim = 1;
