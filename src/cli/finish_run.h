@@ -12,8 +12,8 @@ namespace farthing {
 void export_model(const RunPaths& paths, const Recipe& recipe, const PriceBook& book,
                   const ModelConfig& config, const ParameterStore<float>& weights);
 
-// The receipt so far and a line in the project's ledger, for every attempt that ended; nothing for a
-// run that had finished before and has its receipt.
+// The receipt so far and a line in the project's ledger, for every attempt that ended; nothing
+// for a run that had finished before and has its receipt.
 void settle_run(const RunPaths& paths, const Recipe& recipe, const PriceBook& book,
                 const RunOutcome& outcome);
 

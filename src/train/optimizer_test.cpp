@@ -115,10 +115,12 @@ TEST(Optimizer, ANormThatIsNotFiniteChangesNothing) {
 
 TEST(Optimizer, BitsDoNotDependOnThreads) {
   std::vector<std::vector<float>> results;
+  std::vector<double> norms;
   const int usual = num_threads();
   for (const int threads : {1, 2, 3}) {
     set_num_threads(threads);
     Fixture f;
+    norms.push_back(gradient_norm(f.gradients, f.state));
     for (int t = 0; t < 3; ++t) {
       clip_and_update(f.master, f.gradients, f.state, {.learning_rate = 1e-2, .clip_norm = 0.1});
     }
@@ -127,6 +129,8 @@ TEST(Optimizer, BitsDoNotDependOnThreads) {
   set_num_threads(usual);
   EXPECT_EQ(results[0], results[1]);
   EXPECT_EQ(results[0], results[2]);
+  EXPECT_EQ(norms[0], norms[1]);
+  EXPECT_EQ(norms[0], norms[2]);
 }
 
 TEST(Optimizer, Bf16MomentsFollowFullOnesAndRefuseALongMemory) {

@@ -1,4 +1,4 @@
-// allocation_test.cpp - between steps 10 and 100 the heap does not grow; nothing large is asked for.
+// allocation_test.cpp - between steps 10 and 100 the heap does not grow, nor is it asked for much.
 //
 // Every operator new of this program goes through a counter; mallinfo2 sees malloc as well.
 #include <gtest/gtest.h>
