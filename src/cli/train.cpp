@@ -121,6 +121,8 @@ void print_summary(const RunOutcome& outcome, const std::string& folder) {
     rows.push_back({"held-out bits per byte", fmt::format("{:.4f}", outcome.bits_per_byte)});
   }
   rows.push_back({"weights", outcome.weights_hash});
+  rows.push_back({"model", folder + "/model"});
+  rows.push_back({"receipt", folder + "/receipt.html"});
   std::cout << format_table(rows);
 }
 
