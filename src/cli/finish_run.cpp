@@ -73,6 +73,13 @@ void export_model(const RunPaths& paths, const Recipe& recipe, const PriceBook& 
   save_hf_model(paths.model, config, weights, options);
 }
 
+void note_state(const RunPaths& paths, const Recipe& recipe, const PriceBook& book,
+                const std::string& state) {
+  const Ledger ledger =
+      file_exists(paths.events) ? make_ledger(read_history(paths.events)) : Ledger{};
+  append_project_line(paths, project_line(recipe.run, state, ledger, cost_of(ledger, book)));
+}
+
 void settle_run(const RunPaths& paths, const Recipe& recipe, const PriceBook& book,
                 const RunOutcome& outcome) {
   const bool has_receipt = file_exists(paths.receipt_json) && file_exists(paths.receipt_html);

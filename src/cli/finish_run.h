@@ -12,6 +12,10 @@ namespace farthing {
 void export_model(const RunPaths& paths, const Recipe& recipe, const PriceBook& book,
                   const ModelConfig& config, const ParameterStore<float>& weights);
 
+// A line in the project's ledger, which outlives the run's folder.
+void note_state(const RunPaths& paths, const Recipe& recipe, const PriceBook& book,
+                const std::string& state);
+
 // The receipt so far and a line in the project's ledger, for every attempt that ended; nothing
 // for a run that had finished before and has its receipt.
 void settle_run(const RunPaths& paths, const Recipe& recipe, const PriceBook& book,

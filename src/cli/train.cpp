@@ -160,9 +160,21 @@ void train_command(const TrainOptions& options) {
       reporter.say(fmt::format("step {}: trained; writing the model", end.step));
       export_model(RunPaths(folder), recipe, book, config, weights);
     };
-    outcome = train_run(request, {.say = [&](const std::string& words) { reporter.say(words); },
-                                  .on_memory = print_memory,
-                                  .on_step = [&](const StepReport& r) { reporter.show(r); }});
+    bool has_begun = false;  // the folder is ours
+    const RunObserver observer{.say = [&](const std::string& words) { reporter.say(words); },
+                               .on_memory = [&](const auto& table, int micro_batch) {
+                                 has_begun = true;
+                                 note_state(RunPaths(folder), recipe, book, "started");
+                                 print_memory(table, micro_batch);
+                               },
+                               .on_step = [&](const StepReport& r) { reporter.show(r); }};
+    try {
+      outcome = train_run(request, observer);
+    } catch (const Error& error) {
+      const bool by_guard = error.code == ErrorCode::kGuardStopped;
+      if (has_begun) note_state(RunPaths(folder), recipe, book, by_guard ? "guard" : "failed");
+      throw;
+    }
   }
   settle_run(RunPaths(folder), recipe, book, outcome);
   if (outcome.end == RunEnd::kPreempted || outcome.end == RunEnd::kInterrupted) {
