@@ -18,6 +18,7 @@ endif()
 if(FARTHING_TESTS)
   enable_testing()
   include(GoogleTest)
+  add_custom_target(unit_tests)  # the fast tests that do not run the farthing program
 endif()
 
 # farthing_module(name DEPS a b LIBS x y): src/name/*.cpp is library `farthing_name`;
@@ -48,6 +49,7 @@ function(farthing_module name)
   target_link_libraries(farthing_${name} ${kind} farthing_options ${MODULE_DEPS} ${MODULE_LIBS})
   if(tests AND FARTHING_TESTS)
     add_executable(${name}_test ${tests})
+    add_dependencies(unit_tests ${name}_test)
     target_link_libraries(${name}_test PRIVATE farthing_${name} GTest::gtest_main)
     target_compile_definitions(${name}_test PRIVATE FARTHING_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST PROPERTIES LABELS fast)
