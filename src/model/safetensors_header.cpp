@@ -6,16 +6,15 @@
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/json.h"
 
 namespace farthing {
 namespace {
 
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the published reader
-constexpr int kMaxJsonDepth = 8;
 
 struct DtypeEntry {
   Dtype dtype;
@@ -42,8 +41,9 @@ const DtypeEntry& entry_of(Dtype dtype) {
 
 std::string quoted_name(std::string_view name) {
   constexpr std::size_t kLongest = 120;
-  return "\"" + std::string(name.substr(0, kLongest)) + (name.size() > kLongest ? "..." : "") +
-         "\"";
+  std::string quoted = "\"";
+  quoted.append(name.substr(0, kLongest)).append(name.size() > kLongest ? "...\"" : "\"");
+  return quoted;
 }
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
@@ -64,32 +64,6 @@ const char* dtype_name(Dtype dtype) { return entry_of(dtype).name; }
 
 namespace {
 
-// base/json.h keeps the order of keys and so takes time quadratic in their number; V3's index has
-// 92 thousand.  Order means nothing here: sorted keys, and the same strictness.
-nlohmann::json parse_sorted(std::string_view text, const std::string& where) {
-  std::vector<std::set<std::string>> keys;
-  const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
-    using Event = nlohmann::json::parse_event_t;
-    if (depth > kMaxJsonDepth) {
-      throw_bad_input({where, "JSON is nested too deeply", "more than 8 levels", "at most 8", ""});
-    }
-    if (event == Event::object_start) keys.emplace_back();
-    if (event == Event::object_end) keys.pop_back();
-    if (event == Event::key) {
-      const auto& key = value.get_ref<const std::string&>();
-      if (!keys.back().insert(key).second) {
-        throw_bad_input({where, "name given twice", quoted_name(key), "each name once", ""});
-      }
-    }
-    return true;
-  };
-  try {
-    return nlohmann::json::parse(text, watch);
-  } catch (const nlohmann::json::exception& error) {
-    throw_bad_input({where, "not valid JSON", std::string(error.what()).substr(0, 200), "", ""});
-  }
-}
-
 std::string_view header_text(std::span<const std::byte> file, const std::string& path) {
   if (file.size() < 8) {
     throw_bad_input(
@@ -105,7 +79,7 @@ std::string_view header_text(std::span<const std::byte> file, const std::string&
   return {reinterpret_cast<const char*>(file.data()) + 8, static_cast<std::size_t>(length)};
 }
 
-std::int64_t read_count(const nlohmann::json& value, const TensorPlace& place, const char* what) {
+std::int64_t read_count(const Json& value, const TensorPlace& place, const char* what) {
   constexpr auto kLargest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   if (!value.is_number_unsigned() || value.get<std::uint64_t>() > kLargest) {
     place.refuse(what, value.dump().substr(0, 60), "an integer from 0");
@@ -114,7 +88,7 @@ std::int64_t read_count(const nlohmann::json& value, const TensorPlace& place, c
 }
 
 // The array under a key; `size` -1: any.
-const nlohmann::json& read_array(const nlohmann::json& entry, const char* key, int size,
+const Json& read_array(const Json& entry, const char* key, int size,
                                  const TensorPlace& place) {
   const auto found = entry.find(key);
   if (found == entry.end() || !found->is_array() ||
@@ -125,7 +99,7 @@ const nlohmann::json& read_array(const nlohmann::json& entry, const char* key, i
   return *found;
 }
 
-Dtype read_dtype(const nlohmann::json& entry, const TensorPlace& place) {
+Dtype read_dtype(const Json& entry, const TensorPlace& place) {
   const auto found = entry.find("dtype");
   if (found == entry.end() || !found->is_string()) {
     place.refuse("dtype", found == entry.end() ? "nothing" : found->dump().substr(0, 60),
@@ -149,7 +123,7 @@ std::int64_t checked_bytes(const TensorView& tensor, const TensorPlace& place) {
   return bytes;
 }
 
-TensorView read_entry(const std::string& name, const nlohmann::json& entry,
+TensorView read_entry(const std::string& name, const Json& entry,
                       std::span<const std::byte> data, const std::string& path) {
   const TensorPlace place{path, name};
   if (!entry.is_object()) place.refuse("entry", entry.type_name(), "an object");
@@ -200,7 +174,7 @@ void check_coverage(std::vector<TensorView>& tensors, std::span<const std::byte>
   }
 }
 
-void read_metadata(const nlohmann::json& entry, const std::string& path,
+void read_metadata(const Json& entry, const std::string& path,
                    std::map<std::string, std::string>& metadata) {
   if (!entry.is_object()) {
     throw_bad_input({path, "__metadata__", entry.type_name(), "an object of strings", ""});
@@ -218,7 +192,7 @@ void read_metadata(const nlohmann::json& entry, const std::string& path,
 
 SafetensorsContent parse_safetensors(std::span<const std::byte> file, const std::string& path) {
   const std::string_view text = header_text(file, path);
-  const nlohmann::json header = parse_sorted(text, path + ": header");
+  const Json header = parse_json(text, path + ": header");
   if (!header.is_object()) {
     throw_bad_input({path, "header", header.type_name(), "a JSON object", ""});
   }
@@ -237,7 +211,7 @@ SafetensorsContent parse_safetensors(std::span<const std::byte> file, const std:
 
 std::map<std::string, std::string> read_weight_map(const std::string& folder) {
   const std::string path = folder + "/" + kSafetensorsIndex;
-  const nlohmann::json index = parse_sorted(read_file(path), path);
+  const Json index = read_json(path);
   const auto map = index.is_object() ? index.find("weight_map") : index.end();
   if (map == index.end() || !map->is_object() || map->empty()) {
     throw_bad_input({path, "weight_map", "nothing usable", "an object of tensor: file", ""});
