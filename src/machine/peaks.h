@@ -1,6 +1,6 @@
 // peaks.h - what this machine can do at most, measured: FP32 FMA, memory, disk.  Never quoted.
 //
-// Each is the best of five probes (about 20 ms for arithmetic, 50 ms for memory): a neighbour can
+// Each is the best of at least five probes (about 20 ms for arithmetic, 50 ms for memory): a neighbour can
 // only make a probe slower.
 #pragma once
 #include <cstdint>
