@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <new>
 #include <tuple>
@@ -215,7 +216,7 @@ std::pair<int, int> cut(int length, double from, double to, int unit) {
   const auto at = [&](double share) {
     if (share <= 0) return 0;
     if (share >= 1) return length;
-    return std::min(length, static_cast<int>(share * length / unit + 0.5) * unit);
+    return std::min(length, static_cast<int>(std::lround(share * length / unit)) * unit);
   };
   return {at(from), at(to)};
 }
