@@ -136,7 +136,7 @@ void print_summary(const RunOutcome& outcome, const std::string& folder) {
 void train_command(const TrainOptions& options) {
   Recipe recipe = load_recipe(options.recipe, options.overrides);
   if (!options.until.empty()) recipe.train.until = options.until;
-  apply_threads(options.threads > 0 ? options.threads : recipe.parallel.threads);
+  apply_threads(options.threads != 0 ? options.threads : recipe.parallel.threads);
   const std::string folder = options.folder.empty() ? "runs/" + recipe.run.name : options.folder;
   const PriceBook book = load_price_book(recipe.cost.book, recipe.cost.price);
   const Cost second = cost_of({.seconds = 1, .cores = double(num_threads()), .joules = {}}, book);

@@ -192,6 +192,8 @@ void Run::evaluate() {
   write_closing("eval", {{"step", step_.load()},
                          {"loss", or_null(loss)},
                          {"bits_per_byte", bytes > 0 ? or_null(bits_per_byte_) : Json()},
+                         {"tokens", n_validation_samples() * recipe_.data.sequence_length},
+                         {"bytes", validation_source_->n_text_bytes()},
                          {"seconds", events_->seconds() - begin}});
 }
 
