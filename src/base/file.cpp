@@ -19,6 +19,8 @@
 namespace farthing {
 namespace {
 
+constexpr std::int64_t kMaxReadBytes = std::int64_t{2} << 30;  // of a file read whole
+
 [[noreturn]] void throw_cannot(const char* verb, const std::string& path, int cause) {
   const bool full = cause == ENOSPC || cause == EDQUOT || cause == EFBIG || cause == ENOMEM;
   const bool reading = std::strcmp(verb, "read") == 0;
@@ -55,11 +57,17 @@ std::string read_file(const std::string& path) {
   const int descriptor = open_to_read(path);
   std::string bytes;
   struct stat status {};
-  if (fstat(descriptor, &status) == 0 && status.st_size > 0) {
+  if (fstat(descriptor, &status) == 0 && status.st_size > 0 && status.st_size <= kMaxReadBytes) {
     bytes.reserve(static_cast<std::size_t>(status.st_size));
   }
   char buffer[1 << 16];
   while (true) {
+    const auto size = std::max<std::int64_t>(status.st_size, std::ssize(bytes));
+    if (size > kMaxReadBytes) {
+      close(descriptor);
+      throw_bad_input({path, "too large to be read whole", std::to_string(size) + " bytes",
+                       "at most " + std::to_string(kMaxReadBytes), ""});
+    }
     const ssize_t got = ::read(descriptor, buffer, sizeof(buffer));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) {

@@ -12,7 +12,7 @@
 
 namespace farthing {
 
-std::string read_file(const std::string& path);
+std::string read_file(const std::string& path);  // at most 2 GiB, else Error{kBadInput}
 bool file_exists(const std::string& path);
 
 // Writes path.tmp-PID, fsyncs it, renames it over path, fsyncs the folder.  What is there and is no

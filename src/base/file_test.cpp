@@ -120,6 +120,16 @@ TEST_F(FileTest, ReadingWhatIsNotThereIsBadInput) {
   EXPECT_EQ(error_of([&] { MappedFile("/dev/null"); }).code, ErrorCode::kBadInput);
 }
 
+TEST_F(FileTest, AHugeFileIsRefusedByNameBeforeItIsRead) {
+  write_file_atomically(path("huge"), "");
+  fs::resize_file(path("huge"), std::uintmax_t{300} << 30);  // sparse
+  const Error error = error_of([&] { read_file(path("huge")); });
+  EXPECT_EQ(error.code, ErrorCode::kBadInput);
+  EXPECT_NE(error.message.find(path("huge") + ": too large to be read whole: found 322122547200"),
+            std::string::npos)
+      << error.message;
+}
+
 TEST_F(FileTest, ReadsFilesWithoutASize) {
   EXPECT_NE(read_file("/proc/self/status").find("Pid:"), std::string::npos);
 }

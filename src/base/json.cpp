@@ -58,7 +58,10 @@ class Builder : public Json::json_sax_t {
     std::set<std::string> keys;
   };
 
-  static std::string quoted(const std::string& text) {
+  // Without the library's "[json.exception.parse_error.101] ".
+  static std::string quoted(const std::string& message) {
+    const std::size_t label = message.find("] ");
+    const std::string text = label == std::string::npos ? message : message.substr(label + 2);
     return text.size() <= kLongestQuote ? text : text.substr(0, kLongestQuote) + "...";
   }
 

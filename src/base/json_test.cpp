@@ -82,6 +82,8 @@ TEST(Json, TimeIsLinearInTheNumberOfKeys) {
 TEST(Json, MessagesQuoteLittleOfAHostileFile) {
   const std::string key(100000, 'x');
   EXPECT_LT(complaint_about(fmt::format("{{\"{}\" 1}}", key)).size(), 400u);
+  EXPECT_NE(complaint_about("{").find("not valid JSON: found parse error at line 1, column 2"),
+            std::string::npos);
   EXPECT_LT(complaint_about(fmt::format("{{\"{}\":1,\"{}\":1}}", key, key)).size(), 400u);
 }
 

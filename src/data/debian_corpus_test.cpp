@@ -22,11 +22,11 @@ TEST(Gcide, MarkupEtymologiesAndSourcesGo) {
                         "      [1913 Webster]\n"
                         "\n"
                         "   2. (Zool.) The posterior section of the body, behind the\n"
-                        "      {thorax}, in insects. --Dryden.\n"
+                        "      {thorax}, in insects (Entom.) too. --Dryden.\n"
                         "      [1913 Webster]\n"),
             (Documents{"Abdomen. The belly, or that part of the body between the thorax and the "
                        "pelvis.\nThe posterior section of the body, behind the thorax, in "
-                       "insects."}));
+                       "insects too."}));
 }
 
 TEST(Gcide, EntriesOfOneWordAreOneDocument) {
@@ -72,6 +72,10 @@ TEST(Foldoc, FieldsLinksDatesAndTablesGo) {
                          "   teaching riddles created at the {MIT AI Lab}.\n"
                          "\n"
                          "      a = b   deeper indentation is code, not text.\n"
+                         "\n"
+                         "      Deeper indentation is code, even if it reads like this.\n"
+                         "\n"
+                         "   (This remark of an editor is no part of the entry.)\n"
                          "\n"
                          "   one    two   three columns stand here in a row.\n"
                          "\n"
@@ -123,7 +127,7 @@ TEST(Jargon, HeadwordsOpenEntries) {
 TEST(Fortunes, AttributionsVerseAndSeparatorsGo) {
   EXPECT_EQ(
       clean_fortunes("A dream will always triumph over reality.\n"
-                     "\t\t-- Stanislaw Lem\n"
+                     "-- Stanislaw Lem, who wrote of the stars and of us.\n"
                      "%\n"
                      "Roses are red they say,\nViolets are blue they say,\n"
                      "Sugar is sweet they say,\nAnd so are you, they say.\n"
