@@ -37,6 +37,7 @@ SettingValue make_value(const toml::node& node, std::string where) {
     value.shown = quoted(text->get());
   } else {
     value.shown = node.is_array() ? "an array" : "a date or time";
+    if (const auto* array = node.as_array()) value.n_elements = array->size();
   }
   return value;
 }
@@ -64,6 +65,19 @@ struct Flattened {
         add(*inner, path + ".");
       } else {
         values.insert_or_assign(path, make_value(node, where));
+        if (const auto* array = node.as_array()) add_elements(*array, path);
+      }
+    }
+  }
+  void add_elements(const toml::array& array, const std::string& path) {
+    std::size_t index = 0;
+    for (const auto& node : array) {
+      const std::string element = fmt::format("{}.{}", path, index++);
+      const std::string where = fmt::format("{}:{}", file, node.source().begin.line);
+      if (const auto* inner = node.as_table()) {
+        add(*inner, element + ".");
+      } else {
+        values.insert_or_assign(element, make_value(node, where));
       }
     }
   }
@@ -159,6 +173,17 @@ std::optional<double> Settings::number(const std::string& path, const SettingRul
   return std::nullopt;
 }
 
+std::size_t Settings::count(const std::string& path) {
+  SettingValue* value = find(path);
+  if (value == nullptr) return 0;
+  if (!value->n_elements) {
+    add_fault(path, value->shown, "an array");
+    return 0;
+  }
+  value->counted = true;
+  return *value->n_elements;
+}
+
 void Settings::read(const std::string& path, bool& field, const SettingRule&) {
   const SettingValue* value = find(path);
   if (value == nullptr) return;
@@ -224,7 +249,7 @@ std::string Settings::where(const std::string& path) const {
 
 void Settings::skip_section(const std::string& section) {
   known_.push_back(section + ".");
-  for (auto& [path, value] : values_) value.used |= path.starts_with(section + ".");
+  for (auto& [path, value] : values_) value.used |= path == section || path.starts_with(section + ".");
 }
 
 void Settings::add_fault(const std::string& path, const std::string& found,
@@ -258,8 +283,11 @@ void Settings::finish() {
     unknown_section = section + ".";
     for (auto& [path, value] : values_) value.used |= path.starts_with(unknown_section);
   }
+  std::string array = "\n";  // one that nobody counted: it is complained of, its elements are not
   for (const auto& [path, value] : values_) {
+    if (path.starts_with(array)) continue;
     if (!value.used) complain_of_unknown(path, value);
+    if (value.n_elements && !value.counted) array = path + ".";
   }
   if (faults_.empty()) return;
   std::stable_sort(faults_.begin(), faults_.end(), [&](const auto& a, const auto& b) {

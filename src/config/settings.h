@@ -30,6 +30,8 @@ struct SettingValue {
   std::string shown;  // as a message quotes it
   std::string where;
   bool used = false;
+  std::optional<std::size_t> n_elements;  // of an array; its elements are values of their own
+  bool counted = false;
 };
 
 class Settings {
@@ -47,12 +49,16 @@ class Settings {
   void read(const std::string& path, std::optional<int>& field, const SettingRule& rule);
   void read(const std::string& path, std::optional<double>& field, const SettingRule& rule);
 
+  // The number of elements of an array, 0 when it is absent.  Element i of it, or its keys if it is a
+  // table, are read as "path.i" and "path.i.key".
+  std::size_t count(const std::string& path);
+
   bool has(const std::string& path) const { return values_.contains(path); }
   // Any key below "section."
   bool has_section(const std::string& section) const;
   // Its place, or the file's name.
   std::string where(const std::string& path) const;
-  // Takes every other key of that section as known without reading it.
+  // Takes that key, array or section and all within as known without reading it.
   void skip_section(const std::string& section);
 
   void add_fault(const std::string& path, const std::string& found, const std::string& wanted,
