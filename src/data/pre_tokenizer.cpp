@@ -1,24 +1,16 @@
 // pre_tokenizer.cpp - Splits one inside the other, over views of the text.
 #include "data/pre_tokenizer.h"
 
+#include <optional>
+
+#include "data/piece_scanner.h"
 #include "data/pre_tokenizer_pattern.h"
 
 namespace farthing {
-namespace {
-
-constexpr const char* kGpt2Pattern =
-    R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-
-constexpr const char* kDigits = R"(\p{N}{1,3})";
-constexpr const char* kCjk = "[一-龥\u3040-ゟ゠-ヿ]+";
-constexpr const char* kWords =
-    R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+|)"
-    R"( ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-
-}  // namespace
 
 PreTokenizerRules deepseek_v3_rules() {
   PreTokenizerRules rules;
+  using namespace known_pattern;
   for (const char* pattern : {kDigits, kCjk, kWords}) rules.splits.push_back({.pattern = pattern});
   return rules;
 }
@@ -37,17 +29,22 @@ struct Splitter::State {
   std::vector<Step> steps;  // ByteLevel's own pattern is not among them
   std::vector<Pattern> byte_level;
   bool add_prefix_space = false;
+  std::optional<KnownPattern> known;  // then neither list is filled
 };
 
-Splitter::Splitter(const PreTokenizerRules& rules, const std::string& where)
+Splitter::Splitter(const PreTokenizerRules& rules, const std::string& where, SplitMethod method)
     : state_(std::make_unique<State>()) {
+  // A prefix space goes in front of what the splits leave: only their absence makes it the text.
+  const bool whole = !rules.add_prefix_space || rules.splits.empty();
+  if (method == SplitMethod::kFastest && whole) state_->known = recognise(rules);
+  state_->add_prefix_space = rules.add_prefix_space;
+  if (state_->known) return;
   for (const SplitRule& rule : rules.splits) {
     state_->steps.push_back({Pattern(rule.pattern, rule.is_literal, where),
                              rule.removes_matches && !rule.invert,
                              rule.removes_matches && rule.invert});
   }
-  if (rules.use_regex) state_->byte_level.emplace_back(kGpt2Pattern, false, where);
-  state_->add_prefix_space = rules.add_prefix_space;
+  if (rules.use_regex) state_->byte_level.emplace_back(known_pattern::kGpt2, false, where);
 }
 
 Splitter::~Splitter() = default;
@@ -84,6 +81,14 @@ void Splitter::split(std::string_view text, Pieces& out) const {
   out.pieces.clear();
   out.prefixed.clear();
   if (text.empty()) return;
+  if (state_->known) {
+    if (state_->add_prefix_space && text.front() != ' ') {
+      std::string& owned = out.prefixed.emplace_back(1, ' ');
+      owned += text;
+      text = owned;
+    }
+    return scan_pieces(*state_->known, text, out.pieces);
+  }
   out.pieces.push_back(text);
   for (const State::Step& step : state_->steps) {
     cut(step.pattern, step.drops_matches, step.drops_gaps, out.pieces);

@@ -44,10 +44,14 @@ struct Pieces {
   std::deque<std::string> prefixed;  // owns the pieces that were given a space
 };
 
+// The patterns that models use are matched by hand (piece_scanner.h); kPcre2 is the reference.
+enum class SplitMethod { kFastest, kPcre2 };
+
 class Splitter {
  public:
   // `where` opens the messages.
-  Splitter(const PreTokenizerRules& rules, const std::string& where);
+  Splitter(const PreTokenizerRules& rules, const std::string& where,
+           SplitMethod method = SplitMethod::kFastest);
   ~Splitter();
   Splitter(Splitter&&) noexcept;
   Splitter& operator=(Splitter&&) noexcept;

@@ -1,12 +1,16 @@
 // tokenizer.cpp - added tokens, then pieces, then merges; and the way back.
 #include "data/tokenizer.h"
 
+#include <atomic>
+#include <exception>
 #include <initializer_list>
+#include <mutex>
 #include <unordered_map>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/parallel.h"
 #include "data/bpe_trainer.h"
 #include "data/pre_tokenizer.h"
 #include "data/tokenizer_added.h"
@@ -64,6 +68,25 @@ struct Tokenizer::State {
   Merges merges;
   std::vector<Printed> printed;  // by id
   std::unordered_map<std::string, std::int32_t> ids;
+
+  // What one call of encode needs; kept for the next one, as many as ever ran at once.
+  struct Scratch {
+    PieceCache cache;
+    Pieces pieces;
+  };
+  std::unique_ptr<Scratch> borrow() {
+    const std::lock_guard lock(mutex);
+    if (idle.empty()) return std::make_unique<Scratch>();
+    std::unique_ptr<Scratch> scratch = std::move(idle.back());
+    idle.pop_back();
+    return scratch;
+  }
+  void give_back(std::unique_ptr<Scratch> scratch) {
+    const std::lock_guard lock(mutex);
+    idle.push_back(std::move(scratch));
+  }
+  std::mutex mutex;
+  std::vector<std::unique_ptr<Scratch>> idle;
 };
 
 Tokenizer::Tokenizer() = default;
@@ -92,14 +115,35 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, EncodeOptions
   }
   std::vector<std::int32_t> ids;
   ids.reserve(text.size() / 3);
-  Pieces pieces;
+  // A pattern that gives up throws, and the scratch is lost with its call.
+  std::unique_ptr<State::Scratch> scratch = state_->borrow();
   for (const Segment& segment : state_->added.split(text, options.parse_special)) {
     if (segment.id >= 0) {
       ids.push_back(segment.id);
       continue;
     }
-    state_->splitter.split(segment.text, pieces);
-    for (const std::string_view piece : pieces.pieces) state_->merges.append_ids(piece, ids);
+    state_->splitter.split(segment.text, scratch->pieces);
+    state_->merges.append_ids(scratch->pieces.pieces, scratch->cache, ids);
+  }
+  state_->give_back(std::move(scratch));
+  return ids;
+}
+
+std::vector<std::vector<std::int32_t>> Tokenizer::encode_batch(std::span<const std::string> texts,
+                                                               EncodeOptions options) const {
+  std::vector<std::vector<std::int32_t>> ids(texts.size());
+  const auto n_parts = static_cast<std::size_t>(num_threads());
+  std::vector<std::exception_ptr> failed(n_parts);
+  std::atomic<std::size_t> next = 0;  // texts differ in length: whoever is free takes the next
+  parallel_for(num_threads(), [&](int part) {
+    try {
+      for (std::size_t i = next++; i < texts.size(); i = next++) ids[i] = encode(texts[i], options);
+    } catch (...) {
+      failed[static_cast<std::size_t>(part)] = std::current_exception();
+    }
+  });
+  for (const std::exception_ptr& failure : failed) {
+    if (failure) std::rethrow_exception(failure);
   }
   return ids;
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,10 @@ class Tokenizer {
   // Thread-safe.
   std::vector<std::int32_t> encode(std::string_view text, EncodeOptions options = {},
                                    std::int64_t* n_replaced = nullptr) const;
+  // Every text by itself, on all threads; the ids are encode()'s.  Called as parallel_for is: from
+  // one thread at a time, not inside a body.
+  std::vector<std::vector<std::int32_t>> encode_batch(std::span<const std::string> texts,
+                                                      EncodeOptions options = {}) const;
   // The exact bytes of the tokens; added tokens print their content unless skip_special.  An id
   // that is no token (a padded row of a model's vocabulary) prints U+FFFD.
   std::string decode(const std::vector<std::int32_t>& ids, bool skip_special = false) const;

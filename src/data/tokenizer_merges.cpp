@@ -4,21 +4,17 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <mutex>
+#include <deque>
 #include <queue>
 #include <string>
 #include <unordered_map>
 
-#include "base/hash.h"
 #include "data/tokenizer_bytes.h"
 
 namespace farthing {
 namespace {
 
 constexpr std::size_t kScanLimit = 48;   // bytes; longer pieces take the heap
-constexpr std::size_t kCacheBytes = 24;  // longest piece remembered
-constexpr std::size_t kCacheSlots = 1 << 14;
-constexpr std::size_t kCacheLocks = 64;
 constexpr std::int32_t kNoRank = INT32_MAX;
 
 struct Rule {
@@ -62,13 +58,6 @@ class PairTable {
   std::vector<Slot> slots_;
 };
 
-struct CachedPiece {
-  std::uint8_t n_bytes = 0;  // 0: empty slot
-  std::uint8_t n_ids = 0;
-  std::array<char, kCacheBytes> bytes;
-  std::array<std::int32_t, kCacheBytes> ids;
-};
-
 struct Candidate {
   std::int32_t rank;
   std::int32_t position;
@@ -87,15 +76,18 @@ struct Symbol {
 struct Merges::State {
   PairTable pairs;
   std::array<std::int32_t, 256> byte_ids{};
-  std::unordered_map<std::string, std::int32_t> whole;  // ignore_merges: bytes -> id
-  std::vector<CachedPiece> cache = std::vector<CachedPiece>(kCacheSlots);
-  std::array<std::mutex, kCacheLocks> locks;
+  std::deque<std::string> owned;                             // what `whole` looks at
+  std::unordered_map<std::string_view, std::int32_t> whole;  // ignore_merges: bytes -> id
 
+  void append(std::string_view piece, std::vector<std::int32_t>& ids) const;
   void merge_by_scan(std::string_view piece, std::vector<std::int32_t>& ids) const;
   void merge_by_heap(std::string_view piece, std::vector<std::int32_t>& ids) const;
-  bool recall(std::size_t slot, std::string_view piece, std::vector<std::int32_t>& ids);
-  void remember(std::size_t slot, std::string_view piece, const std::int32_t* ids, std::size_t n);
 };
+
+PieceCache::PieceCache() : slots_(std::size_t{1} << (64 - kShift)) {}
+PieceCache::~PieceCache() = default;
+PieceCache::PieceCache(PieceCache&&) noexcept = default;
+PieceCache& PieceCache::operator=(PieceCache&&) noexcept = default;
 
 Merges::Merges(const TokenizerSpec& spec) : state_(std::make_unique<State>()) {
   state_->pairs.build(spec.merges);
@@ -106,7 +98,8 @@ Merges::Merges(const TokenizerSpec& spec) : state_(std::make_unique<State>()) {
     id_of.emplace(token, static_cast<std::int32_t>(id));
     if (!spec.ignore_merges) continue;
     if (auto bytes = bytes_of_symbols(token)) {
-      state_->whole.emplace(std::move(*bytes), static_cast<std::int32_t>(id));
+      state_->owned.push_back(std::move(*bytes));
+      state_->whole.emplace(state_->owned.back(), static_cast<std::int32_t>(id));
     }
   }
   for (std::size_t byte = 0; byte < 256; ++byte) {
@@ -172,42 +165,80 @@ void Merges::State::merge_by_heap(std::string_view piece, std::vector<std::int32
   for (std::int32_t i = 0; i >= 0; i = at(i).next) ids.push_back(at(i).id);
 }
 
-bool Merges::State::recall(std::size_t slot, std::string_view piece,
-                           std::vector<std::int32_t>& ids) {
-  const std::lock_guard lock(locks[slot % kCacheLocks]);
-  const CachedPiece& known = cache[slot];
-  if (std::string_view(known.bytes.data(), known.n_bytes) != piece) return false;
-  ids.insert(ids.end(), known.ids.begin(), known.ids.begin() + known.n_ids);
-  return true;
-}
-
-void Merges::State::remember(std::size_t slot, std::string_view piece, const std::int32_t* ids,
-                             std::size_t n) {
-  const std::lock_guard lock(locks[slot % kCacheLocks]);
-  CachedPiece& known = cache[slot];
-  known.n_bytes = static_cast<std::uint8_t>(piece.size());
-  known.n_ids = static_cast<std::uint8_t>(n);
-  std::ranges::copy(piece, known.bytes.begin());
-  std::copy_n(ids, n, known.ids.begin());
-}
-
-void Merges::append_ids(std::string_view piece, std::vector<std::int32_t>& ids) const {
-  State& state = *state_;
-  if (piece.empty()) return;
-  if (!state.whole.empty()) {
-    const auto found = state.whole.find(std::string(piece));
-    if (found != state.whole.end()) {
+void Merges::State::append(std::string_view piece, std::vector<std::int32_t>& ids) const {
+  if (!whole.empty()) {
+    const auto found = whole.find(piece);
+    if (found != whole.end()) {
       ids.push_back(found->second);
       return;
     }
   }
-  if (piece.size() > kScanLimit) return state.merge_by_heap(piece, ids);
-  if (piece.size() > kCacheBytes) return state.merge_by_scan(piece, ids);
-  const std::size_t slot = hash64(piece) % kCacheSlots;
-  if (state.recall(slot, piece, ids)) return;
-  const std::size_t before = ids.size();
-  state.merge_by_scan(piece, ids);
-  state.remember(slot, piece, ids.data() + before, ids.size() - before);
+  if (piece.size() > kScanLimit) return merge_by_heap(piece, ids);
+  merge_by_scan(piece, ids);
+}
+
+namespace {
+
+struct PieceKey {
+  std::uint64_t low, high;
+};
+
+std::uint64_t load(const char* bytes, std::size_t n) {
+  std::uint64_t value = 0;
+  std::memcpy(&value, bytes, n);
+  return value;
+}
+
+// A piece of 1 to 15 bytes and its length.
+PieceKey key_of(std::string_view piece) {
+  const char* bytes = piece.data();
+  const std::size_t n = piece.size();
+  const std::uint64_t length = std::uint64_t{n} << 56;
+  if (n >= 8) {
+    const std::uint64_t tail = load(bytes + n - 8, 8);  // the last n - 8 bytes are the new ones
+    return {load(bytes, 8), (n == 8 ? 0 : tail >> (8 * (16 - n))) | length};
+  }
+  if (n >= 4) {
+    return {load(bytes, 4) | load(bytes + n - 4, 4) << (8 * (n - 4)), length};
+  }
+  const auto byte = [&](std::size_t i) {
+    return std::uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
+  };
+  return {byte(0) | byte(n / 2) | byte(n - 1), length};
+}
+
+}  // namespace
+
+void Merges::append_ids(const std::vector<std::string_view>& pieces, PieceCache& cache,
+                        std::vector<std::int32_t>& ids) const {
+  // Written behind the end of what counts, eleven at a time, and cut at the end.
+  std::size_t n = ids.size();
+  const auto make_room = [&](std::size_t more) {
+    if (ids.size() < n + more) ids.resize(std::max(n + more, ids.size() + ids.size() / 2));
+  };
+  std::vector<std::int32_t>& made = cache.made();
+  for (const std::string_view piece : pieces) {
+    const bool is_short = piece.size() <= PieceCache::kPieceBytes;
+    const PieceKey key = is_short ? key_of(piece) : PieceKey{0, 0};
+    PieceCache::Slot& slot = cache.slot(key.low, key.high);
+    if (is_short && slot.low == key.low && slot.high == key.high) {
+      make_room(PieceCache::kIds);
+      std::memcpy(ids.data() + n, slot.ids.data(), sizeof slot.ids);
+      n += static_cast<std::size_t>(slot.n_ids);
+      continue;
+    }
+    made.clear();
+    state_->append(piece, made);
+    make_room(made.size());
+    std::copy(made.begin(), made.end(), ids.begin() + static_cast<std::ptrdiff_t>(n));
+    n += made.size();
+    if (!is_short || made.size() > PieceCache::kIds) continue;
+    slot.low = key.low;
+    slot.high = key.high;
+    slot.n_ids = static_cast<std::int32_t>(made.size());
+    std::ranges::copy(made, slot.ids.begin());
+  }
+  ids.resize(n);
 }
 
 }  // namespace farthing

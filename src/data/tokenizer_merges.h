@@ -4,10 +4,12 @@
 //   leftmost among equals.
 //
 // Source   Sennrich et al. 2016 (arXiv:1508.07909), as Hugging Face tokenizers carries it out.
-// Cost     O(n^2) for pieces up to 48 bytes (a scan beats a heap there), O(n log n) above; short
-//          pieces are remembered in a table of fixed size.
-// Threads  append_ids() may be called from several at once.
+// Cost     a remembered piece of up to 15 bytes: one cache line.  Else O(n^2) up to 48 bytes (a
+//          scan beats a heap there), O(n log n) above.
+// Memory   4 MB per cache; one cache per thread that encodes at the same time.
+// Threads  append_ids() may be called from several at once, each with its own cache.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -17,14 +19,45 @@
 
 namespace farthing {
 
+// Short pieces and their ids, a line of memory each; whatever falls on a slot replaces what was
+// there, so that its size is fixed and its content never decides an id.
+class PieceCache {
+ public:
+  static constexpr std::size_t kPieceBytes = 15;  // longest piece remembered
+  static constexpr std::size_t kIds = 11;         // most ids remembered
+
+  struct alignas(64) Slot {
+    std::uint64_t low = 0, high = 0;  // the piece, and its length in the last byte; 0: empty
+    std::int32_t n_ids = 0;
+    std::array<std::int32_t, kIds> ids;
+  };
+
+  PieceCache();
+  ~PieceCache();
+  PieceCache(PieceCache&&) noexcept;
+  PieceCache& operator=(PieceCache&&) noexcept;
+  Slot& slot(std::uint64_t low, std::uint64_t high) {
+    std::uint64_t mixed = (low ^ (high << 23 | high >> 41)) * 0x9E3779B97F4A7C15u;
+    mixed ^= mixed >> 29;
+    return slots_[(mixed * 0xBF58476D1CE4E5B9u) >> kShift];
+  }
+  std::vector<std::int32_t>& made() { return made_; }  // ids of a piece that was not there
+
+ private:
+  static constexpr int kShift = 64 - 16;
+  std::vector<Slot> slots_;
+  std::vector<std::int32_t> made_;
+};
+
 class Merges {
  public:
   explicit Merges(const TokenizerSpec& spec);
   ~Merges();
   Merges(Merges&&) noexcept;
   Merges& operator=(Merges&&) noexcept;
-  // Appends the ids of a piece, given as raw bytes.
-  void append_ids(std::string_view piece, std::vector<std::int32_t>& ids) const;
+  // Appends the ids of pieces, given as raw bytes.
+  void append_ids(const std::vector<std::string_view>& pieces, PieceCache& cache,
+                  std::vector<std::int32_t>& ids) const;
 
  private:
   struct State;
