@@ -96,6 +96,40 @@ void sync_folder(const std::string& path) {
   if (result != 0 && cause != EINVAL) throw_cannot("sync", path, cause);
 }
 
+void make_folder(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code fault;
+  for (fs::path above = path; !above.empty() && above != above.root_path();
+       above = above.parent_path()) {
+    if (!fs::exists(above, fault) || fs::is_directory(above, fault)) continue;
+    throw_bad_input({above.string(), "not a folder", "a file", "a folder, or a new name", ""});
+  }
+  fs::create_directories(path, fault);
+  if (fault) throw_cannot("make the folder", path, fault.value());
+}
+
+TentativeFolder::TentativeFolder(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code fault;
+  std::vector<std::string> missing;
+  for (fs::path above = fs::absolute(path).lexically_normal();
+       above.has_relative_path() && !fs::exists(above, fault); above = above.parent_path()) {
+    if (above.has_filename()) missing.push_back(above.string());  // not "a/b/", which is "a/b"
+  }
+  made_ = std::move(missing);
+  try {
+    make_folder(path);
+  } catch (...) {
+    for (const std::string& folder : made_) fs::remove(folder, fault);
+    throw;
+  }
+}
+
+TentativeFolder::~TentativeFolder() {
+  std::error_code ignored;
+  for (const std::string& folder : made_) std::filesystem::remove(folder, ignored);
+}
+
 void write_file_atomically(const std::string& path, std::string_view bytes) {
   std::error_code ignored;
   if (std::filesystem::exists(path, ignored) && !std::filesystem::is_regular_file(path, ignored)) {

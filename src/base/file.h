@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace farthing {
 
@@ -19,6 +20,25 @@ bool file_exists(const std::string& path);
 // regular file (/dev/stdout, a pipe) is written to instead of replaced.
 void write_file_atomically(const std::string& path, std::string_view bytes);
 void sync_folder(const std::string& path);
+
+// Makes a folder and those above it, where missing.  Errors: Error{kBadInput} when a file stands in
+// the way, Error{kOutOfResource} for a full disk, else Error{kFailed}.
+void make_folder(const std::string& path);
+
+// A folder made for something that may yet fail: unless keep() was called, the destructor removes
+// it and every folder above it that was made for it, where they are empty.
+class TentativeFolder {
+ public:
+  explicit TentativeFolder(const std::string& path);
+  TentativeFolder(TentativeFolder&&) = default;
+  TentativeFolder& operator=(TentativeFolder&&) = delete;
+  TentativeFolder(const TentativeFolder&) = delete;
+  ~TentativeFolder();
+  void keep() { made_.clear(); }
+
+ private:
+  std::vector<std::string> made_;  // innermost first
+};
 
 // A file written front to back with large writes; finish() fsyncs.  Without finish() the destructor
 // removes it, if it is a regular file.

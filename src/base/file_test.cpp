@@ -90,6 +90,36 @@ TEST_F(FileTest, AtomicWriteIntoNoFolderNamesThePath) {
   EXPECT_NE(error.message.find(path("no/a")), std::string::npos) << error.message;
 }
 
+TEST_F(FileTest, AFileInAFoldersPlaceIsBadInput) {
+  write_file_atomically(path("a"), "x");
+  for (const char* name : {"a", "a/", "a/b/c"}) {
+    const Error error = error_of([&] { make_folder(path(name)); });
+    EXPECT_EQ(error.code, ErrorCode::kBadInput) << name;
+    EXPECT_NE(error.message.find(path("a")), std::string::npos) << error.message;
+  }
+  make_folder(path("b/c/"));
+  make_folder(path("b/c"));
+  EXPECT_TRUE(fs::is_directory(path("b/c")));
+}
+
+TEST_F(FileTest, ATentativeFolderGoesUnlessItIsKeptOrInUse) {
+  fs::create_directory(path("there"));
+  { const TentativeFolder made(path("there/b/c/")); }
+  EXPECT_TRUE(fs::is_empty(path("there")));
+  {
+    const TentativeFolder made(path("there/b/c"));
+    write_file_atomically(path("there/b/x"), "");
+  }
+  EXPECT_TRUE(file_exists(path("there/b/x")));
+  EXPECT_FALSE(file_exists(path("there/b/c")));
+  {
+    TentativeFolder made(path("kept/c"));
+    TentativeFolder moved = std::move(made);
+    moved.keep();
+  }
+  EXPECT_TRUE(fs::is_directory(path("kept/c")));
+}
+
 TEST_F(FileTest, AWriterThatIsNotFinishedLeavesNothing) {
   {
     FileWriter writer(path("a"));

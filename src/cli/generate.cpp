@@ -29,8 +29,15 @@ struct GenerateOptions {
 
 std::string read_prompt(const GenerateOptions& options) {
   if (options.prompt_file.empty()) return options.prompt;
-  if (options.prompt_file != "-") return read_file(options.prompt_file);
-  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+  const bool is_stdin = options.prompt_file == "-";
+  const std::string text = is_stdin ? std::string(std::istreambuf_iterator<char>(std::cin),
+                                                  std::istreambuf_iterator<char>())
+                                    : read_file(options.prompt_file);
+  if (text.empty()) {
+    throw_bad_input({is_stdin ? "standard input" : options.prompt_file, "a prompt", "an empty file",
+                     "some text", "--prompt \"\" begins a new document"});
+  }
+  return text;
 }
 
 // An empty prompt is the beginning of a document: what stands after the end of the one before.
@@ -81,11 +88,11 @@ void generate_command(const GenerateOptions& options) {
     throw Error(ErrorCode::kUsage, "--samples must be 1 or more, --max-tokens 0 or more");
   }
   check_sampling(options.settings.sampling);
+  const std::string prompt = read_prompt(options);
   const ModelPlace place = find_model(options.model);
   const LoadedModel loaded = load_model(place);
   const Tokenizer tokenizer = load_tokenizer_of(place, loaded.config);
   const Model<float> model(loaded.config, *loaded.table, loaded.weights);
-  const std::string prompt = read_prompt(options);
   const auto n_samples = static_cast<std::size_t>(options.samples);
   const std::vector<std::vector<std::int32_t>> prompts(n_samples, encode_prompt(tokenizer, prompt));
   Writer writer = {options, tokenizer, {n_samples, TextStream(options.stops)}};

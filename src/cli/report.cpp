@@ -47,6 +47,10 @@ void report_command(const ReportOptions& options) {
   input.name = paths.name();
   input.run = recipe.run;
   input.history = read_history(paths.events);
+  if (input.history.attempts.empty()) {
+    throw_bad_input({paths.events, "no events", "an empty file, or one torn line", "a run that has "
+                     "begun", ""});
+  }
   input.book = options.prices.empty() ? load_price_book(recipe.cost.book, recipe.cost.price)
                                       : load_price_book(options.prices);
   input.against = options.against;

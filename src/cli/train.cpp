@@ -162,10 +162,10 @@ void train_command(const TrainOptions& options) {
     };
     bool has_begun = false;  // the folder is ours
     const RunObserver observer{.say = [&](const std::string& words) { reporter.say(words); },
-                               .on_memory = [&](const auto& table, int micro_batch) {
+                               .on_memory = print_memory,
+                               .on_begin = [&] {
                                  has_begun = true;
                                  note_state(RunPaths(folder), recipe, book, "started");
-                                 print_memory(table, micro_batch);
                                },
                                .on_step = [&](const StepReport& r) { reporter.show(r); }};
     try {

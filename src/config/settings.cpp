@@ -131,7 +131,8 @@ void Settings::apply_override(const std::string& text) {
   const std::string where = "--set " + text;
   const std::size_t equals = text.find('=');
   if (equals == 0 || equals == std::string::npos) {
-    throw_bad_input({where, "not an override", quoted(text), "key=value", ""});
+    throw Error(ErrorCode::kUsage,
+                to_string({"--set", "not an override", quoted(text), "key=value", ""}));
   }
   const std::string path = text.substr(0, equals);
   const std::string word = text.substr(equals + 1);

@@ -37,7 +37,7 @@ struct SettingValue {
 class Settings {
  public:
   // Each override is "a.b=value": TOML, or a bare word.  Errors: Error{kBadInput} for syntax, which
-  // hides the rest; everything later is collected.
+  // hides the rest; everything later is collected.  Error{kUsage} for an override without "=".
   Settings(const std::string& toml, const std::string& where,
            const std::vector<std::string>& overrides = {});
 

@@ -28,6 +28,19 @@ std::vector<std::string> folders_of(const std::string& kind) {
   return folders;
 }
 
+// What the user may have meant by a name that was not found.
+std::string hint_for(const std::string& kind, const std::string& name,
+                     const std::string& extension) {
+  std::error_code ignored;
+  if (fs::is_regular_file(name, ignored)) {
+    return "a name without " + extension + " is looked up under " + kind +
+           "/; the file that lies here is ./" + name;
+  }
+  if (fs::is_regular_file(name + extension, ignored)) return "did you mean " + name + extension + "?";
+  const std::string nearest = nearest_spelling(name, list_shared(kind, extension));
+  return nearest.empty() ? "farthing list " + kind : "did you mean " + nearest + "?";
+}
+
 }  // namespace
 
 void set_share_folder(const std::string& path) { share() = path; }
@@ -55,9 +68,8 @@ std::string find_shared(const std::string& kind, const std::string& name,
   for (const auto& place : places) {
     if (is_candidate(place, extension)) return place;
   }
-  const std::string nearest = nearest_spelling(name, list_shared(kind, extension));
-  throw_bad_input({name, "no such file, and no such name under " + kind + "/", "", "",
-                   nearest.empty() ? "farthing list " + kind : "did you mean " + nearest + "?"});
+  throw_bad_input({name, "no such file, and no such name under " + kind + "/",
+                   fs::is_directory(name) ? "a folder" : "", "", hint_for(kind, name, extension)});
 }
 
 std::vector<std::string> list_shared(const std::string& kind, const std::string& extension) {

@@ -120,9 +120,7 @@ Json write_source(const CorpusSource& source, const std::string& folder, const s
 Json make_debian_corpus(const std::string& folder, const std::string& root) {
   const auto sources = corpus_sources();
   check_files(sources, root);
-  std::error_code fault;
-  fs::create_directories(folder, fault);
-  if (fault) throw Error(ErrorCode::kFailed, folder + ": cannot create: " + fault.message());
+  make_folder(folder);
   const auto versions = installed_versions(root);
   Json described = Json::array();
   for (const auto& source : sources) {

@@ -1,14 +1,18 @@
 // prepare.cpp - the passes over the text: train a tokenizer, encode and write, account.
 #include "data/prepare.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <ctime>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "base/check.h"
@@ -46,14 +50,29 @@ struct SourceCounts {
   SplitCounts train, val;
 };
 
-// A folder beside the results, removed with whatever is left in it.
+constexpr const char* kAsidePrefix = ".preparing-";
+
+// What a killed process left in `parent`.  Our own number can only be an earlier process's.
+void remove_stale_asides(const fs::path& parent) {
+  std::error_code fault;
+  for (const auto& entry : fs::directory_iterator(parent, fault)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kAsidePrefix)) continue;
+    const std::string digits = name.substr(std::string_view(kAsidePrefix).size());
+    const long pid = std::strtol(digits.c_str(), nullptr, 10);
+    if (pid <= 0 || std::to_string(pid) != digits) continue;
+    const bool is_alive = kill(static_cast<pid_t>(pid), 0) == 0 || errno != ESRCH;
+    if (!is_alive || pid == getpid()) fs::remove_all(entry.path(), fault);
+  }
+}
+
+// A folder in the results' folder, removed with whatever is left in it.
 class AsideFolder {
  public:
   explicit AsideFolder(const std::string& parent)
-      : path_(parent + "/.preparing-" + std::to_string(getpid())) {
-    std::error_code fault;
-    fs::create_directories(path_, fault);
-    if (fault) throw Error(ErrorCode::kFailed, path_ + ": cannot create: " + fault.message());
+      : path_(parent + "/" + kAsidePrefix + std::to_string(getpid())) {
+    remove_stale_asides(parent);
+    made_.emplace(path_);
   }
   AsideFolder(const AsideFolder&) = delete;
   AsideFolder& operator=(const AsideFolder&) = delete;
@@ -66,6 +85,7 @@ class AsideFolder {
 
  private:
   std::string path_;
+  std::optional<TentativeFolder> made_;
 };
 
 struct Source {
@@ -253,14 +273,18 @@ void check_counts(const std::vector<Source>& sources, const PrepareRequest& requ
     train.add(source.counts.train);
     val.add(source.counts.val);
   }
-  const std::string found = std::to_string(train.documents + val.documents) + " documents";
-  const char* const hint = "--documents blank-line makes a document of every paragraph";
+  const std::int64_t n_documents = train.documents + val.documents;
+  const std::string found =
+      std::to_string(n_documents) + (n_documents == 1 ? " document" : " documents");
+  const char* const hint = request.reading.blank_line_documents
+                               ? "more text: a hundred paragraphs or more are split with certainty"
+                               : "--documents blank-line makes a document of every paragraph";
   if (train.documents == 0) {
     throw_bad_input({request.folder, "nothing falls in the training split", found, "more", hint});
   }
   if (val.documents == 0 && request.val_fraction > 0) {
     throw_bad_input({request.folder, "nothing falls in the validation split", found,
-                     "more documents, or --val-fraction 0", hint});
+                     "more documents, a larger --val-fraction, or 0", hint});
   }
 }
 

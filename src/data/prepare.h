@@ -12,7 +12,8 @@
 // happens to spell are encoded as plain text.
 //
 // Errors   Error{kBadInput} for inputs, for a finished folder without `replace`, for a split that is
-//          empty; whatever is thrown, an earlier content of DIR is left as it was.
+//          empty; whatever is thrown, an earlier content of DIR is left as it was, and a DIR made
+//          for it is gone.  What a killed process left (.preparing-PID) goes at the next start.
 // Exact    train, val and tokenizer are the same bytes for any number of threads.
 // Memory   a batch of documents and what the tokenizer's trainer counts; the inputs are read twice
 //          when a tokenizer is trained, else once.

@@ -2,6 +2,7 @@
 #include "data/prepare.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -222,6 +223,58 @@ TEST_F(PrepareTest, RefusesEmptySplitsAndOddNames) {
   EXPECT_NE(refusal(made).find("letters, digits"), std::string::npos);
   made.sources[1].name = made.sources[0].name;
   EXPECT_NE(refusal(made).find("stands twice"), std::string::npos);
+}
+
+TEST_F(PrepareTest, AFailureLeavesNoFolderThatItMade) {
+  auto made = request("new/deeper/out");
+  made.sources[0].inputs = {path("missing.txt")};
+  EXPECT_NE(refusal(made).find("missing.txt"), std::string::npos);
+  EXPECT_FALSE(file_exists(path("new")));
+  std::filesystem::create_directories(path("mine"));
+  made.folder = path("mine/out");
+  EXPECT_NE(refusal(made), "");
+  EXPECT_FALSE(file_exists(path("mine/out")));
+  EXPECT_TRUE(file_exists(path("mine")));
+}
+
+TEST_F(PrepareTest, RefusesAFileWhereTheFolderShouldBe) {
+  EXPECT_NE(refusal(request("b.txt")).find("b.txt: not a folder"), std::string::npos);
+  EXPECT_NE(refusal(request("b.txt/out")).find("b.txt: not a folder"), std::string::npos);
+  EXPECT_EQ(read_file(path("b.txt")), corpus(600, 200));
+}
+
+TEST_F(PrepareTest, RemovesWhatKilledProcessesLeft) {
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  const std::string dead = path("out/.preparing-" + std::to_string(child)),
+                    own = path("out/.preparing-" + std::to_string(getpid())),
+                    alive = path("out/.preparing-" + std::to_string(getppid())),
+                    foreign = path("out/.preparing-012");
+  for (const std::string& left : {dead, own, alive, foreign}) {
+    std::filesystem::create_directories(left);
+    write_file_atomically(left + "/val-old.bin", "left");
+  }
+  prepare_data(request("out"));
+  EXPECT_FALSE(file_exists(dead));
+  EXPECT_FALSE(file_exists(own));
+  EXPECT_FALSE(file_exists(path("out/val-old.bin")));
+  EXPECT_TRUE(file_exists(alive + "/val-old.bin"));
+  EXPECT_TRUE(file_exists(foreign + "/val-old.bin"));
+}
+
+TEST_F(PrepareTest, TheHintDoesNotRepeatAFlagThatWasGiven) {
+  write_file_atomically(path("c.txt"), "Heads.\n\nTails.");
+  auto made = request("out");
+  made.sources = {{"short", {path("c.txt")}, ""}};
+  made.val_fraction = 1e-9;
+  made.reading.blank_line_documents = true;
+  const std::string words = refusal(made);
+  EXPECT_NE(words.find("found 2 documents"), std::string::npos) << words;
+  EXPECT_EQ(words.find("--documents"), std::string::npos) << words;
+  made.reading.blank_line_documents = false;
+  EXPECT_NE(refusal(made).find("found 1 document, "), std::string::npos);
+  EXPECT_NE(refusal(made).find("--documents blank-line"), std::string::npos);
 }
 
 TEST_F(PrepareTest, InspectShowsAndChecks) {

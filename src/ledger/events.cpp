@@ -1,7 +1,6 @@
 // events.cpp - events written whole or not at all, and read back.
 #include "ledger/events.h"
 
-#include <chrono>
 #include <filesystem>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -56,19 +55,19 @@ struct EventWriter::State {
   std::string path;
   int attempt;
   int rank;
-  std::chrono::steady_clock::time_point opened;
+  Clock::time_point began;
   std::mutex mutex;
   LineAppender file;
 
-  State(const std::string& file_path, int attempt_number, int rank_number)
+  State(const std::string& file_path, int attempt_number, int rank_number, Clock::time_point start)
       : path(file_path),
         attempt(attempt_number),
         rank(rank_number),
-        opened(std::chrono::steady_clock::now()),
+        began(start),
         file(file_path) {}
 
   double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - opened).count();
+    return std::chrono::duration<double>(Clock::now() - began).count();
   }
 
   // A line that did not fit must not be the beginning of the next one.
@@ -84,9 +83,9 @@ struct EventWriter::State {
   }
 };
 
-EventWriter::EventWriter(const std::string& path, int attempt, int rank) {
+EventWriter::EventWriter(const std::string& path, int attempt, int rank, Clock::time_point began) {
   const std::string torn = rank == 0 ? cut_torn_end(path) : "";
-  state_ = std::make_unique<State>(path, attempt, rank);
+  state_ = std::make_unique<State>(path, attempt, rank, began);
   if (!torn.empty()) write("alert", {{"what", "torn line cut off"}, {"text", torn}});
 }
 

@@ -1,11 +1,12 @@
 // events.h - events.jsonl: what happened, one object a line, append-only, never rewritten.
 //
-// Every event: time_unix, t_monotonic (seconds since the attempt's writer was opened, on a clock
-// that never steps), attempt, rank, kind.  Kinds and their further keys: docs/formats.md.
+// Every event: time_unix, t_monotonic (seconds since the attempt began, on a clock that never
+// steps), attempt, rank, kind.  Kinds and their further keys: docs/formats.md.
 //
 // A torn last line, which a kill leaves, is no event: every reader ignores it, and the next attempt
 // cuts it off and quotes it in an alert.  Any other bad line is an error.
 #pragma once
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -20,8 +21,10 @@ std::string cut_torn_end(const std::string& path);
 
 class EventWriter {
  public:
-  // Opens for append.  Only rank 0 mends a torn end.
-  EventWriter(const std::string& path, int attempt, int rank = 0);
+  using Clock = std::chrono::steady_clock;
+  // Opens for append.  Only rank 0 mends a torn end.  The attempt began at `began`.
+  EventWriter(const std::string& path, int attempt, int rank = 0,
+              Clock::time_point began = Clock::now());
   ~EventWriter();
   // Adds the five common keys before `fields`.  Thread-safe.  A write that fails (a full disk) leaves
   // the file as it was and throws.

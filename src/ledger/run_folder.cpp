@@ -24,15 +24,6 @@ std::string without_last_slash(std::string path) {
   return path;
 }
 
-void make_folder(const std::string& path) {
-  std::error_code failed;
-  fs::create_directories(path, failed);
-  if (!failed) return;
-  const bool full = failed == std::errc::no_space_on_device;
-  throw Error(full ? ErrorCode::kOutOfResource : ErrorCode::kFailed,
-              path + ": cannot make the folder: " + failed.message());
-}
-
 int last_attempt(const std::string& events) {
   int last = 0;
   if (!file_exists(events)) return last;
@@ -76,13 +67,26 @@ RunPaths::RunPaths(std::string folder_path) : folder(without_last_slash(std::mov
 
 std::string RunPaths::name() const { return fs::path(folder).filename().string(); }
 
-RunFolder::RunFolder(RunPaths paths, FileLock lock, int attempt)
-    : paths_(std::move(paths)), lock_(std::move(lock)), attempt_(attempt) {}
+RunFolder::RunFolder(RunPaths paths, TentativeFolder made, FileLock lock, int attempt)
+    : paths_(std::move(paths)),
+      made_(std::move(made)),
+      lock_(std::move(lock)),
+      attempt_(attempt) {}
+
+RunFolder::~RunFolder() {
+  for (const std::string& file : new_files_) unlink(file.c_str());
+}
+
+void RunFolder::keep() {
+  made_.keep();
+  new_files_.clear();
+}
 
 RunFolder RunFolder::open(const std::string& path) {
   if (path.empty()) throw_bad_input({"--run", "a run folder", "no name", "a path", ""});
   RunPaths paths(path);
-  make_folder(paths.checkpoints);
+  TentativeFolder made(paths.checkpoints);
+  const bool lock_is_new = !file_exists(paths.lock);
   std::optional<FileLock> lock = FileLock::try_lock(paths.lock);
   if (!lock) {
     throw Error(ErrorCode::kFailed, paths.folder + ": " + owner_of(paths.lock) +
@@ -91,7 +95,9 @@ RunFolder RunFolder::open(const std::string& path) {
   }
   std::ofstream(paths.lock, std::ios::trunc) << getpid() << '\n';
   const int attempt = 1 + last_attempt(paths.events);
-  return RunFolder(std::move(paths), *std::move(lock), attempt);
+  RunFolder folder(std::move(paths), std::move(made), *std::move(lock), attempt);
+  if (lock_is_new) folder.new_files_.push_back(folder.paths_.lock);
+  return folder;
 }
 
 void append_project_line(const RunPaths& paths, const Json& fields) {

@@ -24,16 +24,26 @@ struct RunPaths {
 class RunFolder {
  public:
   // Makes the folder and checkpoints/ where missing.  Errors: Error{kFailed} when another process
-  // holds it, naming that process; Error{kBadInput} for a damaged events.jsonl.
+  // holds it, naming that process; Error{kBadInput} for a damaged events.jsonl, or a file there.
   static RunFolder open(const std::string& path);
+  RunFolder(RunFolder&&) = default;
+  RunFolder& operator=(RunFolder&&) = delete;
+  RunFolder(const RunFolder&) = delete;
+  ~RunFolder();
+
+  // From here on it holds a run: what open() made stays.  Without it the destructor removes that
+  // again, so that a refused run leaves nothing.
+  void keep();
 
   const RunPaths& paths() const { return paths_; }
   // One more than the last attempt in events.jsonl; 1 for a new run.
   int attempt() const { return attempt_; }
 
  private:
-  RunFolder(RunPaths paths, FileLock lock, int attempt);
+  RunFolder(RunPaths paths, TentativeFolder made, FileLock lock, int attempt);
   RunPaths paths_;
+  TentativeFolder made_;
+  std::vector<std::string> new_files_;  // the lock, if it is to go with the folder
   FileLock lock_;
   int attempt_;
 };

@@ -29,11 +29,34 @@ TEST(RunFolder, AttemptsAreNumberedByTheEvents) {
   const TestFolder folder;
   const std::string path = folder.file("runs/a");
   for (int attempt = 1; attempt <= 3; ++attempt) {
-    const RunFolder run = RunFolder::open(path);
+    RunFolder run = RunFolder::open(path);
+    run.keep();
     EXPECT_EQ(run.attempt(), attempt);
     EventWriter(run.paths().events, run.attempt()).write("run_start", Json());
   }
   EXPECT_TRUE(std::filesystem::is_directory(path + "/checkpoints"));
+}
+
+TEST(RunFolder, WhatWasNeverARunLeavesNothing) {
+  const TestFolder folder;
+  { const RunFolder refused = RunFolder::open(folder.file("runs/a")); }
+  EXPECT_FALSE(std::filesystem::exists(folder.file("runs")));
+  RunFolder::open(folder.file("runs/a")).keep();
+  { const RunFolder refused = RunFolder::open(folder.file("runs/a")); }
+  EXPECT_TRUE(std::filesystem::exists(folder.file("runs/a/run.lock")));
+  EXPECT_TRUE(std::filesystem::is_directory(folder.file("runs/a/checkpoints")));
+}
+
+TEST(RunFolder, AFileInItsPlaceIsBadInput) {
+  const TestFolder folder;
+  std::ofstream(folder.file("a")) << "mine";
+  try {
+    RunFolder::open(folder.file("a"));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kBadInput);
+    EXPECT_NE(error.message.find("/a: not a folder"), std::string::npos) << error.message;
+  }
 }
 
 TEST(RunFolder, SecondOwnerIsRefusedAndToldWhoHoldsIt) {
@@ -72,7 +95,7 @@ TEST(RunFolder, FileInTheWayIsAnError) {
 TEST(ProjectLedger, KeepsALineAfterTheFolderIsGone) {
   const TestFolder folder;
   const RunPaths paths(folder.file("runs/a"));
-  { const RunFolder run = RunFolder::open(paths.folder); }
+  RunFolder::open(paths.folder).keep();
   append_project_line(paths, {{"state", "started"}});
   std::ofstream(paths.project_ledger, std::ios::app) << "{\"torn";
   append_project_line(paths, {{"state", "done"}});

@@ -170,7 +170,7 @@ class AsideFolder {
   explicit AsideFolder(std::string target)
       : target_(std::move(target)), path_(target_ + fmt::format(".tmp-{}", getpid())) {
     fs::remove_all(path_);
-    fs::create_directories(path_);
+    make_folder(path_);
   }
   AsideFolder(const AsideFolder&) = delete;
   AsideFolder& operator=(const AsideFolder&) = delete;

@@ -176,15 +176,6 @@ std::int64_t bytes_in(const std::string& path) {
   return bytes;
 }
 
-void make_folder(const std::string& path) {
-  std::error_code cause;
-  fs::create_directories(path, cause);
-  if (!cause) return;
-  const bool full = cause == std::errc::no_space_on_device;
-  throw Error{full ? ErrorCode::kOutOfResource : ErrorCode::kFailed,
-              path + ": cannot make the folder: " + cause.message()};
-}
-
 // Renames aside to path; a (damaged) checkpoint of the same step goes only once the new one stands.
 void put_in_place(const std::string& folder, const std::string& aside, const std::string& path) {
   const std::string old = folder + "/.old-" + fs::path(path).filename().string();

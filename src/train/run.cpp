@@ -88,11 +88,25 @@ void Run::settle_micro_batch() {
   const auto table = memory_table(recipe_, recipe_.train.micro_batch);
   if (observer_.on_memory) observer_.on_memory(table, recipe_.train.micro_batch);
   if (!is_derived) return;
-  events_->write("decision", {{"name", "micro_batch"},
-                              {"value", recipe_.train.micro_batch},
-                              {"why", fmt::format("{} of {} available", format_bytes(
-                                          static_cast<double>(total_bytes(table))),
-                                      format_bytes(static_cast<double>(available)))}});
+  why_micro_batch_ =
+      fmt::format("{} of {} available", format_bytes(static_cast<double>(total_bytes(table))),
+                  format_bytes(static_cast<double>(available)));
+}
+
+// What happened before there was a file for events.
+void Run::open_events() {
+  folder_.keep();
+  events_ =
+      std::make_unique<EventWriter>(folder_.paths().events, folder_.attempt(), /*rank=*/0, began_);
+  if (observer_.on_begin) observer_.on_begin();
+  if (!why_micro_batch_.empty()) {
+    events_->write("decision", {{"name", "micro_batch"},
+                                {"value", recipe_.train.micro_batch},
+                                {"why", why_micro_batch_}});
+  }
+  for (const auto& [step, fault] : damaged_) {
+    events_->write("alert", {{"what", "damaged checkpoint"}, {"step", step}, {"text", fault}});
+  }
 }
 
 void Run::store_recipe() {
@@ -115,9 +129,7 @@ void Run::copy_tokenizer() {
 void Run::find_checkpoint() {
   checkpoint_ = newest_intact_checkpoint(
       folder_.paths().checkpoints, [&](const CheckpointEntry& entry, const std::string& fault) {
-        events_->write("alert", {{"what", "damaged checkpoint"},
-                                 {"step", entry.step},
-                                 {"text", fault}});
+        damaged_.emplace_back(entry.step, fault);
         say("step " + std::to_string(entry.step) + " is damaged (" + fault +
             "); using the checkpoint before it");
       });
@@ -222,14 +234,14 @@ RunOutcome Run::go() {
   settle_limits();
   open_data();
   // 2. Memory, then the state: of a checkpoint, of another run or model, or random.
-  events_ = std::make_unique<EventWriter>(folder_.paths().events, folder_.attempt());
   settle_micro_batch();
   trainer_ = std::make_unique<Trainer>(recipe_, recipe_.train.micro_batch);
   find_checkpoint();
   checkpoint_ ? restore(*checkpoint_) : begin_new();
+  // 3. From here on the folder holds a run.
+  open_events();
   prune_checkpoints(folder_.paths().checkpoints, recipe_.checkpoint.keep_last,
                     recipe_.checkpoint.keep_every);
-  // 3. From here on the folder holds a run.
   plan_.recipe = recipe_;
   plan_.granularity = recipe_.train.micro_batch;
   store_recipe();

@@ -68,6 +68,8 @@ struct StepReport {
 struct RunObserver {
   std::function<void(const std::string&)> say = {};  // a sentence, rarely
   std::function<void(const std::vector<MemoryLine>&, int micro_batch)> on_memory = {};
+  // The folder holds a run from here on; what is refused before leaves no folder.
+  std::function<void()> on_begin = {};
   std::function<void(const StepReport&)> on_step = {};
 };
 

@@ -30,6 +30,7 @@ class Run {
   // Set up (run.cpp).
   void settle_limits();
   void settle_micro_batch();
+  void open_events();
   void store_recipe();
   void copy_tokenizer();
   void find_checkpoint();
@@ -65,6 +66,9 @@ class Run {
   Recipe recipe_;  // resolved
   PastRun past_;
   std::unique_ptr<EventWriter> events_;
+  EventWriter::Clock::time_point began_ = EventWriter::Clock::now();
+  std::string why_micro_batch_;  // empty: the recipe said it
+  std::vector<std::pair<std::int64_t, std::string>> damaged_;  // checkpoints: step, fault
   std::optional<CheckpointEntry> checkpoint_;  // resumed from
   std::unique_ptr<Trainer> trainer_;
   std::unique_ptr<SampleSource> train_source_, validation_source_;

@@ -296,7 +296,31 @@ TEST_F(RunTest, RefusesWithoutALimitAndWithoutData) {
   expect_error(request("a", ""), ErrorCode::kBadInput, "without a limit");
   recipe_.data.train = root_ + "/nowhere";
   expect_error(request("b", "5steps"), ErrorCode::kBadInput, "nowhere/train");
-  EXPECT_FALSE(fs::exists(root_ + "/b/recipe.toml"));  // a mended recipe may use the folder
+  EXPECT_FALSE(fs::exists(root_ + "/a"));
+  EXPECT_FALSE(fs::exists(root_ + "/b"));
+}
+
+TEST_F(RunTest, ARunThatIsRefusedLeavesNoFolder) {
+  Recipe usual = recipe_;
+  recipe_.model.vocab_size = 1 << 30;
+  expect_error(request("memory", "5steps"), ErrorCode::kOutOfResource, "does not fit");
+  EXPECT_FALSE(fs::exists(root_ + "/memory"));
+  recipe_ = usual;
+  recipe_.train.init_from = root_ + "/nowhere@5";
+  expect_error(request("branch", "5steps"), ErrorCode::kBadInput, "nowhere@5");
+  recipe_.train.init_from = root_ + "/nowhere";
+  expect_error(request("model", "5steps"), ErrorCode::kBadInput, "nowhere");
+  EXPECT_FALSE(fs::exists(root_ + "/branch") || fs::exists(root_ + "/model"));
+  recipe_ = usual;
+  train_run(request("a", "5steps"), {});
+  recipe_.train.seed += 1;
+  expect_error(request("a", "9steps"), ErrorCode::kBadInput, "train.seed");
+  EXPECT_TRUE(fs::exists(root_ + "/a/events.jsonl") && fs::exists(root_ + "/a/run.lock"));
+}
+
+TEST_F(RunTest, AFileInTheFoldersPlaceIsBadInput) {
+  write_file_atomically(root_ + "/a", "mine");
+  expect_error(request("a", "5steps"), ErrorCode::kBadInput, "/a: not a folder");
 }
 
 TEST_F(RunTest, RefusesIdsOutsideTheVocabulary) {

@@ -116,6 +116,25 @@ expect 3 "not a model" "$farthing" score data --text book.txt
 echo '{"model_type": "deepseek_v3"' > data/config.json
 expect 3 "torn config.json" "$farthing" score data --text book.txt
 expect 3 "missing run" "$farthing" report nowhere
+expect 2 "override without a value" "$farthing" train recipe.toml --run bad --set nonsense
+contains err "wanted key=value" "override without a value"
+expect 3 "recipe without its suffix" "$farthing" train recipe
+contains err "did you mean recipe.toml?" "recipe without its suffix"
+expect 3 "a file where the data should go" "$farthing" data prepare book.txt -o recipe.toml
+contains err "recipe.toml: not a folder" "a file where the data should go"
+expect 3 "a file where the corpus should go" "$farthing" data corpus-debian -o recipe.toml
+expect 3 "a file where the run should go" "$farthing" train recipe.toml --run book.txt
+contains err "book.txt: not a folder" "a file where the run should go"
+mkdir -p hollow && : > hollow/events.jsonl
+expect 3 "report without events" "$farthing" report hollow
+contains err "no events" "report without events"
+expect 3 "empty prompt file" "$farthing" generate run --prompt-file empty.txt
+contains err "empty.txt" "empty prompt file"
+expect 4 "a run that does not fit" "$farthing" train recipe.toml --run big \
+  --set model.vocab_size=16777216 --set model.hidden_size=65536
+for left in bad big d2; do
+  [ ! -e "$left" ] || { echo "FAILED: a refused command left $left"; faults=$((faults + 1)); }
+done
 if [ -w /dev/full ]; then
   "$farthing" report run > /dev/full 2> err
   status=$?
