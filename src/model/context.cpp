@@ -38,6 +38,9 @@ Context<T>::Context(Arena& arena, const ModelConfig& model_config, ContextShape 
   account("scratch", arena);
   head_scratch = typename Head<T>::Scratch(arena, config.vocab_size, n_tokens());
   account("logits chunk", arena);
+  if (!mode.save || !config.tie_word_embeddings) return;
+  tied_head_gradient = arena.matrix<T>(config.vocab_size, config.hidden_size);
+  account("gradient of the tied head", arena);
 }
 
 template <class T>

@@ -74,6 +74,8 @@ class Context {
   typename Block<T>::BackwardScratch backward_scratch;
   typename Mtp<T>::Scratch mtp_scratch;
   typename Head<T>::Scratch head_scratch;
+  // [vocab_size, hidden_size]: what loss() leaves for W where the head is the embedding; else empty.
+  Matrix<T> tied_head_gradient;
 
  private:
   BlockShape shape_of(int block) const;

@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
@@ -123,7 +125,10 @@ double head_loss(const Model<T>& model, const Context<T>& context, int depth,
   const Prediction<T>& prediction = context.predictions[static_cast<std::size_t>(depth)];
   typename Head<T>::Gradients way_back;
   if (gradients) {
-    way_back = {prediction.dnormed, gradients->matrix(model.ids.head), prediction.grad_scale};
+    const bool own = context.tied_head_gradient.data != nullptr;
+    way_back = {prediction.dnormed,
+                own ? context.tied_head_gradient : gradients->matrix(model.ids.head),
+                prediction.grad_scale};
   }
   const Head<T> head{model.weights.matrix(model.ids.head)};
   head.forward_backward(prediction.logprob, prediction.normed, prediction.targets, way_back,
@@ -133,6 +138,12 @@ double head_loss(const Model<T>& model, const Context<T>& context, int depth,
     sum -= static_cast<double>(prediction.weight[token] * prediction.logprob[token]);
   }
   return sum;
+}
+
+// Empty where the head has weights of its own.
+template <class T>
+void clear(const Matrix<T>& matrix) {
+  std::fill_n(matrix.data, matrix.size(), T{0});
 }
 
 struct Doors {
@@ -150,6 +161,7 @@ struct BackwardWalk {
   Doors doors;
 
   void run() const;
+  void tied_head() const;
   void head_norm(int depth) const;
   void mtp(int depth) const;
   void block(int index) const;
@@ -161,6 +173,7 @@ void BackwardWalk<T>::run() const {
   const int depth = model.config.num_nextn_predict_layers;
   // 1. MTP modules, deepest first.  Each adds into the gradient of what it read of the one before,
   //    which that one's own head must have written.
+  tied_head();
   head_norm(depth);
   for (int k = depth; k >= 1; --k) {
     block(last_block(model.config, k));
@@ -173,6 +186,13 @@ void BackwardWalk<T>::run() const {
   for (int index = model.config.num_hidden_layers - 1; index >= 0; --index) block(index);
   // 3. The embedding of the main input; those of MTP were added in mtp().
   embedding();
+}
+
+// The head's gradient that loss() kept apart, so that the embedding's own follows it at once.
+template <class T>
+void BackwardWalk<T>::tied_head() const {
+  if (!doors.weight || context.tied_head_gradient.data == nullptr) return;
+  add_into<T>(into.matrix(model.ids.head), context.tied_head_gradient);
 }
 
 template <class T>
@@ -285,6 +305,7 @@ Losses loss(const Model<T>& model, Context<T>& context, const Batch& batch, cons
   CHECK(gradients == nullptr || context.mode.save);
   CHECK(extra_dlogprob.empty() || extra_dlogprob.size() == batch.ids.size());
   context.scale = scale;
+  if (gradients) clear(context.tied_head_gradient);
   Losses losses;
   // 1. The head at every depth.
   for (int depth = 0; depth <= model.config.num_nextn_predict_layers; ++depth) {

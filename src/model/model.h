@@ -14,11 +14,12 @@
 //
 // Losses are natural-log means as the V3 report defines them: `scale` turns this micro-batch's
 // sums into the global batch's means, so that gradients simply add over micro-batches.
-// The head is the one part whose weight gradient is taken at once: logits are never kept.
+// The head is the one part whose weight gradient is taken at once: logits are never kept.  Where it
+// is the embedding (tie_word_embeddings) the context keeps it until W, which adds it and then the
+// embedding's own: one vocab_size x hidden_size buffer more.
 //
 // Exact    A micro-batch goes forward, loss, then B (or b, and W later).  A gradient's bits depend
-//          on the order of micro-batches in loss and in W, not on how those two interleave; but
-//          with tied embeddings, whose one gradient both fill, on that as well.
+//          on the order of micro-batches in loss and in W, not on how those two interleave.
 #pragma once
 #include <cstdint>
 #include <span>

@@ -40,8 +40,7 @@ bool same_bits(std::span<const float> a, std::span<const float> b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end());
 }
 
-TEST(Schedule, TwoMicroBatchesInterleavedWithWDelayedGiveTheSameBits) {
-  const ModelConfig config = two_mtp();
+void expect_same_bits_interleaved(const ModelConfig& config) {
   const TestModel<float> plain(config), delayed(config);
   for (std::uint64_t seed : {1, 2}) {
     MicroBatch mb(config, seed, {});
@@ -56,6 +55,19 @@ TEST(Schedule, TwoMicroBatchesInterleavedWithWDelayedGiveTheSameBits) {
   backward_weight(delayed.model, first.context.state, first.batch, delayed.gradients);
   backward_weight(delayed.model, second.context.state, second.batch, delayed.gradients);
   EXPECT_TRUE(same_bits(plain.gradients.all, delayed.gradients.all));
+}
+
+TEST(Schedule, TwoMicroBatchesInterleavedWithWDelayedGiveTheSameBits) {
+  expect_same_bits_interleaved(two_mtp());
+}
+
+// One gradient, filled by the head in loss and by the embedding in W.
+TEST(Schedule, SoDoTiedEmbeddings) {
+  ModelConfig config = two_mtp();
+  config.tie_word_embeddings = true;
+  expect_same_bits_interleaved(config);
+  config.num_nextn_predict_layers = 0;
+  expect_same_bits_interleaved(config);
 }
 
 TEST(Schedule, OneTwoAndThreeThreadsGiveTheSameBits) {
@@ -143,7 +155,8 @@ TEST(Schedule, ExpertCountsAddUpOverMicroBatches) {
 }
 
 TEST(Schedule, MemoryByPartSumsToTheArena) {
-  const ModelConfig config = two_mtp();
+  ModelConfig config = two_mtp();
+  config.tie_word_embeddings = true;
   const Batch batch = random_batch(config, 2, 24, 1);
   for (const ContextMode mode : {ContextMode{}, ContextMode{.save = false},
                                  ContextMode{.delay_weight = true}}) {
