@@ -67,6 +67,7 @@ PriceBook parse_price_book(const std::string& toml, const std::string& where,
   double cores = 1;
   read_required(settings, "machine.cores", cores, {.low = 1, .high = 1e6});
   book.machine_cores = static_cast<int>(cores);
+  settings.skip_section("price");  // of economics/price_list.h
   settings.finish();
   if (rent) {
     book.is_owned = false;

@@ -1,0 +1,56 @@
+// cost.cpp - farthing cost: the parent of its subcommands and what they share.
+#include "cli/cost.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <ctime>
+#include <iostream>
+#include <sstream>
+
+#include "base/file.h"
+#include "cli/commands.h"
+#include "cli/support.h"
+
+namespace farthing {
+
+CLI::App& cost_command(CLI::App& app) {
+  return parent_command(app, "cost", "what a model cost, in every sense of the word");
+}
+
+void add_cost_output(CLI::App& command, CostOutput& output, bool with_prices) {
+  add_json_flag(command, output.json);
+  command.add_option("--html", output.html, "write one self-contained page to this file");
+  if (!with_prices) return;
+  command.add_option("--prices", output.prices, "price list: a file, or a name under prices/");
+}
+
+std::string today() {
+  if (const char* given = std::getenv("FARTHING_TODAY")) return given;
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  char text[16];
+  std::strftime(text, sizeof text, "%Y-%m-%d", &utc);
+  return text;
+}
+
+void write_page(const std::string& path, const std::string& html) {
+  write_file_atomically(path, html);
+  std::cout << path << "\n";
+}
+
+std::string wrap_text(const std::string& text, std::size_t indent, std::size_t columns) {
+  const std::string margin(indent, ' ');
+  std::string lines, line;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    if (!line.empty() && indent + line.size() + 1 + word.size() > columns) {
+      lines += margin + line + "\n";
+      line.clear();
+    }
+    line += (line.empty() ? "" : " ") + word;
+  }
+  return line.empty() ? lines : lines + margin + line + "\n";
+}
+
+}  // namespace farthing

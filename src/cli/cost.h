@@ -1,0 +1,39 @@
+// cost.h - what the subcommands of `farthing cost` share.
+//
+// Each is a file of its own, src/cli/cost_NAME.cpp, that registers itself:
+//
+//   static void add_cost_claims(CLI::App& app) {
+//     CLI::App* claims = cost_command(app).add_subcommand("claims", "what the articles say,
+//     recomputed");
+//     ...
+//   }
+//   static const CommandRegistration kCostClaims{add_cost_claims, kCostOrder};
+#pragma once
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace farthing {
+
+inline constexpr int kCostOrder = 76;  // in commands.h's list
+
+CLI::App& cost_command(CLI::App& app);
+
+struct CostOutput {
+  std::string prices = "default";
+  std::string html;  // a file, or empty
+  bool json = false;
+};
+// --json, --html FILE and, where wanted, --prices NAME.
+void add_cost_output(CLI::App& command, CostOutput& output, bool with_prices);
+// YYYY-MM-DD, of this machine's clock; FARTHING_TODAY in the environment overrides it.
+std::string today();
+// Writes a page and says where on stdout.
+void write_page(const std::string& path, const std::string& html);
+// Breaks at spaces; every line begins with `indent` spaces.
+std::string wrap_text(const std::string& text, std::size_t indent, std::size_t columns = 96);
+
+}  // namespace farthing

@@ -1,0 +1,210 @@
+// page.cpp - a money page put together: tiles, sliders, sections, the sheet itself, sources.
+#include "economics/page.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/check.h"
+#include "report/page.h"
+#include "report/table.h"
+
+namespace farthing {
+namespace {
+
+std::string bound(const Sheet& sheet, const std::string& id, bool with_range) {
+  const SheetLine& line = sheet.at(id);
+  std::string text = format_figure(sheet.value(id), line.unit);
+  const auto range = with_range ? sheet.range(id) : std::nullopt;
+  if (range && range->low < range->high) {
+    text += " <small>(" + escape_html(format_figure(*range, line.unit)) + ")</small>";
+    return fmt::format("<span data-id=\"{}\" data-range=\"1\">{}</span>", id, text);
+  }
+  return fmt::format("<span data-id=\"{}\"{}>{}</span>", id, with_range ? " data-range=\"1\"" : "",
+                     escape_html(text));
+}
+
+std::string cell_html(const Sheet& sheet, const PageCell& cell) {
+  return cell.id.empty() ? escape_html(cell.text) : bound(sheet, cell.id, cell.with_range);
+}
+
+struct SliderScale {
+  double low = 0, high = 1, step = 0.01;
+};
+
+SliderScale scale_of(const SheetLine& line) {
+  SliderScale scale;
+  scale.low = std::min(line.low.value_or(line.value), line.value / 2);
+  scale.high = std::max(line.high.value_or(line.value), line.value * 2);
+  if (line.unit == "share") scale.high = 1;
+  if (line.unit == "%") scale.high = 100;
+  if (line.id.starts_with("pue")) scale.low = 1;
+  if (!(scale.high > scale.low)) scale.high = scale.low + 1;
+  scale.step = std::pow(10, std::floor(std::log10((scale.high - scale.low) / 100)));
+  return scale;
+}
+
+std::string sliders(const MoneyPage& page) {
+  std::string rows;
+  for (const auto& line : page.sheet.lines()) {
+    if (!line.slider) continue;
+    const SliderScale scale = scale_of(line);
+    rows += fmt::format(
+        "<label><span>{}</span><output data-id=\"{}\">{}</output><input type=\"range\" "
+        "data-slider=\"{}\" min=\"{}\" max=\"{}\" step=\"any\" value=\"{}\"></label>\n",
+        escape_html(line.label), line.id, escape_html(format_figure(line.value, line.unit)),
+        line.id, scale.low, scale.high, line.value);
+  }
+  if (rows.empty()) return "";
+  return "<section class=\"card sliders\" hidden><h2>Change the assumptions</h2>\n<div>" + rows +
+         "</div><p><button type=\"button\" id=\"reset\">back to the sources' values</button> "
+         "<span id=\"changed\" class=\"fine\"></span></p></section>\n";
+}
+
+std::string section_html(const MoneyPage&, const PageText& text, std::size_t) {
+  std::string html = "<section class=\"card prose\"><h2>" + escape_html(text.heading) + "</h2>\n";
+  for (const auto& paragraph : text.paragraphs) html += "<p>" + escape_html(paragraph) + "</p>\n";
+  return html + "</section>\n";
+}
+
+std::string section_html(const MoneyPage& page, const PageTable& table, std::size_t) {
+  std::string html =
+      fmt::format("<section class=\"card{}\"><h2>{}</h2>\n<div class=\"scroll\"><table>",
+                  table.is_prose ? " prose" : "", escape_html(table.heading));
+  if (!table.headings.empty()) {
+    html += "<tr>";
+    for (const auto& heading : table.headings) html += "<th>" + escape_html(heading) + "</th>";
+    html += "</tr>\n";
+  }
+  for (const auto& row : table.rows) {
+    html += "<tr>";
+    for (const auto& cell : row) html += "<td>" + cell_html(page.sheet, cell) + "</td>";
+    html += "</tr>\n";
+  }
+  html += "</table></div>";
+  if (!table.note.empty()) html += "<p class=\"fine\">" + escape_html(table.note) + "</p>";
+  return html + "</section>\n";
+}
+
+std::string section_html(const MoneyPage&, const PageChart& chart, std::size_t index) {
+  return fmt::format(
+      "<figure class=\"money\" data-chart=\"{}\"><figcaption>{}<button type=\"button\" "
+      "class=\"save\">"
+      "save as SVG</button></figcaption><svg role=\"img\" aria-label=\"{}\"></svg>{}"
+      "<noscript><p>This chart needs the page's script; its numbers stand in the "
+      "tables.</p></noscript>"
+      "</figure>\n",
+      index, escape_html(chart.heading), escape_html(chart.heading),
+      chart.note.empty() ? "" : "<p class=\"fine\">" + escape_html(chart.note) + "</p>");
+}
+
+std::string sheet_html(const Sheet& sheet) {
+  std::string html =
+      "<details class=\"card prose\"><summary>How every number is made</summary>\n<div "
+      "class=\"scroll\">"
+      "<table><tr><th>name</th><th>what</th><th>value</th><th>formula, or source</th></tr>\n";
+  for (const auto& id : sheet.order()) {
+    const SheetLine& line = sheet.at(id);
+    std::string from = line.formula.empty() ? line.source : "= " + line.formula;
+    if (!line.formula.empty() && !line.source.empty()) from += "; " + line.source;
+    for (const auto* more : {&line.date, &line.confidence, &line.note}) {
+      if (!more->empty() && *more != "published") from += ", " + *more;
+    }
+    html += fmt::format("<tr><td><code>{}</code></td><td>{}</td><td>{}</td><td>{}</td></tr>\n", id,
+                        escape_html(line.label), bound(sheet, id, line.formula.empty()),
+                        escape_html(from));
+  }
+  return html + "</table></div></details>\n";
+}
+
+Json chart_json(const MoneyPage& page, const PageChart& chart) {
+  Json items = Json::array();
+  for (const auto& item : chart.items) {
+    const SheetLine& line = page.sheet.at(item.id);
+    items.push_back({{"id", item.id},
+                     {"label", item.label.empty() ? line.label : item.label},
+                     {"total", item.is_total}});
+  }
+  if (!chart.target.empty()) (void)page.sheet.at(chart.target);
+  if (!chart.x.empty()) (void)page.sheet.at(chart.x);
+  return {{"kind", chart.kind},   {"heading", chart.heading},
+          {"items", items},       {"target", chart.target},
+          {"x", chart.x},         {"xLow", chart.x_low},
+          {"xHigh", chart.x_high}};
+}
+
+std::string script_data(const MoneyPage& page) {
+  Json charts = Json::object();
+  for (std::size_t i = 0; i < page.sections.size(); ++i) {
+    if (const auto* chart = std::get_if<PageChart>(&page.sections[i])) {
+      charts[std::to_string(i)] = chart_json(page, *chart);
+    }
+  }
+  const Json json = {{"title", page.title}, {"sheet", page.sheet.to_json()}, {"charts", charts}};
+  std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  for (std::size_t at = text.find('<'); at != std::string::npos; at = text.find('<', at)) {
+    text.replace(at, 1, "\\u003c");  // no "</script>" can end it early
+  }
+  return text;
+}
+
+std::string citation(const MoneyPage& page) {
+  return fmt::format(
+      "farthing, \"{}\", calculated {}{}. Sources: {}", page.title, page.made_on,
+      page.command.empty() ? "" : " with `" + page.command + "`",
+      page.sources.empty()
+          ? "the page's own list"
+          : page.sources.front() +
+                (page.sources.size() > 1
+                     ? fmt::format(" and {} more, listed on the page", page.sources.size() - 1)
+                     : ""));
+}
+
+std::string tiles_html(const MoneyPage& page) {
+  if (page.tiles.empty()) return "";
+  std::string html = "<div class=\"tiles\">";
+  for (const auto& id : page.tiles) {
+    html += "<div class=\"tile\"><b>" + bound(page.sheet, id, false) + "</b><span>" +
+            escape_html(page.sheet.at(id).label) + "</span></div>\n";
+  }
+  return html + "</div>\n";
+}
+
+std::string sources_html(const MoneyPage& page) {
+  std::string html = "<section class=\"card prose\"><h2>Sources</h2><ol>";
+  for (const auto& source : page.sources) html += "<li>" + escape_html(source) + "</li>\n";
+  html += "</ol><p class=\"cite\"><q>" + escape_html(citation(page)) +
+          "</q> <button type=\"button\" id=\"cite\">cite</button></p>";
+  if (!page.command.empty()) {
+    html += "<p class=\"fine\">Made again by <code>" + escape_html(page.command) + "</code></p>";
+  }
+  return html + "</section>\n";
+}
+
+}  // namespace
+
+std::string to_html(const MoneyPage& page) {
+  std::string html =
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<meta name=\"color-scheme\" content=\"light dark\">\n<title>";
+  html += escape_html(page.title) + "</title>\n<style>" + page_parts::kStyle + money_parts::kStyle +
+          "</style></head><body class=\"moneypage\">\n<header><h1>" + escape_html(page.title) +
+          "</h1><p>" + escape_html(page.answer) + "</p></header>\n<main>\n" + tiles_html(page) +
+          sliders(page);
+  for (std::size_t i = 0; i < page.sections.size(); ++i) {
+    html += std::visit([&](const auto& section) { return section_html(page, section, i); },
+                       page.sections[i]);
+  }
+  html += sheet_html(page.sheet) + sources_html(page) +
+          "</main>\n<footer>farthing knows what every token cost</footer>\n<div id=\"tip\" "
+          "hidden></div>"
+          "<script type=\"application/json\" id=\"page-data\">" +
+          script_data(page) + "</script>\n<script>" + money_parts::kSheetScript +
+          money_parts::kPageScript + "</script>\n</body></html>\n";
+  return html;
+}
+
+}  // namespace farthing

@@ -1,0 +1,91 @@
+// page.h - an answer about money as one self-contained HTML page that can be recalculated.
+//
+//   MoneyPage page;
+//   page.title = "What did DeepSeek-V3 cost?";
+//   page.sheet = sheet;                       quantities and formulas; the page's script has them
+//   all page.tiles = {"official", "owned"};       figures at the top, by id
+//   page.add(PageTable{...}); page.add(PageChart{...}); page.add(PageText{...});
+//   write_file_atomically("answer.html", to_html(page));
+//
+// Every line of the sheet with `slider` becomes a slider; moving one recalculates every figure,
+// cell and chart that is bound to an id, offline, by the same postfix programs as
+// Formula::evaluate.  Without its script the page shows the tables with the values as they were
+// made.  Charts save as SVG; "cite" copies a reference.  No file, font or address outside the page.
+//
+// Errors   CHECK: an id that is not in the sheet.
+#pragma once
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "economics/sheet.h"
+
+namespace farthing {
+
+// Plain text, or a figure of the sheet (id not empty; `with_range` adds its low and high).
+struct PageCell {
+  std::string text;
+  std::string id = {};
+  bool with_range = false;
+};
+inline PageCell figure_cell(const std::string& id, bool with_range = false) {
+  return {"", id, with_range};
+}
+
+struct PageText {
+  std::string heading;
+  std::vector<std::string> paragraphs;
+};
+
+struct PageTable {
+  std::string heading;
+  std::vector<std::string> headings;
+  std::vector<std::vector<PageCell>> rows;
+  std::string note = {};
+  bool is_prose = false;  // cells wrap and align to the left
+};
+
+struct PageChartItem {
+  std::string id;
+  std::string label = {};  // default: the line's
+  bool is_total = false;   // of a waterfall: drawn from zero
+};
+
+// bars       horizontal, one per item, with whiskers where it has a range
+// waterfall  each item adds to the one before; items with is_total stand on the ground
+// factors    each item multiplies, on a logarithmic axis
+// tornado    how far each ranged input moves `target`
+// curve      every item over the input `x` from x_low to x_high
+struct PageChart {
+  std::string kind;
+  std::string heading;
+  std::vector<PageChartItem> items = {};
+  std::string target = {};
+  std::string x = {};
+  double x_low = 0, x_high = 1;
+  std::string note = {};
+};
+
+using PageSection = std::variant<PageText, PageTable, PageChart>;
+
+struct MoneyPage {
+  std::string title;
+  std::string answer;              // a sentence or two under the title
+  std::vector<std::string> tiles;  // ids
+  Sheet sheet;                     // finished
+  std::vector<PageSection> sections;
+  std::vector<std::string> sources;
+  std::string made_on;  // YYYY-MM-DD
+  std::string command;  // that makes the page again
+  void add(PageSection section) { sections.push_back(std::move(section)); }
+};
+
+std::string to_html(const MoneyPage& page);
+
+namespace money_parts {
+extern const char* const kStyle;
+extern const char* const kSheetScript;  // evaluation and number formats: no document needed
+extern const char* const kPageScript;   // sliders, charts, saving, citing
+}  // namespace money_parts
+
+}  // namespace farthing

@@ -1,0 +1,73 @@
+// price_list.h - dated prices of devices, power, people, data, storage and places, each with
+// source.
+//
+// The [[price]] entries of a price file (prices/NAME.toml), whose other sections are the core-hour
+// book of ledger/price_book.h:
+//
+//   [[price]]
+//   item = "h100-sxm"          what; kind: "on-demand" "committed-1y" "committed-3y" "spot" "buy"
+//   of a kind = "on-demand"         device, "air" "liquid" of pue, a role of salary; region: "us"
+//   "china" value = 3.62               with low and high where more than one was seen low = 2.45
+//   high = 12.29
+//   unit = "USD/h"             USD, USD/h, USD/kWh, USD/month, USD/GB-month, USD/TB, USD/Mtoken, W,
+//   x, date = "2025-06"           share, years, GB ...; another currency needs an "exchange" entry
+//   source = "..."
+//   confidence = "published"   published, rounded, secondary, assumed
+//
+// Errors   Error{kBadInput}, every fault with its line: a price without unit, date or source; a
+// negative
+//          or absurd value; low > value > high; two entries for the same thing and date; a currency
+//          that cannot be turned into dollars.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace farthing {
+
+struct PriceEntry {
+  std::string item, kind, region;
+  double value = 0, low = 0, high = 0;  // low and high are value where the file has none
+  std::string unit;                     // in dollars, whatever the file had
+  std::string date;                     // YYYY, YYYY-MM or YYYY-MM-DD, of the source
+  std::string source, confidence, note;
+  std::string where;  // file:line
+};
+
+struct PriceQuery {
+  std::string item;
+  std::string kind = {};
+  std::string region = {};  // an entry without region serves any
+  std::string as_of = {};   // the latest not after it; empty: the latest
+};
+
+struct PriceList {
+  std::string name;  // of the file
+  std::vector<PriceEntry> entries;
+
+  // Null where there is none.  An entry of the region wins over one without; if all are later than
+  // as_of, the earliest is taken.
+  const PriceEntry* find(const PriceQuery& query) const;
+  // Errors: Error{kBadInput}: what is missing and what the list has that is near it.
+  const PriceEntry& at(const PriceQuery& query) const;
+  // Of a device: the entries of that kind in order of date.
+  std::vector<const PriceEntry*> history(const std::string& item, const std::string& kind) const;
+  // Items that have an entry of that kind, sorted, each once.
+  std::vector<std::string> items(const std::string& kind) const;
+};
+
+// `name`: a file, or a name under prices/.
+PriceList load_price_list(const std::string& name = "default");
+PriceList parse_price_list(const std::string& toml, const std::string& where);
+
+inline constexpr int kStaleMonths = 18;
+// "h800-sxm on-demand: price of 2024-06, 29 months old", or nothing; prices in money only.
+std::optional<std::string> staleness(const PriceEntry& entry, const std::string& today);
+// From the middle of what the dates leave open; negative when b is before a.
+double months_between(const std::string& a, const std::string& b);
+bool is_date(const std::string& text);
+
+// "$3.62/h (2.45 to 12.29), 2025-06, source"
+std::string describe(const PriceEntry& entry);
+
+}  // namespace farthing
