@@ -3,8 +3,7 @@
 // Each is a file of its own, src/cli/cost_NAME.cpp, that registers itself:
 //
 //   static void add_cost_claims(CLI::App& app) {
-//     CLI::App* claims = cost_command(app).add_subcommand("claims", "what the articles say,
-//     recomputed");
+//     CLI::App* claims = cost_command(app).add_subcommand("claims", "what articles say");
 //     ...
 //   }
 //   static const CommandRegistration kCostClaims{add_cost_claims, kCostOrder};

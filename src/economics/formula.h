@@ -3,17 +3,15 @@
 //   sum     := product (("+" | "-") product)*
 //   product := sign (("*" | "/") sign)*
 //   sign    := ("-" | "+") sign | power
-//   power   := atom (("**" | "^") sign)?                    right-associative, binds above the sign
+//   power   := atom (("**" | "^") sign)?            right-associative, binds above the sign
 //   atom    := number | name | name "(" sum ("," sum)* ")" | "(" sum ")"
 //
-// Functions: min max (two or more), sqrt exp ln log10 abs floor ceil, if(c, a, b): a when c > 0.
-// Nothing else can be named, read or called, so a formula from a stranger's file is safe to
-// evaluate.
+// Functions: min max (two or more), sqrt exp ln log10 abs floor ceil pow, if(c, a, b): a when c > 0.
+// Nothing else can be named, read or called, so a stranger's formula is safe to evaluate.
 //
 // Errors   Error{kBadInput} with place, column and what was wanted; texts over 4096 bytes, nesting
-// over
-//          64 and more than 1000 operations are refused.  Evaluation never throws: 1/0 is infinite
-//          and what has no value is NaN, as IEEE 754 has it.
+//          over 64 and more than 1000 operations are refused.  Evaluation never throws: 1/0 is
+//          infinite and what has no value is NaN, as IEEE 754 has it.
 // Exact    evaluated in double, left to right; the pages' script runs the same postfix program.
 #pragma once
 #include <functional>
@@ -36,8 +34,8 @@ class Formula {
   const std::vector<std::string>& names() const { return names_; }
   double evaluate(const std::function<double(const std::string& name)>& value_of) const;
 
-  // The postfix program for the pages' script: a number is pushed, {"name"} too, "+" or "min:3"
-  // acts.
+  // The postfix program for the pages' script: a number is pushed; ["name"] pushes its value; "+2"
+  // is a code and how many it takes from the stack.
   Json program() const;
 
  private:

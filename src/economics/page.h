@@ -2,15 +2,15 @@
 //
 //   MoneyPage page;
 //   page.title = "What did DeepSeek-V3 cost?";
-//   page.sheet = sheet;                       quantities and formulas; the page's script has them
-//   all page.tiles = {"official", "owned"};       figures at the top, by id
+//   page.sheet = sheet;                       quantities and formulas; the script has them all
+//   page.tiles = {"official", "owned"};       figures at the top, by id
 //   page.add(PageTable{...}); page.add(PageChart{...}); page.add(PageText{...});
 //   write_file_atomically("answer.html", to_html(page));
 //
-// Every line of the sheet with `slider` becomes a slider; moving one recalculates every figure,
-// cell and chart that is bound to an id, offline, by the same postfix programs as
-// Formula::evaluate.  Without its script the page shows the tables with the values as they were
-// made.  Charts save as SVG; "cite" copies a reference.  No file, font or address outside the page.
+// Every line of the sheet with `slider` becomes a slider; moving one recalculates every figure, cell
+// and chart that is bound to an id, offline, by the same postfix programs as Formula::evaluate.
+// Without its script the page shows the tables with the values as they were made.  Charts save as
+// SVG; "cite" copies a reference.  No file, font or address outside the page.
 //
 // Errors   CHECK: an id that is not in the sheet.
 #pragma once
@@ -39,8 +39,8 @@ struct PageText {
 
 struct PageTable {
   std::string heading;
-  std::vector<std::string> headings;
-  std::vector<std::vector<PageCell>> rows;
+  std::vector<std::string> headings = {};
+  std::vector<std::vector<PageCell>> rows = {};
   std::string note = {};
   bool is_prose = false;  // cells wrap and align to the left
 };

@@ -1,5 +1,4 @@
-// page_script.cpp - the script of a money page: the sheet again, sliders, charts, SVG files,
-// citations.
+// page_script.cpp - the script of a money page: the sheet again, sliders, charts, SVG, citations.
 #include "economics/page.h"
 
 namespace farthing::money_parts {

@@ -1,23 +1,27 @@
-// price_list.h - dated prices of devices, power, people, data, storage and places, each with
-// source.
+// price_list.h - dated prices of devices, power, people, data and storage, each with its source.
 //
 // The [[price]] entries of a price file (prices/NAME.toml), whose other sections are the core-hour
 // book of ledger/price_book.h:
 //
 //   [[price]]
-//   item = "h100-sxm"          what; kind: "on-demand" "committed-1y" "committed-3y" "spot" "buy"
-//   of a kind = "on-demand"         device, "air" "liquid" of pue, a role of salary; region: "us"
-//   "china" value = 3.62               with low and high where more than one was seen low = 2.45
+//   item = "h100-sxm"   what
+//   kind = "on-demand"  a device's: on-demand committed-1y committed-3y spot buy tdp;
+//                       air or liquid of pue; a role of salary; ...
+//   region = "us"       us, china or absent
+//   value = 3.62        with low and high where more than one was seen
+//   low = 2.45
 //   high = 12.29
-//   unit = "USD/h"             USD, USD/h, USD/kWh, USD/month, USD/GB-month, USD/TB, USD/Mtoken, W,
-//   x, date = "2025-06"           share, years, GB ...; another currency needs an "exchange" entry
+//   unit = "USD/h"      USD, USD/h, USD/core-h, USD/kWh, USD/month, USD/year, USD/GB-month, USD/GB,
+//                       USD/TB, USD/Mtoken, W, x, share, years, GB, TFLOPS, count;
+//                       another currency needs an entry item = "exchange", unit = "CNY/USD"
+//   date = "2025-06"    of the source
 //   source = "..."
-//   confidence = "published"   published, rounded, secondary, assumed
+//   confidence = "published"   or rounded, secondary, derived, assumed
+//   note = "..."
 //
 // Errors   Error{kBadInput}, every fault with its line: a price without unit, date or source; a
-// negative
-//          or absurd value; low > value > high; two entries for the same thing and date; a currency
-//          that cannot be turned into dollars.
+//          negative or absurd value; low > value or value > high; two entries for the same thing
+//          and date; a currency that cannot be turned into dollars.
 #pragma once
 #include <optional>
 #include <string>

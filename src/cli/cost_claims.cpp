@@ -1,0 +1,180 @@
+// cost_claims.cpp - farthing cost claims: what articles say that training costs, recomputed.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/cost.h"
+#include "cli/support.h"
+#include "config/share.h"
+#include "economics/claims.h"
+#include "economics/page.h"
+
+namespace farthing {
+namespace {
+
+struct ClaimsOptions {
+  std::string word;
+  std::string file = "article_costs";
+  bool wrong = false;
+  CostOutput output;
+};
+
+Json range_json(const std::optional<SheetRange>& range) {
+  if (!range) return nullptr;
+  return Json::array({range->low, range->high});
+}
+
+Json to_json(const Claim& claim) {
+  return {{"id", claim.id},
+          {"article", claim.article},
+          {"lines", claim.lines},
+          {"speaker", claim.speaker},
+          {"group", claim.group},
+          {"name", claim.name},
+          {"unit", claim.unit},
+          {"inputs", claim.inputs},
+          {"formula", claim.formula},
+          {"stated", range_json(claim.stated)},
+          {"recomputed",
+           claim.arithmetic == Arithmetic::kNone ? Json(nullptr) : range_json(claim.computed)},
+          {"arithmetic", to_string(claim.arithmetic)},
+          {"deviation", claim.deviation},
+          {"evidence", claim.evidence},
+          {"verdict", claim.verdict()},
+          {"wrong", claim.is_wrong()},
+          {"note", claim.note}};
+}
+
+std::string source_of(const Claim& claim) {
+  std::string text = claim.article;
+  if (claim.article.size() == 3) text = "article " + text;
+  if (claim.lines != "-" && !claim.lines.empty()) text += ", line " + claim.lines;
+  return text + (claim.speaker.empty() ? "" : ", " + claim.speaker);
+}
+
+std::string text_of(const Claim& claim) {
+  const std::string computed = claim.computed_words();
+  std::string text = fmt::format("{}  {}: {}\n", claim.id, claim.name, claim.verdict());
+  text += "    stated " + claim.stated_words();
+  if (!computed.empty()) text += ", recomputed " + computed;
+  if (!computed.empty()) {
+    text += " = " + claim.formula + (claim.inputs.empty() ? "" : " with " + claim.inputs);
+  }
+  text += "\n";
+  if (!claim.note.empty()) text += wrap_text(claim.note, 4);
+  return text + "    " + source_of(claim) + "\n";
+}
+
+std::string summary_of(const std::vector<Claim>& claims) {
+  std::map<Arithmetic, int> sums;
+  int wrong = 0;
+  for (const auto& claim : claims) {
+    ++sums[claim.arithmetic];
+    wrong += claim.is_wrong() ? 1 : 0;
+  }
+  return fmt::format(
+      "{} claims: the arithmetic of {} is exact, of {} rounded, of {} off by more than 6 %; {} "
+      "have "
+      "none, in {} nothing was stated. {} are wrong: a sum that is off, or a better source says "
+      "otherwise.",
+      claims.size(), sums[Arithmetic::kExact], sums[Arithmetic::kRounded], sums[Arithmetic::kOff],
+      sums[Arithmetic::kNone], sums[Arithmetic::kNothingStated], wrong);
+}
+
+std::string articles_of(const std::vector<Claim>& claims) {
+  std::set<std::string> articles;
+  for (const auto& claim : claims) articles.insert(claim.article);
+  std::string text;
+  for (const auto& article : articles) {
+    if (article.size() == 3) text += wrap_text(describe_article(article), 2);
+  }
+  return text;
+}
+
+MoneyPage page_of(const std::vector<Claim>& claims, const ClaimsOptions& options) {
+  MoneyPage page;
+  page.title = options.wrong ? "What articles get wrong about the cost of training"
+                             : "What articles say that training costs, recomputed";
+  page.answer = summary_of(claims);
+  std::map<std::string, int> verdicts;
+  for (const auto& claim : claims) {
+    verdicts[to_string(claim.arithmetic)]++;
+  }
+  PageChart chart{.kind = "bars", .heading = "Does the sum hold?"};
+  for (const char* name : {"exact", "rounded", "off", "no arithmetic", "nothing stated"}) {
+    std::string id = name;
+    for (char& c : id) c = c == ' ' ? '_' : c;
+    page.sheet.add({.id = id,
+                    .label = std::string(name),
+                    .unit = "claims",
+                    .value = static_cast<double>(verdicts[name]),
+                    .source = "counted here"});
+    chart.items.push_back({id});
+  }
+  page.sheet.finish("claims page");
+  page.add(chart);
+  PageTable table{.heading = "Claim by claim",
+                  .headings = {"claim", "stated", "recomputed", "verdict", "why", "where"}};
+  table.is_prose = true;
+  for (const auto& claim : claims) {
+    table.rows.push_back({{claim.name},
+                          {claim.stated_words()},
+                          {claim.computed_words()},
+                          {claim.verdict()},
+                          {claim.note},
+                          {source_of(claim)}});
+  }
+  page.add(table);
+  std::set<std::string> articles;
+  for (const auto& claim : claims) articles.insert(describe_article(claim.article));
+  page.sources.assign(articles.begin(), articles.end());
+  page.made_on = today();
+  page.command = "farthing cost claims" + std::string(options.wrong ? " --wrong" : "") +
+                 (options.word.empty() ? "" : " " + options.word);
+  return page;
+}
+
+void claims_command(const ClaimsOptions& options) {
+  std::vector<Claim> claims = make_claims(read_csv(find_shared("claims", options.file, ".csv")));
+  std::erase_if(claims, [&](const Claim& claim) {
+    return !has_word(claim, options.word) || (options.wrong && !claim.is_wrong());
+  });
+  if (claims.empty()) {
+    throw_bad_input({"farthing cost claims", "no claim with the word", options.word, "",
+                     "try run, power, history, indie, gpt4"});
+  }
+  if (!options.output.html.empty()) {
+    return write_page(options.output.html, to_html(page_of(claims, options)));
+  }
+  if (options.output.json) {
+    Json json = Json::array();
+    for (const auto& claim : claims) json.push_back(to_json(claim));
+    return print_json(json);
+  }
+  std::string text;
+  for (const auto& claim : claims) text += text_of(claim) + "\n";
+  std::cout << text << wrap_text(summary_of(claims), 0) << articles_of(claims);
+}
+
+void add_cost_claims(CLI::App& app) {
+  auto options = std::make_shared<ClaimsOptions>();
+  CLI::App* claims = cost_command(app).add_subcommand("claims", "what articles say, recomputed");
+  claims->add_option("word", options->word, "only claims with this word");
+  claims->add_flag("--wrong", options->wrong, "only those whose sum or source fails");
+  claims->add_option("--file", options->file, "a CSV of claims, or a name under claims/");
+  add_cost_output(*claims, options->output, false);
+  set_example(*claims, "farthing cost claims --wrong power");
+  claims->callback([options] { claims_command(*options); });
+}
+
+const CommandRegistration kCostClaims{add_cost_claims, kCostOrder};
+
+}  // namespace
+}  // namespace farthing
