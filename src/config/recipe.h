@@ -50,7 +50,7 @@ struct TrainRecipe {
   std::string init_from;  // MODEL (fresh optimizer) or RUN@step (with its optimizer)
   std::uint64_t seed = 1; // initial weights
   int eval_every = 0;     // steps; 0: derived, at the end only
-  int eval_tokens = 0;    // 0: the whole validation split, at most 262144 tokens
+  int eval_tokens = 0;    // of evaluations before the last, which is complete; 0: 262144
 
   bool operator==(const TrainRecipe&) const = default;
 };

@@ -59,7 +59,7 @@ void visit_train_fields(Train& train, Visitor&& visit) {
   visit("train.eval_every", train.eval_every,
         {.low = 0, .high = kMaxSteps, .source = "0: at the end only"});
   visit("train.eval_tokens", train.eval_tokens,
-        {.low = 0, .high = 1 << 30, .source = "0: all, at most 262144"});
+        {.low = 0, .high = 1 << 30, .source = "0: 262144; the last: all"});
 }
 
 template <class SomeRecipe, class Visitor>

@@ -100,6 +100,46 @@ TEST_F(Evaluate, ASingleSourceIsNamedByItsCard) {
   EXPECT_EQ(scores[0].n_tokens, 49);
 }
 
+TEST_F(Evaluate, TheContextsShapeAndTheCardChangeNoBit) {
+  prepare({"cats", "dogs"});
+  const test::TestModel<float> m(config());
+  const auto whole = evaluate_data(m.model, tokenizer(), data_, {.window = 16});
+  for (const ContextShape shape : {ContextShape{1, 16}, ContextShape{3, 16}, ContextShape{5, 24}}) {
+    ScoringContext own(m.model.config, shape);
+    const auto same = evaluate_data(m.model, tokenizer(), data_,
+                                    {.window = 16, .context = &own.context});
+    for (const std::size_t source : {0, 1}) {
+      EXPECT_EQ(same[source].sum_logprob, whole[source].sum_logprob) << shape.n_sequences;
+      EXPECT_EQ(same[source].n_bytes, whole[source].n_bytes);
+    }
+  }
+  fs::remove(data_ + "/card.json");  // the bytes are then decoded
+  const auto decoded = evaluate_data(m.model, tokenizer(), data_, {.window = 16});
+  EXPECT_EQ(total_score(decoded).bits_per_byte(), total_score(whole).bits_per_byte());
+}
+
+TEST_F(Evaluate, ASampleIsSpreadOverTheSourcesInProportion) {
+  prepare({"cats", "dogs"});
+  const test::TestModel<float> m(config());
+  const EvaluateSettings all = {.window = 8};
+  const ValidationSplit split(data_, m.model.config, all, nullptr);
+  const SourceScore whole = total_score(split.score(m.model, all));
+  EXPECT_EQ(whole.n_tokens, split.n_tokens());
+  EvaluateSettings some = all;
+  some.sample_tokens = split.n_tokens() / 4;
+  const auto scores = split.score(m.model, some);
+  ASSERT_EQ(scores.size(), 2u);
+  const SourceScore sample = total_score(scores);
+  EXPECT_LE(sample.n_tokens, some.sample_tokens);
+  EXPECT_GT(sample.n_tokens, some.sample_tokens - 16);
+  EXPECT_NEAR(sample.bits_per_byte(), whole.bits_per_byte(), 0.1 * whole.bits_per_byte());
+  some.sample_tokens = 1;  // one window, then
+  const std::int64_t least = total_score(split.score(m.model, some)).n_tokens;
+  EXPECT_TRUE(least >= 1 && least <= 8) << least;
+  some.sample_tokens = split.n_tokens() * 2;
+  EXPECT_EQ(total_score(split.score(m.model, some)).sum_logprob, whole.sum_logprob);
+}
+
 TEST_F(Evaluate, UnderADocumentMaskEveryDocumentStandsAlone) {
   prepare({"cats"});
   const test::TestModel<float> m(config());

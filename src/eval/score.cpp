@@ -7,9 +7,10 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <optional>
 
+#include "base/check.h"
 #include "base/error.h"
-#include "model/context.h"
 
 namespace farthing {
 namespace {
@@ -83,41 +84,29 @@ void take_scores(const Window& window, std::span<const float> logprob,
   }
 }
 
-// Contexts of one shape, and the batches that go through it.
-class Scorer {
- public:
-  Scorer(const Model<float>& model, int n_rows, int length)
-      : model_(model), shape_{n_rows, length}, arena_(measure()), context_(make(arena_)) {}
+// One batch of windows through the context.
+void score_batch(const Model<float>& model, Context<float>& context,
+                 std::span<const Window> windows, const std::vector<Ids>& sequences,
+                 std::vector<TokenScores>& scores) {
+  const auto length = static_cast<std::size_t>(context.shape.sequence_length);
+  const Batch batch = fill_batch(windows, sequences, context.shape.n_sequences,
+                                 context.shape.sequence_length);
+  forward(model, context, batch);
+  loss<float>(model, context, batch, {.token = 1}, nullptr);
+  const bool with_mtp = model.config.num_nextn_predict_layers > 0;
+  for (std::size_t row = 0; row < windows.size(); ++row) {
+    take_scores(windows[row], context.logprob().subspan(row * length, length),
+                with_mtp ? context.mtp_logprob(1).subspan(row * length, length)
+                         : std::span<const float>(),
+                scores[windows[row].sequence]);
+  }
+}
 
-  void run(std::span<const Window> windows, const std::vector<Ids>& sequences,
-           std::vector<TokenScores>& scores) {
-    const Batch batch = fill_batch(windows, sequences, shape_.n_sequences, shape_.sequence_length);
-    forward(model_, context_, batch);
-    loss<float>(model_, context_, batch, {.token = 1}, nullptr);
-    const auto length = static_cast<std::size_t>(shape_.sequence_length);
-    const bool with_mtp = model_.config.num_nextn_predict_layers > 0;
-    for (std::size_t row = 0; row < windows.size(); ++row) {
-      take_scores(windows[row], context_.logprob().subspan(row * length, length),
-                  with_mtp ? context_.mtp_logprob(1).subspan(row * length, length)
-                           : std::span<const float>(),
-                  scores[windows[row].sequence]);
-    }
-  }
-
- private:
-  Context<float> make(Arena& arena) const {
-    return Context<float>(arena, model_.config, shape_, {.save = false});
-  }
-  std::int64_t measure() const {
-    Arena arena = Arena::measuring();
-    make(arena);
-    return arena.used();
-  }
-  const Model<float>& model_;
-  ContextShape shape_;
-  Arena arena_;
-  Context<float> context_;
-};
+Arena arena_for(const ModelConfig& config, ContextShape shape) {
+  Arena measure = Arena::measuring();
+  const Context<float> probe(measure, config, shape, {.save = false});
+  return Arena(measure.used());
+}
 
 // The inputs of a window: at least two, so that the MTP module predicts all but the first.
 int window_length(const ModelConfig& config, const std::vector<Ids>& sequences, int window) {
@@ -148,6 +137,11 @@ void check_ids(const ModelConfig& config, const std::vector<Ids>& sequences) {
 
 }  // namespace
 
+ScoringContext::ScoringContext(const ModelConfig& config, ContextShape shape)
+    : arena(arena_for(config, shape)), context(arena, config, shape, {.save = false}) {}
+
+int windows_in_a_batch(int length) { return std::max(1, kBatchTokens / length); }
+
 double TokenScores::sum() const {
   double total = 0;
   for (std::size_t i = 1; i < logprob.size(); ++i) total += logprob[i];
@@ -170,12 +164,17 @@ std::vector<TokenScores> score_sequences(const Model<float>& model,
     add_windows(windows, i, static_cast<std::int64_t>(sequences[i].size()), length, stride);
   }
   if (windows.empty()) return scores;
-  const auto n_rows = std::min<std::size_t>(
-      windows.size(), static_cast<std::size_t>(std::max(1, kBatchTokens / length)));
-  Scorer scorer(model, static_cast<int>(n_rows), length);
+  std::optional<ScoringContext> own;
+  if (settings.context == nullptr) {
+    const int n_windows = static_cast<int>(std::min<std::size_t>(windows.size(), kBatchTokens));
+    own.emplace(model.config, ContextShape{std::min(n_windows, windows_in_a_batch(length)), length});
+  }
+  Context<float>& context = own ? own->context : *settings.context;
+  CHECK(context.shape.sequence_length >= length);
+  const auto n_rows = static_cast<std::size_t>(context.shape.n_sequences);
   for (std::size_t first = 0; first < windows.size(); first += n_rows) {
     const std::size_t count = std::min(n_rows, windows.size() - first);
-    scorer.run(std::span(windows).subspan(first, count), sequences, scores);
+    score_batch(model, context, std::span(windows).subspan(first, count), sequences, scores);
     if (settings.progress) {
       settings.progress(static_cast<double>(first + count) * length,
                         static_cast<double>(windows.size()) * length);

@@ -17,6 +17,8 @@
 #include <functional>
 #include <vector>
 
+#include "base/arena.h"
+#include "model/context.h"
 #include "model/model.h"
 
 namespace farthing {
@@ -31,8 +33,19 @@ struct TokenScores {
 struct ScoreSettings {
   int window = 0;  // tokens a forward sees at once; 0: max_position_embeddings
   int stride = 0;  // 0: window / 2
+  // To score in, of any number of sequences, at least `window` long; null: one made for this call.
+  Context<float>* context = nullptr;
   std::function<void(double done, double total)> progress = {};  // tokens
 };
+
+// A context and its memory, for many calls of score_sequences.
+struct ScoringContext {
+  ScoringContext(const ModelConfig& config, ContextShape shape);
+  Arena arena;
+  Context<float> context;
+};
+// As many windows of this length as one forward takes here.
+int windows_in_a_batch(int length);
 
 std::vector<TokenScores> score_sequences(const Model<float>& model,
                                          const std::vector<std::vector<std::int32_t>>& sequences,

@@ -191,18 +191,19 @@ void Run::begin_from(const std::string& source) {
 }
 
 void Run::open_data() {
-  const std::string train = recipe_.data.train + "/train", validation = recipe_.data.train + "/val";
+  const std::string train = recipe_.data.train + "/train";
   train_source_ = std::make_unique<SampleSource>(train, recipe_.data.sequence_length,
                                                  recipe_.data.seed);
   train_fill_ = shard_batches(*train_source_, recipe_, train + ".bin");
-  if (!file_exists(validation + ".bin")) return say("no val.bin beside train.bin: no evaluation");
-  try {
-    validation_source_ =
-        std::make_unique<SampleSource>(validation, recipe_.data.sequence_length, 0);
-  } catch (const Error& error) {
-    return say("no evaluation: " + error.message);
+  if (!file_exists(recipe_.data.train + "/val.bin")) {
+    return say("no val.bin beside train.bin: no evaluation");
   }
-  validation_fill_ = shard_batches(*validation_source_, recipe_, validation + ".bin");
+  try {
+    validation_ = std::make_unique<ValidationSplit>(recipe_.data.train, recipe_.model,
+                                                    evaluate_settings(recipe_), nullptr);
+  } catch (const Error& error) {
+    say("no evaluation: " + error.message);
+  }
 }
 
 void Run::announce() {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
@@ -16,7 +15,7 @@
 namespace farthing {
 namespace {
 
-constexpr std::int64_t kMostValidationTokens = 262144;
+constexpr std::int64_t kMostSampledTokens = 262144;  // unless train.eval_tokens says
 constexpr std::int64_t kStepsPerExpertLoad = 25;  // one step in so many lists every expert's load
 constexpr double kLeastSecondsBetweenSaves = 10;
 constexpr double kSecondsBetweenFailures = 6 * 3600;  // of a personal machine or a spot instance
@@ -38,7 +37,7 @@ RunOutcome Run::loop() {
     if (asked == kStopInterrupted) return stop(RunEnd::kInterrupted, "interrupted");
     take_step();
     const int every = recipe_.train.eval_every;
-    if (every > 0 && step_ % every == 0) evaluate();
+    if (every > 0 && step_ % every == 0) evaluate(/*complete=*/false);
     maybe_save();
   }
 }
@@ -73,16 +72,13 @@ void Run::decide(const RunLength& length) {
 Pace Run::pace() const {
   const double other = events_->seconds() - first_step_at_ - total_step_seconds_;
   const double overhead = std::max(0.0, other) / std::max(total_step_seconds_, 1e-9);
-  const double eval_tokens =
-      static_cast<double>(n_validation_samples()) * recipe_.data.sequence_length;
   const double state_bytes = 12.0 * static_cast<double>(trainer_->table().n_parameters());
   const double save = save_seconds_ > 0 ? save_seconds_ : state_bytes / kBytesPerSecondOfDisk;
   return {.step = step_,
           .tokens = tokens_,
           .elapsed_seconds = elapsed_seconds(),
           .step_seconds = step_seconds_ * (1 + overhead),
-          .tail_seconds = 2 * save + kForwardShare * step_seconds_ * eval_tokens /
-                                         recipe_.train.batch_tokens};
+          .tail_seconds = 2 * save + evaluation_seconds()};
 }
 
 void Run::take_step() {
@@ -172,29 +168,50 @@ void Run::write_closing(const char* kind, Json fields) {
   events_->write(kind, fields);
 }
 
-std::int64_t Run::n_validation_samples() const {
-  if (!validation_source_) return 0;
+// Of an evaluation during training; 0: all.
+std::int64_t Run::sample_tokens() const {
   const std::int64_t wanted =
-      recipe_.train.eval_tokens > 0 ? recipe_.train.eval_tokens : kMostValidationTokens;
-  return std::min(validation_source_->samples_per_epoch(),
-                  std::max<std::int64_t>(1, wanted / recipe_.data.sequence_length));
+      recipe_.train.eval_tokens > 0 ? recipe_.train.eval_tokens : kMostSampledTokens;
+  return validation_ && wanted < validation_->n_tokens() ? wanted : 0;
 }
 
-void Run::evaluate() {
-  if (!validation_source_ || evaluated_step_ == step_) return;
+// What a complete one will take: as the last one did, else in proportion to a step.
+double Run::evaluation_seconds() const {
+  if (!validation_) return 0;
+  const double per_token = eval_seconds_per_token_ > 0
+                               ? eval_seconds_per_token_
+                               : kForwardShare * step_seconds_ / recipe_.train.batch_tokens;
+  return per_token * static_cast<double>(validation_->n_tokens());
+}
+
+void Run::evaluate(bool complete) {
+  const std::int64_t sample = complete ? 0 : sample_tokens();
+  if (!validation_ || (evaluated_step_ == step_ && (evaluated_all_ || sample > 0))) return;
   const double begin = events_->seconds();
-  const double loss = trainer_->mean_loss(validation_fill_, n_validation_samples());
-  // Nats a token times tokens a byte, of the whole split.
-  const double bytes = static_cast<double>(validation_source_->n_text_bytes());
-  const double tokens = static_cast<double>(validation_source_->n_tokens());
-  bits_per_byte_ = bytes > 0 ? loss * tokens / bytes / std::numbers::ln2 : 0;
+  EvaluateSettings settings = evaluate_settings(recipe_);
+  settings.sample_tokens = sample;
+  settings.context = &trainer_->idle_context();
   evaluated_step_ = step_;
+  SourceScore score;
+  try {
+    score = total_score(validation_->score(trainer_->model(), settings));
+  } catch (const Error& error) {  // no reason to lose the run
+    if (error.code != ErrorCode::kBadInput) throw;
+    bits_per_byte_ = 0;
+    events_->write("alert", {{"what", "evaluation"}, {"text", error.message}});
+    return say("no evaluation: " + error.message);
+  }
+  bits_per_byte_ = score.n_bytes > 0 ? score.bits_per_byte() : 0;
+  evaluated_all_ = sample == 0;
+  const double seconds = events_->seconds() - begin;
+  eval_seconds_per_token_ = seconds / static_cast<double>(score.n_tokens);
   write_closing("eval", {{"step", step_.load()},
-                         {"loss", or_null(loss)},
-                         {"bits_per_byte", bytes > 0 ? or_null(bits_per_byte_) : Json()},
-                         {"tokens", n_validation_samples() * recipe_.data.sequence_length},
-                         {"bytes", validation_source_->n_text_bytes()},
-                         {"seconds", events_->seconds() - begin}});
+                         {"loss", or_null(score.nats_per_token())},
+                         {"bits_per_byte", score.n_bytes > 0 ? or_null(bits_per_byte_) : Json()},
+                         {"tokens", score.n_tokens},
+                         {"bytes", score.n_bytes},
+                         {"complete", evaluated_all_},
+                         {"seconds", seconds}});
 }
 
 void Run::maybe_save() {
@@ -260,7 +277,7 @@ RunOutcome Run::stop(RunEnd end, const char* reason) {
 }
 
 RunOutcome Run::finish() {
-  evaluate();
+  evaluate(/*complete=*/true);
   save(true);
   const RunOutcome result = outcome(RunEnd::kFinished);
   if (request_.finish) request_.finish(recipe_.model, trainer_->master(), result);

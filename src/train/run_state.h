@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/loader.h"
+#include "eval/evaluate.h"
 #include "ledger/events.h"
 #include "ledger/run_folder.h"
 #include "train/checkpoint.h"
@@ -16,6 +17,11 @@
 #include "train/trainer.h"
 
 namespace farthing {
+
+// What a run's evaluations and `farthing eval` of it have in common.
+inline EvaluateSettings evaluate_settings(const Recipe& recipe) {
+  return {.window = recipe.data.sequence_length, .document_mask = recipe.data.document_mask};
+}
 
 class Run {
  public:
@@ -46,7 +52,8 @@ class Run {
   void decide(const RunLength& length);
   void take_step();
   void report_step(const StepResult& result, double learning_rate, double seconds);
-  void evaluate();
+  void evaluate(bool complete);
+  double evaluation_seconds() const;
   void maybe_save();
   CheckpointMeta meta(bool finished) const;
   void save(bool finished);
@@ -58,7 +65,7 @@ class Run {
   double elapsed_seconds() const;
   Pace pace() const;
   RunOutcome outcome(RunEnd end) const;
-  std::int64_t n_validation_samples() const;
+  std::int64_t sample_tokens() const;
 
   RunRequest request_;
   RunObserver observer_;
@@ -71,8 +78,9 @@ class Run {
   std::vector<std::pair<std::int64_t, std::string>> damaged_;  // checkpoints: step, fault
   std::optional<CheckpointEntry> checkpoint_;  // resumed from
   std::unique_ptr<Trainer> trainer_;
-  std::unique_ptr<SampleSource> train_source_, validation_source_;
-  BatchFiller train_fill_, validation_fill_;
+  std::unique_ptr<SampleSource> train_source_;
+  std::unique_ptr<ValidationSplit> validation_;  // null: none to evaluate on
+  BatchFiller train_fill_;
   RunPlan plan_;
   std::vector<RunLength> decisions_;  // the last is in force
 
@@ -82,6 +90,8 @@ class Run {
   double last_loss_ = 0;
   double bits_per_byte_ = 0;
   std::int64_t evaluated_step_ = -1;
+  bool evaluated_all_ = false;            // by the last evaluation
+  double eval_seconds_per_token_ = 0;     // of the last evaluation; 0: none yet
   std::int64_t saved_step_ = -1;
   bool saved_finished_ = false;
   double save_seconds_ = 0;       // of the last save

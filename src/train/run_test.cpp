@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/parallel.h"
 #include "data/shards.h"
+#include "eval/evaluate.h"
 #include "ledger/events.h"
 #include "ledger/history.h"
 #include "ledger/ledger.h"
@@ -272,6 +273,44 @@ TEST_F(RunTest, ResumesAfterAnEvaluationWithoutACard) {
   run_until_stopped(request("a", "6steps"), 3);
   EXPECT_EQ(train_run(request("a", "6steps"), {}).end, RunEnd::kFinished);
   EXPECT_EQ(train_run(request("a", "6steps"), {}).end, RunEnd::kFinishedBefore);
+}
+
+// One definition: a run's last evaluation is what `farthing eval` says of it, to the last bit.
+TEST_F(RunTest, ItsLastEvaluationIsTheCompleteOne) {
+  for (const char* source : {"val-one", "val-two"}) write_split(source, 17);
+  write_file_atomically(root_ + "/data/card.json",
+                        R"({"splits": {"train": {"bytes": 20000}, "val": {"bytes": 1500},
+                            "val-one": {"bytes": 750}, "val-two": {"bytes": 800}}})");
+  recipe_.train.eval_every = 3;
+  recipe_.train.eval_tokens = 3 * recipe_.data.sequence_length;
+  for (const bool masks : {false, true}) {
+    recipe_.data.document_mask = masks;
+    const std::string name = masks ? "masked" : "plain";
+    RunRequest request = this->request(name, "6steps");
+    SourceScore wanted;
+    request.finish = [&](const ModelConfig& config, const auto& weights, const RunOutcome&) {
+      const ParameterTable table(config);
+      const Model<float> model(config, table, weights);
+      const EvaluateSettings settings = {.window = recipe_.data.sequence_length,
+                                         .document_mask = masks};
+      wanted = total_score(
+          ValidationSplit(root_ + "/data", config, settings, nullptr).score(model, settings));
+    };
+    const RunOutcome outcome = train_run(request, {});
+    EXPECT_EQ(outcome.bits_per_byte, wanted.bits_per_byte()) << name;
+    EXPECT_EQ(wanted.n_bytes, 1550);
+    std::vector<Json> evals;
+    read_events(root_ + "/" + name + "/events.jsonl", [&](const Json& event) {
+      if (event.at("kind") == "eval") evals.push_back(event);
+    });
+    ASSERT_EQ(evals.size(), 3u);  // steps 3 and 6 in passing, 6 completely
+    EXPECT_FALSE(evals[0].at("complete") || evals[1].at("complete"));
+    EXPECT_LE(evals[1].at("tokens"), recipe_.train.eval_tokens);
+    EXPECT_LT(evals[1].at("bytes"), 1550);
+    EXPECT_TRUE(evals[2].at("complete"));
+    EXPECT_EQ(evals[2].at("bits_per_byte"), wanted.bits_per_byte());
+    EXPECT_EQ(evals[2].at("tokens"), wanted.n_tokens);
+  }
 }
 
 TEST_F(RunTest, BeginsFromAnotherRunsCheckpoint) {

@@ -187,23 +187,4 @@ void Trainer::update_biases(const StepResult& result) {
   }
 }
 
-double Trainer::mean_loss(const BatchFiller& fill, std::int64_t n_samples) {
-  CHECK(n_samples >= 1);
-  Context<float>& context = *contexts_.front();
-  Batch& batch = batches_.front();
-  double total = 0, weight = 0;
-  for (std::int64_t first = 0; first < n_samples; first += micro_batch_) {
-    fill(batch, first);
-    // A last batch that is not full repeats samples of the next round without weight.
-    const std::int64_t n_counted = std::min<std::int64_t>(micro_batch_, n_samples - first);
-    for (std::int64_t i = n_counted * batch.sequence_length; i < batch.n_tokens(); ++i) {
-      batch.loss_weight[static_cast<std::size_t>(i)] = 0;
-    }
-    forward(model_, context, batch);
-    total += loss<float>(model_, context, batch, {.token = 1, .sequence = 1}, nullptr).main;
-    weight += counted_weight(batch);
-  }
-  return weight > 0 ? total / weight : 0;
-}
-
 }  // namespace farthing

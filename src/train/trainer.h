@@ -71,8 +71,8 @@ class Trainer {
 
   StepResult train_step(const StepRequest& request);
 
-  // Mean nats over the tokens of n_samples samples from 0 on, next token only.
-  double mean_loss(const BatchFiller& fill, std::int64_t n_samples);
+  // Between steps: a context to score text in, micro_batch sequences of sequence_length.
+  Context<float>& idle_context() { return *contexts_.front(); }
 
   const ParameterTable& table() const { return table_; }
   const ParameterStore<float>& master() const { return master_; }

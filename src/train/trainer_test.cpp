@@ -164,18 +164,5 @@ TEST(Trainer, DerivesAMicroBatchThatFitsOrSaysWhyNot) {
   EXPECT_THROW(choose_micro_batch(recipe, for_two), Error);
 }
 
-TEST(Trainer, MeanLossDoesNotDependOnTheMicroBatch) {
-  const Recipe recipe = tiny_recipe();
-  const BatchFiller fill = counting_batches(recipe.model.vocab_size);
-  std::vector<double> losses;
-  for (const int micro_batch : {1, 4}) {
-    Trainer trainer(recipe, micro_batch);
-    initialize(trainer.master(), recipe.model, 1);
-    losses.push_back(trainer.mean_loss(fill, 7));  // 7 is not a multiple of 4
-  }
-  EXPECT_NEAR(losses[0], losses[1], 1e-6);
-  EXPECT_NEAR(losses[0], std::log(48.0), 0.1);
-}
-
 }  // namespace
 }  // namespace farthing

@@ -78,7 +78,10 @@ contains out '"bits_per_byte"' score
 expect 0 generate "$farthing" generate run --prompt "Once" --max-tokens 5 --seed 1
 expect 0 eval "$farthing" eval run --json
 contains out 'bits_per_byte' eval
+evaluated=$(grep -oE '"bits_per_byte": [0-9.]+' out | tail -n 1 | grep -oE '[0-9.]+$')
 expect 0 report "$farthing" report run --json
+contains out "\"val_bits_per_byte\": $evaluated" "the receipt's bits per byte are those of eval"
+contains run/events.jsonl "\"bits_per_byte\":$evaluated" "the run's bits per byte are those of eval"
 contains out '"weights_hash"' report
 contains out '"steps": 6' report
 expect 0 "report as text" "$farthing" report run
