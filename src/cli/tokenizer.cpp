@@ -1,5 +1,6 @@
 // farthing tokenizer - train a byte-level BPE; text to ids and back.
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <iostream>
 #include <iterator>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "cli/support.h"
 #include "data/readers.h"
 #include "data/tokenizer.h"
+#include "machine/resident.h"
 
 namespace farthing {
 namespace {
@@ -54,25 +56,42 @@ void train_tokenizer_command(TrainTokenizerOptions& options) {
       options.pre_tokenizer == "gpt2" ? PreTokenizer::kGpt2 : PreTokenizer::kDeepseekV3;
   DocumentReader reader(find_input_files(options.inputs), options.reading);
   ProgressLine line;
+  TrainingReport report;
+  const auto begin = std::chrono::steady_clock::now();
   const Tokenizer tokenizer = train_tokenizer(
       [&](std::string& document) {
         line.show_share(static_cast<double>(reader.bytes_consumed()),
                         static_cast<double>(reader.bytes_total()), "bytes");
         return reader.next(document);
       },
-      options.training);
+      options.training, &report);
   line.end();
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   write_file_atomically(options.output, tokenizer.to_json_text());
   const Json summary = {{"tokenizer", options.output},
                         {"vocab_size", tokenizer.vocab_size()},
                         {"documents", reader.counts().documents},
                         {"bytes", reader.bytes_total()},
                         {"replaced", reader.counts().replaced},
-                        {"fingerprint", tokenizer.fingerprint()}};
+                        {"fingerprint", tokenizer.fingerprint()},
+                        {"distinct_pieces", report.distinct_pieces},
+                        {"forgotten_pieces", report.forgotten_pieces},
+                        {"largest_count_error", report.largest_error},
+                        {"seconds", seconds},
+                        {"counting_seconds", report.counting_seconds},
+                        {"merging_seconds", report.merging_seconds},
+                        {"peak_resident_bytes", peak_resident_bytes()}};
   if (options.json) return print_json(summary);
   std::cout << options.output << ": " << tokenizer.vocab_size() << " tokens from "
             << reader.counts().documents << " documents, "
-            << format_bytes(static_cast<double>(reader.bytes_total())) << "\n";
+            << format_bytes(static_cast<double>(reader.bytes_total())) << ", in "
+            << format_seconds(seconds) << "\n";
+  if (report.forgotten_pieces > 0) {
+    std::cerr << "--memory was too little to count every piece: " << report.forgotten_pieces
+              << " rare occurrences were forgotten, no piece counted too low by more than "
+              << report.largest_error << "\n";
+  }
   if (tokenizer.vocab_size() < options.training.vocab_size) {
     std::cerr << "the text has no more pairs that occur twice: fewer tokens than the "
               << options.training.vocab_size << " asked for\n";
@@ -153,6 +172,11 @@ void add_train(CLI::App& tokenizer) {
       ->check(CLI::IsMember({"deepseek-v3", "gpt2"}));
   train->add_option("--special", options->training.special_tokens,
                     "special tokens, in the order of their ids");
+  train
+      ->add_option("--memory", options->training.counting_bytes,
+                   "bytes for distinct pieces (4GiB); beyond it rare ones are forgotten")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(std::int64_t{1} << 20, std::int64_t{1} << 44));
   train->add_option("--text-key", options->reading.text_key, "key of a .jsonl line's text");
   train->add_flag("--skip-bad-lines", options->reading.skip_bad_lines,
                   "count bad .jsonl lines instead of stopping");

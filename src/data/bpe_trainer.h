@@ -7,17 +7,20 @@
 // when no pair occurs twice.
 //
 // Source   Sennrich et al. 2016 (arXiv:1508.07909).
-// Cost     counting O(bytes), on all threads; each merge O(pieces that hold the pair).
+// Cost     counting O(bytes), on all threads; each merge O(words that hold the pair).
+// Memory   training.counting_bytes while counting (piece_counts.h: beyond it rare pieces are
+//          forgotten), then about as much again for the merges (bpe_merger.h).
 // Exact    the same result for any number of threads and any order of documents.
 // Errors   Error{kBadInput}: a vocabulary too small for bytes and special tokens, special tokens
-// that
-//          repeat or are empty, no text at all.
+//          that repeat or are empty, no text at all.
 #pragma once
 #include "data/tokenizer.h"
 #include "data/tokenizer_spec.h"
 
 namespace farthing {
 
-TokenizerSpec train_bpe(const DocumentSource& source, const TokenizerTraining& training);
+// Adds to *report where it is not null.
+TokenizerSpec train_bpe(const DocumentSource& source, const TokenizerTraining& training,
+                        TrainingReport* report = nullptr);
 
 }  // namespace farthing

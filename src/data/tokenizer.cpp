@@ -198,8 +198,9 @@ std::string Tokenizer::fingerprint() const {
   return hash128_hex(std::as_bytes(std::span(text.data(), text.size())));
 }
 
-Tokenizer train_tokenizer(const DocumentSource& source, const TokenizerTraining& training) {
-  return Tokenizer::from_json_text(write_tokenizer_json(train_bpe(source, training)),
+Tokenizer train_tokenizer(const DocumentSource& source, const TokenizerTraining& training,
+                          TrainingReport* report) {
+  return Tokenizer::from_json_text(write_tokenizer_json(train_bpe(source, training, report)),
                                    "the trained tokenizer");
 }
 

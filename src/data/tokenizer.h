@@ -60,8 +60,21 @@ struct TokenizerTraining {
   int vocab_size = 4096;  // 256 bytes and special tokens included
   PreTokenizer pre_tokenizer = PreTokenizer::kDeepseekV3;
   std::vector<std::string> special_tokens = {"<|begin_of_text|>", "<|end_of_text|>", "<|pad|>"};
+  std::int64_t counting_bytes = std::int64_t{4} << 30;  // for distinct pieces; see bpe_trainer.h
 };
+
+// What a training saw.  Without forgotten pieces it was exact; else no piece was counted too low by
+// more than `largest_error`.
+struct TrainingReport {
+  std::int64_t documents = 0, bytes = 0;
+  std::int64_t distinct_pieces = 0;
+  std::int64_t forgotten_pieces = 0;  // occurrences
+  std::int64_t largest_error = 0;
+  double counting_seconds = 0, merging_seconds = 0;
+};
+
 // Deterministic: ties go to the pair whose ids are smaller. Same result for any number of threads.
-Tokenizer train_tokenizer(const DocumentSource& source, const TokenizerTraining& training);
+Tokenizer train_tokenizer(const DocumentSource& source, const TokenizerTraining& training,
+                          TrainingReport* report = nullptr);
 
 }  // namespace farthing

@@ -9,6 +9,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "data/piece_key.h"
 #include "data/tokenizer_bytes.h"
 
 namespace farthing {
@@ -177,38 +178,6 @@ void Merges::State::append(std::string_view piece, std::vector<std::int32_t>& id
   merge_by_scan(piece, ids);
 }
 
-namespace {
-
-struct PieceKey {
-  std::uint64_t low, high;
-};
-
-std::uint64_t load(const char* bytes, std::size_t n) {
-  std::uint64_t value = 0;
-  std::memcpy(&value, bytes, n);
-  return value;
-}
-
-// A piece of 1 to 15 bytes and its length.
-PieceKey key_of(std::string_view piece) {
-  const char* bytes = piece.data();
-  const std::size_t n = piece.size();
-  const std::uint64_t length = std::uint64_t{n} << 56;
-  if (n >= 8) {
-    const std::uint64_t tail = load(bytes + n - 8, 8);  // the last n - 8 bytes are the new ones
-    return {load(bytes, 8), (n == 8 ? 0 : tail >> (8 * (16 - n))) | length};
-  }
-  if (n >= 4) {
-    return {load(bytes, 4) | load(bytes + n - 4, 4) << (8 * (n - 4)), length};
-  }
-  const auto byte = [&](std::size_t i) {
-    return std::uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
-  };
-  return {byte(0) | byte(n / 2) | byte(n - 1), length};
-}
-
-}  // namespace
-
 void Merges::append_ids(const std::vector<std::string_view>& pieces, PieceCache& cache,
                         std::vector<std::int32_t>& ids) const {
   // Written behind the end of what counts, eleven at a time, and cut at the end.
@@ -218,10 +187,10 @@ void Merges::append_ids(const std::vector<std::string_view>& pieces, PieceCache&
   };
   std::vector<std::int32_t>& made = cache.made();
   for (const std::string_view piece : pieces) {
-    const bool is_short = piece.size() <= PieceCache::kPieceBytes;
-    const PieceKey key = is_short ? key_of(piece) : PieceKey{0, 0};
-    PieceCache::Slot& slot = cache.slot(key.low, key.high);
-    if (is_short && slot.low == key.low && slot.high == key.high) {
+    const bool is_short = piece.size() <= kMaxKeyBytes;
+    const PieceKey key = is_short ? key_of(piece) : PieceKey{};
+    PieceCache::Slot& slot = cache.slot(key);
+    if (is_short && slot.key == key) {
       make_room(PieceCache::kIds);
       std::memcpy(ids.data() + n, slot.ids.data(), sizeof slot.ids);
       n += static_cast<std::size_t>(slot.n_ids);
@@ -233,8 +202,7 @@ void Merges::append_ids(const std::vector<std::string_view>& pieces, PieceCache&
     std::copy(made.begin(), made.end(), ids.begin() + static_cast<std::ptrdiff_t>(n));
     n += made.size();
     if (!is_short || made.size() > PieceCache::kIds) continue;
-    slot.low = key.low;
-    slot.high = key.high;
+    slot.key = key;
     slot.n_ids = static_cast<std::int32_t>(made.size());
     std::ranges::copy(made, slot.ids.begin());
   }

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "data/piece_key.h"
 #include "data/tokenizer_spec.h"
 
 namespace farthing {
@@ -23,11 +24,10 @@ namespace farthing {
 // there, so that its size is fixed and its content never decides an id.
 class PieceCache {
  public:
-  static constexpr std::size_t kPieceBytes = 15;  // longest piece remembered
-  static constexpr std::size_t kIds = 11;         // most ids remembered
+  static constexpr std::size_t kIds = 11;  // most ids remembered
 
   struct alignas(64) Slot {
-    std::uint64_t low = 0, high = 0;  // the piece, and its length in the last byte; 0: empty
+    PieceKey key;
     std::int32_t n_ids = 0;
     std::array<std::int32_t, kIds> ids;
   };
@@ -36,11 +36,7 @@ class PieceCache {
   ~PieceCache();
   PieceCache(PieceCache&&) noexcept;
   PieceCache& operator=(PieceCache&&) noexcept;
-  Slot& slot(std::uint64_t low, std::uint64_t high) {
-    std::uint64_t mixed = (low ^ (high << 23 | high >> 41)) * 0x9E3779B97F4A7C15u;
-    mixed ^= mixed >> 29;
-    return slots_[(mixed * 0xBF58476D1CE4E5B9u) >> kShift];
-  }
+  Slot& slot(const PieceKey& key) { return slots_[mix(key) >> kShift]; }
   std::vector<std::int32_t>& made() { return made_; }  // ids of a piece that was not there
 
  private:
