@@ -1,0 +1,253 @@
+// cost_explain.cpp - farthing cost explain: from GPU-hours to every figure published for a model.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "cli/commands.h"
+#include "cli/cost.h"
+#include "cli/support.h"
+#include "economics/cost_case.h"
+#include "economics/page.h"
+
+namespace farthing {
+namespace {
+
+struct ExplainOptions {
+  std::string name;
+  bool full = false;
+  CostOutput output;
+};
+
+std::string stated_words(const CaseFigure& figure) {
+  return figure.stated.empty() ? "nobody stated it" : figure.stated;
+}
+
+// The lines behind a figure, each with its value and where that comes from; what an earlier figure
+// has worked out is not worked out again.
+class Walk {
+ public:
+  explicit Walk(const CostCase& result) : sheet_(result.sheet) {}
+
+  std::string of(const CaseFigure& figure) {
+    std::string text;
+    std::vector<std::string> ends = {figure.id};
+    if (!figure.to.empty()) ends.push_back(figure.to);
+    ends.insert(ends.end(), figure.with.begin(), figure.with.end());
+    for (const auto& id : ends) add(id, id == figure.id || id == figure.to, text);
+    return text;
+  }
+
+ private:
+  void add(const std::string& id, bool is_end, std::string& text) {
+    const SheetLine& line = sheet_.at(id);
+    const bool again = !done_.insert(id).second && !line.formula.empty();
+    if (!again) {
+      for (const auto& name : sheet_.formula(id).names()) add_once(name, text);
+    }
+    text += fmt::format("  {} {:>16}  {}{}\n", is_end ? "=" : " ",
+                        format_figure(sheet_.value(id), line.unit), line.label,
+                        again ? " (above)" : "");
+    if (again) return;
+    std::string from = line.formula.empty() ? line.source : id + " = " + line.formula;
+    if (!line.note.empty()) from += "; " + line.note;
+    text += wrap_text(from, 24, 98);
+  }
+  void add_once(const std::string& id, std::string& text) {
+    if (text.find("  " + sheet_.at(id).label + "\n") == std::string::npos) add(id, false, text);
+  }
+
+  const Sheet& sheet_;
+  std::set<std::string> done_;
+};
+
+std::string in_words(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& word : words) text += (text.empty() ? "" : "; ") + word;
+  return text;
+}
+
+std::string definitions_text(const CostCase& result, const Definitions& definitions) {
+  std::string text = "The five definitions\n";
+  for (const auto& each : result.by_definition) {
+    const Definition& definition = definitions.at(each.definition);
+    text += fmt::format("\n  {}: {}\n", definition.label,
+                        each.id.empty() ? "not stated" : result.computed(each.id, each.to));
+    text += wrap_text(each.words, 4);
+    std::vector<std::string> in;
+    for (const auto& part : definition.parts) in.push_back(definitions.label_of(part));
+    text += wrap_text("in: " + in_words(in), 4);
+    text += wrap_text("out: " + in_words(definitions.excluded(definition)), 4);
+  }
+  return text;
+}
+
+std::string text_of(const CostCase& result, const Definitions& definitions) {
+  std::string text = result.title + "\n" + wrap_text(result.answer, 0) + "\n";
+  std::vector<std::vector<std::string>> rows = {{"published", "computed", "", "by"}};
+  for (const auto& figure : result.figures) {
+    rows.push_back({stated_words(figure), result.computed(figure.id, figure.to),
+                    result.agreement(figure), figure.who});
+  }
+  text += format_table(rows);
+  Walk walk(result);
+  for (const auto& figure : result.figures) {
+    text += fmt::format("\n{}: {}\n", stated_words(figure), figure.who);
+    text += wrap_text(figure.why, 2) + walk.of(figure);
+    text += fmt::format("    {}; as {}\n", result.agreement(figure),
+                        definitions.at(figure.definition).label);
+  }
+  text += "\n" + definitions_text(result, definitions);
+  for (const auto& [heading, words] : result.notes)
+    text += "\n" + heading + "\n" + wrap_text(words, 2);
+  return text;
+}
+
+Json json_of(const CostCase& result, const Definitions& definitions) {
+  const auto value = [&](const std::string& id) -> Json {
+    if (id.empty() || !std::isfinite(result.sheet.value(id))) return "not stated";
+    return result.sheet.value(id);
+  };
+  Json json = {{"name", result.name},
+               {"title", result.title},
+               {"figures", Json::array()},
+               {"definitions", Json::array()},
+               {"sheet", result.sheet.to_json()}};
+  for (const auto& figure : result.figures) {
+    json["figures"].push_back(
+        {{"stated", figure.stated.empty() ? Json(nullptr) : Json(figure.stated)},
+         {"computed", value(figure.id)},
+         {"computed_to", figure.to.empty() ? value(figure.id) : value(figure.to)},
+         {"agreement", result.agreement(figure)},
+         {"who", figure.who},
+         {"definition", figure.definition},
+         {"why", figure.why},
+         {"walk", result.sheet.parts_of(figure.id)}});
+  }
+  for (const auto& each : result.by_definition) {
+    const Definition& definition = definitions.at(each.definition);
+    json["definitions"].push_back({{"id", definition.id},
+                                   {"label", definition.label},
+                                   {"in", definition.parts},
+                                   {"out", definitions.excluded(definition)},
+                                   {"usd", value(each.id)},
+                                   {"usd_to", each.to.empty() ? value(each.id) : value(each.to)},
+                                   {"words", each.words}});
+  }
+  return json;
+}
+
+PageTable figures_table(const CostCase& result, const Definitions& definitions) {
+  PageTable table;
+  table.heading = "Every figure, and how it follows";
+  table.headings = {"published", "computed", "", "by", "counts", "why"};
+  table.is_prose = true;
+  for (const auto& figure : result.figures) {
+    std::vector<PageCell> row = {{stated_words(figure)},
+                                 figure_cell(figure.id, true),
+                                 {result.agreement(figure)},
+                                 {figure.who},
+                                 {definitions.at(figure.definition).label},
+                                 {figure.why}};
+    table.rows.push_back(row);
+    if (figure.to.empty()) continue;
+    row = {{"... to"}, figure_cell(figure.to, true), {""}, {""}, {""}, {""}};
+    table.rows.push_back(row);
+  }
+  return table;
+}
+
+PageTable definitions_table(const CostCase& result, const Definitions& definitions) {
+  PageTable table;
+  table.heading = "Five definitions side by side";
+  table.headings.push_back("what is counted");
+  for (const auto& definition : definitions.definitions) table.headings.push_back(definition.label);
+  for (const auto& part : definitions.parts) {
+    std::vector<PageCell> row = {{part.label}};
+    for (const auto& definition : definitions.definitions) {
+      row.push_back({definition.has(part.id) ? "in" : "\xE2\x80\x93"});
+    }
+    table.rows.push_back(row);
+  }
+  std::vector<PageCell> from = {{result.title}}, to = {{"... to"}}, words = {{"source"}};
+  bool has_to = false;
+  for (const auto& definition : definitions.definitions) {
+    from.push_back({"not stated"}), to.push_back({""}), words.push_back({"not stated"});
+    for (const auto& each : result.by_definition) {
+      if (each.definition != definition.id) continue;
+      if (!each.id.empty()) from.back() = figure_cell(each.id);
+      if (!each.to.empty()) to.back() = figure_cell(each.to), has_to = true;
+      words.back() = {each.words};
+    }
+  }
+  table.rows.push_back(from);
+  if (has_to) table.rows.push_back(to);
+  table.rows.push_back(words);
+  table.is_prose = true;
+  return table;
+}
+
+MoneyPage page_of(const CostCase& result, const Definitions& definitions) {
+  MoneyPage page;
+  page.title = result.title;
+  page.answer = result.answer;
+  page.sheet = result.sheet;
+  PageChart bars;
+  bars.kind = "bars";
+  bars.heading = "The same model, every figure";
+  bars.note = "The upper end where a range was published. Whiskers: the ranges of the inputs.";
+  for (const auto& figure : result.figures) {
+    const std::string& id = figure.to.empty() ? figure.id : figure.to;
+    if (page.tiles.size() < 4) page.tiles.push_back(id);
+    const bool dwarfs = result.sheet.value(id) > 1e8;  // it would flatten all others to nothing
+    if (!dwarfs)
+      bars.items.push_back({id, stated_words(figure) + ": " + result.sheet.at(id).label});
+    if (dwarfs)
+      bars.note += " Too long for this chart: " + stated_words(figure) + ", " + figure.who + ".";
+  }
+  page.add(bars);
+  page.add(figures_table(result, definitions));
+  page.add(definitions_table(result, definitions));
+  for (const auto& figure : result.figures) {
+    if (result.sheet.swings(figure.id).size() < 3) continue;
+    PageChart tornado;
+    tornado.kind = "tornado";
+    tornado.heading = "What moves it: " + result.sheet.at(figure.id).label;
+    tornado.target = figure.id;
+    page.add(tornado);
+  }
+  for (const auto& [heading, words] : result.notes) page.add(PageText{heading, {words}});
+  page.sources = result.sources();
+  page.made_on = today();
+  page.command = "farthing cost explain " + result.name;
+  return page;
+}
+
+void explain_command(const ExplainOptions& options) {
+  const Definitions definitions = load_definitions();
+  const CostCase result = load_cost_case(options.name, definitions);
+  if (!options.output.html.empty()) {
+    return write_page(options.output.html, to_html(page_of(result, definitions)));
+  }
+  if (options.output.json) return print_json(json_of(result, definitions));
+  std::cout << text_of(result, definitions);
+}
+
+void add_cost_explain(CLI::App& app) {
+  auto options = std::make_shared<ExplainOptions>();
+  CLI::App* explain = cost_command(app).add_subcommand(
+      "explain", "walk from GPU-hours to every figure published for a model");
+  explain->add_option("name", options->name, "a name under claims/, or a file")->required();
+  add_cost_output(*explain, options->output, false);
+  set_example(*explain, "farthing cost explain deepseek-v3 --html v3.html");
+  explain->callback([options] { explain_command(*options); });
+}
+
+const CommandRegistration kCostExplain{add_cost_explain, kCostOrder};
+
+}  // namespace
+}  // namespace farthing

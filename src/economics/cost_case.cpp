@@ -1,0 +1,238 @@
+// cost_case.cpp - case files and definitions read through Settings; agreement judged.
+#include "economics/cost_case.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "config/settings.h"
+#include "config/share.h"
+
+namespace farthing {
+namespace {
+
+void read_words(Settings& settings, const std::string& prefix,
+                const std::vector<std::pair<const char*, std::string*>>& fields) {
+  for (const auto& [key, field] : fields) settings.read(prefix + key, *field, {});
+}
+
+void want(Settings& settings, const std::string& path) {
+  if (!settings.has(path))
+    settings.add_fault_line(settings.where(path.substr(0, path.find('.'))) + ": " + path +
+                            ": found nothing, wanted a value");
+}
+
+SheetLine read_line(Settings& settings, const std::string& prefix) {
+  SheetLine line;
+  for (const char* key : {"id", "label", "unit"}) want(settings, prefix + key);
+  read_words(settings, prefix,
+             {{"id", &line.id},
+              {"label", &line.label},
+              {"unit", &line.unit},
+              {"formula", &line.formula},
+              {"source", &line.source},
+              {"date", &line.date},
+              {"confidence", &line.confidence},
+              {"note", &line.note}});
+  settings.read(prefix + "value", line.value, {});
+  settings.read(prefix + "low", line.low, {});
+  settings.read(prefix + "high", line.high, {});
+  settings.read(prefix + "slider", line.slider, {});
+  if (settings.has(prefix + "value") && !line.formula.empty()) {
+    settings.add_fault(prefix + "value", "a value and a formula", "one of them");
+  }
+  if (line.formula.empty() && line.source.empty()) {
+    settings.add_fault(prefix + "id", line.id + " without a source", "a source, or a formula");
+  }
+  return line;
+}
+
+CaseFigure read_figure(Settings& settings, const std::string& prefix) {
+  CaseFigure figure;
+  for (const char* key : {"id", "who", "definition", "why"}) want(settings, prefix + key);
+  read_words(settings, prefix,
+             {{"id", &figure.id},
+              {"to", &figure.to},
+              {"stated", &figure.stated},
+              {"who", &figure.who},
+              {"definition", &figure.definition},
+              {"why", &figure.why}});
+  settings.read(prefix + "low", figure.low, {.low = 0, .high = 1e13});
+  settings.read(prefix + "high", figure.high, {.low = 0, .high = 1e13});
+  const std::size_t n_with = settings.count(prefix + "with");
+  for (std::size_t i = 0; i < n_with; ++i) {
+    settings.read(fmt::format("{}with.{}", prefix, i), figure.with.emplace_back(), {});
+  }
+  return figure;
+}
+
+void check_ids(Settings& settings, const CostCase& result, const Definitions& definitions) {
+  const auto check = [&](const std::string& path, const std::string& id, const std::string& to,
+                         const std::string& definition) {
+    for (const auto* line : {&id, &to}) {
+      if (line->empty() || result.sheet.find(*line) != nullptr) continue;
+      settings.add_fault(path + "id", "\"" + *line + "\"", "the id of a line");
+    }
+    const bool known = std::any_of(definitions.definitions.begin(), definitions.definitions.end(),
+                                   [&](const Definition& each) { return each.id == definition; });
+    if (!known)
+      settings.add_fault(path + "definition", "\"" + definition + "\"", "one of the five");
+  };
+  for (std::size_t i = 0; i < result.figures.size(); ++i) {
+    const CaseFigure& figure = result.figures[i];
+    const std::string path = fmt::format("figure.{}.", i);
+    check(path, figure.id, figure.to, figure.definition);
+    for (const auto& id : figure.with) {
+      if (result.sheet.find(id) == nullptr)
+        settings.add_fault(path + "with", id, "the id of a line");
+    }
+  }
+  for (std::size_t i = 0; i < result.by_definition.size(); ++i) {
+    const CaseDefinition& each = result.by_definition[i];
+    check(fmt::format("by_definition.{}.", i), each.id, each.to, each.definition);
+  }
+}
+
+}  // namespace
+
+bool Definition::has(const std::string& part) const {
+  return std::find(parts.begin(), parts.end(), part) != parts.end();
+}
+
+const Definition& Definitions::at(const std::string& id) const {
+  const auto found = std::find_if(definitions.begin(), definitions.end(),
+                                  [&](const Definition& each) { return each.id == id; });
+  CHECK(found != definitions.end());
+  return *found;
+}
+
+std::string Definitions::label_of(const std::string& part) const {
+  for (const auto& each : parts) {
+    if (each.id == part) return each.label;
+  }
+  return part;
+}
+
+std::vector<std::string> Definitions::excluded(const Definition& definition) const {
+  std::vector<std::string> labels;
+  for (const auto& part : parts) {
+    if (!definition.has(part.id)) labels.push_back(part.label);
+  }
+  return labels;
+}
+
+Definitions load_definitions() {
+  const std::string path = find_shared("claims", "definitions", ".toml");
+  return parse_definitions(read_file(path), path);
+}
+
+Definitions parse_definitions(const std::string& toml, const std::string& where) {
+  Settings settings(toml, where);
+  Definitions result;
+  const std::size_t n_parts = settings.count("part");
+  for (std::size_t i = 0; i < n_parts; ++i) {
+    CostPart part;
+    read_words(settings, fmt::format("part.{}.", i), {{"id", &part.id}, {"label", &part.label}});
+    result.parts.push_back(part);
+  }
+  const std::size_t n = settings.count("definition");
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::string prefix = fmt::format("definition.{}.", i);
+    Definition definition;
+    read_words(
+        settings, prefix,
+        {{"id", &definition.id}, {"label", &definition.label}, {"meaning", &definition.meaning}});
+    const std::size_t n_in = settings.count(prefix + "parts");
+    for (std::size_t k = 0; k < n_in; ++k) {
+      const std::string path = fmt::format("{}parts.{}", prefix, k);
+      std::string part;
+      settings.read(path, part, {});
+      if (result.label_of(part) == part) settings.add_fault(path, part, "the id of a [[part]]");
+      definition.parts.push_back(part);
+    }
+    result.definitions.push_back(definition);
+  }
+  settings.finish();
+  return result;
+}
+
+std::vector<std::string> CostCase::sources() const {
+  std::vector<std::string> found;
+  for (const auto& line : sheet.lines()) {
+    if (line.source.empty() || std::find(found.begin(), found.end(), line.source) != found.end())
+      continue;
+    found.push_back(line.source);
+  }
+  return found;
+}
+
+std::string CostCase::agreement(const CaseFigure& figure) const {
+  const double from = sheet.value(figure.id);
+  const double to = figure.to.empty() ? from : sheet.value(figure.to);
+  if (!std::isfinite(from) || !std::isfinite(to)) return "not stated";
+  if (!figure.low) return "computed here";
+  if (!figure.high) return from >= *figure.low * 0.99 ? "follows" : "does not follow";
+  const double off = std::max(std::abs(from / *figure.low - 1), std::abs(to / *figure.high - 1));
+  if (off < 0.01) return "follows";
+  return off < 0.06 ? "follows, rounded"
+                    : fmt::format("does not follow (off by {:.0f} %)", 100 * off);
+}
+
+std::string CostCase::computed(const std::string& id, const std::string& to) const {
+  const std::string& unit = sheet.at(id).unit;
+  const std::string from = format_figure(sheet.value(id), unit);
+  return to.empty() ? from : from + " to " + format_figure(sheet.value(to), unit);
+}
+
+CostCase load_cost_case(const std::string& name, const Definitions& definitions) {
+  const std::string path = find_shared("claims", name, ".toml");
+  return parse_cost_case(read_file(path), path, definitions);
+}
+
+CostCase parse_cost_case(const std::string& toml, const std::string& where,
+                         const Definitions& definitions) {
+  Settings settings(toml, where);
+  CostCase result;
+  result.name = std::filesystem::path(where).stem().string();
+  for (const char* key : {"title", "answer", "line", "figure"}) want(settings, key);
+  read_words(settings, "", {{"title", &result.title}, {"answer", &result.answer}});
+  const std::size_t n_lines = settings.count("line");
+  for (std::size_t i = 0; i < n_lines; ++i)
+    result.sheet.add(read_line(settings, fmt::format("line.{}.", i)));
+  const std::size_t n_figures = settings.count("figure");
+  for (std::size_t i = 0; i < n_figures; ++i) {
+    result.figures.push_back(read_figure(settings, fmt::format("figure.{}.", i)));
+  }
+  const std::size_t n_definitions = settings.count("by_definition");
+  for (std::size_t i = 0; i < n_definitions; ++i) {
+    CaseDefinition each;
+    read_words(settings, fmt::format("by_definition.{}.", i),
+               {{"definition", &each.definition},
+                {"id", &each.id},
+                {"to", &each.to},
+                {"words", &each.words}});
+    result.by_definition.push_back(each);
+  }
+  const std::size_t n_notes = settings.count("note");
+  for (std::size_t i = 0; i < n_notes; ++i) {
+    auto& note = result.notes.emplace_back();
+    read_words(settings, fmt::format("note.{}.", i),
+               {{"heading", &note.first}, {"text", &note.second}});
+  }
+  try {
+    result.sheet.finish(where);
+  } catch (const Error& error) {
+    settings.add_fault_line(error.message);
+    settings.finish();
+  }
+  check_ids(settings, result, definitions);
+  settings.finish();
+  return result;
+}
+
+}  // namespace farthing

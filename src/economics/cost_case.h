@@ -1,0 +1,79 @@
+// cost_case.h - how published figures for a model's cost follow from one calculation.
+//
+// claims/NAME.toml:
+//   title, answer            what the page says first
+//   [[line]]                 of a Sheet: id label unit, value [low high] or formula, source date
+//                            confidence note slider
+//   [[figure]]               a published figure: id (and `to`, the upper end) of the lines that
+//                            compute it; stated (words) with low and high in dollars; who, why, the
+//                            definition it belongs to; with = [ids] puts it into proportion.
+//                            Without `stated` nobody published it
+//   [[by_definition]]        for each of the five: id (and to) or none, words
+//   [[note]]                 heading, text
+//
+// Agreement: computed against stated, ends of ranges each, relative to stated: within 1 % "follows",
+// within 6 % "follows, rounded", else "does not follow"; "over X" has no high and follows from any
+// number that is not below it.
+//
+// claims/definitions.toml: [[part]] id label, [[definition]] id label meaning parts[].
+// Errors   Error{kBadInput}, every fault with its line.
+#pragma once
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "economics/sheet.h"
+
+namespace farthing {
+
+struct CostPart {
+  std::string id, label;
+};
+
+struct Definition {
+  std::string id, label, meaning;
+  std::vector<std::string> parts;  // what is in
+  bool has(const std::string& part) const;
+};
+
+struct Definitions {
+  std::vector<CostPart> parts;
+  std::vector<Definition> definitions;
+  const Definition& at(const std::string& id) const;  // REQUIRES: one of the five (CHECK)
+  // The labels of the parts that are out.
+  std::vector<std::string> excluded(const Definition& definition) const;
+  std::string label_of(const std::string& part) const;
+};
+Definitions load_definitions();
+Definitions parse_definitions(const std::string& toml, const std::string& where);
+
+struct CaseFigure {
+  std::string id, to;  // lines; `to` is empty for a single figure
+  std::string stated, who, definition, why;
+  std::optional<double> low, high;
+  std::vector<std::string> with;  // lines that put it into proportion
+};
+
+struct CaseDefinition {
+  std::string definition, id, to, words;
+};
+
+struct CostCase {
+  std::string name, title, answer;
+  Sheet sheet;
+  std::vector<CaseFigure> figures;
+  std::vector<CaseDefinition> by_definition;
+  std::vector<std::pair<std::string, std::string>> notes;
+  // Each source of an input once, in order.
+  std::vector<std::string> sources() const;
+  // "follows", "follows, rounded", "does not follow (off 12 %)", "not stated".
+  std::string agreement(const CaseFigure& figure) const;
+  // "$5.576M", "$22.3M to $27.88M".
+  std::string computed(const std::string& id, const std::string& to) const;
+};
+CostCase load_cost_case(const std::string& name, const Definitions& definitions);
+CostCase parse_cost_case(const std::string& toml, const std::string& where,
+                         const Definitions& definitions);
+
+}  // namespace farthing

@@ -1,0 +1,106 @@
+// cost_case_test.cpp - published figures follow from the GPU-hours, or are said not to.
+#include "economics/cost_case.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/error.h"
+#include "config/share.h"
+
+namespace farthing {
+namespace {
+
+const std::string kClaims = std::string(FARTHING_SOURCE_DIR) + "/claims/";
+
+Definitions definitions() {
+  set_share_folder(FARTHING_SOURCE_DIR);
+  return load_definitions();
+}
+
+TEST(Definitions, AreFiveAndEveryPartIsInOneOfThem) {
+  const Definitions all = definitions();
+  ASSERT_EQ(all.definitions.size(), 5u);
+  for (const auto& part : all.parts) {
+    bool used = false;
+    for (const auto& definition : all.definitions) used |= definition.has(part.id);
+    EXPECT_TRUE(used) << part.id;
+  }
+  // Machines are never counted twice, by price and by wear, or by rent and by ownership.
+  for (const auto& definition : all.definitions) {
+    const int ways = definition.has("hardware_bought") + definition.has("hardware_worn") +
+                     definition.has("final_compute");
+    EXPECT_EQ(ways, 1) << definition.id;
+    EXPECT_FALSE(definition.has("final_compute") && definition.has("electricity"));
+  }
+  EXPECT_TRUE(all.at("all_runs").has("other_compute"));
+}
+
+TEST(CostCase, EveryFigureOfV3FollowsOrIsSaidNotTo) {
+  const CostCase v3 = load_cost_case(kClaims + "deepseek-v3.toml", definitions());
+  const auto agreement = [&](const std::string& stated, std::size_t nth = 0) {
+    for (const auto& figure : v3.figures) {
+      if (figure.stated == stated && nth-- == 0) return v3.agreement(figure);
+    }
+    return std::string("missing");
+  };
+  EXPECT_EQ(v3.sheet.value("official"), 5.576e6);
+  EXPECT_EQ(v3.sheet.value("hours"), 2788000);
+  EXPECT_EQ(agreement("$5.576M"), "follows");
+  EXPECT_EQ(agreement("about $4.2M"), "follows");
+  EXPECT_EQ(agreement("$4.26M"), "follows");
+  EXPECT_EQ(agreement("$9.76M"), "follows");
+  EXPECT_EQ(agreement("$7M"), "follows");
+  EXPECT_EQ(agreement("$22-28M"), "follows, rounded");
+  EXPECT_EQ(agreement("$10-15M"), "does not follow (off by 12 %)");
+  EXPECT_EQ(agreement("$10-15M", 1), "does not follow (off by 30 %)");
+  EXPECT_EQ(agreement("over $500M"), "follows");
+  // With servers, network and the run's own months an owner's hour costs about what was assumed.
+  EXPECT_NEAR(v3.sheet.value("cluster_worn"), 5.366e6, 1e3);
+  EXPECT_NEAR(v3.sheet.value("owned") / v3.sheet.value("hours"), 2, 0.1);
+  EXPECT_LT(v3.sheet.value("fleet_share"), 0.01);
+}
+
+TEST(CostCase, NoTrainingCostOfV32WasPublished) {
+  const CostCase v32 = load_cost_case(kClaims + "deepseek-v3.2.toml", definitions());
+  EXPECT_TRUE(std::isnan(v32.sheet.value("total")));
+  EXPECT_EQ(v32.agreement(v32.figures[0]), "not stated");
+  EXPECT_NEAR(v32.sheet.value("warm_up_tokens") + v32.sheet.value("sparse_tokens"), 0.9458, 1e-4);
+  EXPECT_NEAR(v32.sheet.value("continued"), 0.34e6, 0.005e6);
+  for (const auto& each : v32.by_definition) EXPECT_EQ(each.words, "not stated");
+}
+
+std::string fault_of(const std::string& toml) {
+  try {
+    parse_cost_case(toml, "c.toml", definitions());
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kBadInput);
+    return error.message;
+  }
+  return "";
+}
+
+TEST(CostCase, HostileFilesAreToldWhere) {
+  const std::string head = "title = \"t\"\nanswer = \"a\"\n";
+  const std::string line = "[[line]]\nid = \"a\"\nlabel = \"a\"\nunit = \"USD\"\n";
+  const std::string figure =
+      "[[figure]]\nid = \"a\"\nwho = \"w\"\ndefinition = \"final_run\"\nwhy = \"y\"\n";
+  EXPECT_EQ(fault_of(head + line + "value = 1\nsource = \"s\"\n" + figure), "");
+  EXPECT_NE(fault_of(head + line + "value = 1\n" + figure).find("without a source"),
+            std::string::npos);
+  EXPECT_NE(fault_of(head + line + "formula = \"b\"\n" + figure).find("the name b"),
+            std::string::npos);
+  EXPECT_NE(fault_of(head + line + "formula = \"a\"\n" + figure).find("circle"), std::string::npos);
+  EXPECT_NE(fault_of(head + line + "value = 1\nformula = \"2\"\n" + figure).find("one of them"),
+            std::string::npos);
+  EXPECT_NE(
+      fault_of(head + line + "value = 1\nsource = \"s\"\n" + figure + "to = \"z\"\n").find("\"z\""),
+      std::string::npos);
+  EXPECT_NE(
+      fault_of(head + line + "value = 1\nsource = \"s\"\nprice = 3\n" + figure).find("unknown key"),
+      std::string::npos);
+  EXPECT_NE(fault_of("").find("title"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace farthing
