@@ -1,4 +1,4 @@
-// list.cpp - farthing list: the recipes, models and price books that a bare name finds.
+// list.cpp - farthing list: the recipes, models, price books and scenarios that a bare name finds.
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
 #include <iostream>
@@ -14,6 +14,7 @@
 #include "config/accounting.h"
 #include "config/recipe.h"
 #include "config/share.h"
+#include "economics/scenario.h"
 #include "ledger/price_book.h"
 
 namespace farthing {
@@ -36,6 +37,7 @@ std::string words_about(const std::string& kind, const std::string& name) {
   try {
     if (kind == "recipes") return shape_words(load_recipe(name).model);
     if (kind == "prices") return describe(load_price_book(name));
+    if (kind == "scenarios") return load_scenario(name, load_price_list()).title;
     return shape_words(parse_recipe("", name, {"model.from=" + name}).model);
   } catch (const Error& error) {
     return "unusable: " + error.message.substr(0, error.message.find('\n'));
@@ -43,7 +45,7 @@ std::string words_about(const std::string& kind, const std::string& name) {
 }
 
 void list_command(const ListOptions& options) {
-  std::vector<std::string> kinds = {"recipes", "models", "prices"};
+  std::vector<std::string> kinds = {"recipes", "models", "prices", "scenarios"};
   if (!options.kind.empty()) kinds = {options.kind};
   Json json = Json::object();
   std::string text;
@@ -66,9 +68,9 @@ void list_command(const ListOptions& options) {
 
 void add_list_command(CLI::App& app) {
   auto options = std::make_shared<ListOptions>();
-  CLI::App* list = app.add_subcommand("list", "recipes, models and prices that a bare name finds");
-  list->add_option("kind", options->kind, "recipes, models or prices; all without it")
-      ->check(CLI::IsMember({"recipes", "models", "prices"}));
+  CLI::App* list = app.add_subcommand("list", "recipes, models, prices and scenarios that a bare name finds");
+  list->add_option("kind", options->kind, "recipes, models, prices or scenarios; all without it")
+      ->check(CLI::IsMember({"recipes", "models", "prices", "scenarios"}));
   add_json_flag(*list, options->json);
   set_example(*list, "farthing list recipes");
   list->callback([options] { list_command(*options); });

@@ -64,6 +64,10 @@ class Sheet {
   double value(const std::string& id) const;
   // With some inputs replaced.
   double value_with(const std::string& id, const std::map<std::string, double>& inputs) const;
+  // Every line's value at once.
+  std::map<std::string, double> values_with(const std::map<std::string, double>& inputs) const {
+    return evaluate(inputs);
+  }
   // Low and high are equal where nothing it depends on has a range; nullopt where it has no value.
   std::optional<SheetRange> range(const std::string& id) const;
   // Largest swing first; only inputs with a range that move it.

@@ -1,0 +1,123 @@
+// cost_scenario.cpp - farthing cost scenario, own-or-rent: business cases from scenarios/*.toml.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/cost.h"
+#include "cli/support.h"
+#include "config/share.h"
+#include "economics/scenario.h"
+
+namespace farthing {
+namespace {
+
+struct ScenarioOptions {
+  std::string name;
+  std::vector<std::string> changes;
+  std::string device, region;  // of own-or-rent: prices from the list
+  CostOutput output;
+};
+
+// What the list asks for this device, in this place.
+std::vector<ScenarioChange> prices_of(const ScenarioOptions& options, const PriceList& prices) {
+  std::vector<ScenarioChange> changes;
+  const auto add = [&](const char* id, const PriceQuery& query, bool needed) {
+    const PriceEntry* entry = needed ? &prices.at(query) : prices.find(query);
+    if (entry != nullptr) changes.push_back(change_to(id, *entry));
+  };
+  if (!options.device.empty()) {
+    add("device_usd", {options.device, "buy", options.region}, true);
+    add("rent", {options.device, "on-demand", options.region}, true);
+    add("spot", {options.device, "spot", options.region}, false);
+  }
+  if (!options.region.empty()) add("kwh_usd", {"electricity", "industrial", options.region}, true);
+  return changes;
+}
+
+void list_scenarios(bool json) {
+  const auto names = list_shared("scenarios", ".toml");
+  const PriceList prices = load_price_list();
+  if (json) return print_json(Json(names));
+  std::vector<std::pair<std::string, std::string>> rows;
+  std::size_t width = 0;
+  for (const auto& name : names) {
+    std::string title;
+    try {
+      title = load_scenario(name, prices).title;
+    } catch (const Error& error) {
+      title = "unusable: " + error.message.substr(0, error.message.find('\n'));
+    }
+    rows.emplace_back(name, title);
+    width = std::max(width, name.size());
+  }
+  for (const auto& [name, title] : rows) {
+    std::cout << name << std::string(width + 2 - name.size(), ' ') << title << "\n";
+  }
+}
+
+void scenario_command(const ScenarioOptions& options) {
+  if (options.name.empty()) return list_scenarios(options.output.json);
+  const PriceList prices = load_price_list(options.output.prices);
+  std::vector<ScenarioChange> changes = prices_of(options, prices);
+  for (const auto& text : options.changes) changes.push_back(parse_change(text));
+  const Scenario scenario = load_scenario(options.name, prices, changes);
+  if (!options.output.html.empty()) {
+    write_page(options.output.html, to_html(scenario_page(scenario, today())));
+  }
+  if (options.output.json) {
+    print_json(scenario_json(scenario, today()));
+  } else if (options.output.html.empty()) {
+    std::cout << scenario_text(scenario, today());
+  }
+}
+
+void add_changes(CLI::App& command, ScenarioOptions& options) {
+  command.add_option("--set", options.changes, "id=value, of any quantity of the scenario");
+  add_cost_output(command, options.output, true);
+}
+
+void add_cost_scenario(CLI::App& app) {
+  auto options = std::make_shared<ScenarioOptions>();
+  CLI::App* scenario =
+      cost_command(app).add_subcommand("scenario", "a business case; without a name, all of them");
+  scenario->add_option("name", options->name, "a name under scenarios/, or a file");
+  add_changes(*scenario, *options);
+  set_example(*scenario, "farthing cost scenario indie-30b --set budget=200000 --html indie.html");
+  scenario->callback([options] { scenario_command(*options); });
+}
+
+// The same sheet under the name of its question, with the usual quantities as options.
+void add_cost_own_or_rent(CLI::App& app) {
+  auto options = std::make_shared<ScenarioOptions>();
+  options->name = "own-or-rent";
+  CLI::App* command = cost_command(app).add_subcommand(
+      "own-or-rent", "a busy device-hour owned, rented, committed, on spot; the break-even");
+  const auto add = [&](const char* flag, const char* id, const char* words) {
+    command->add_option_function<std::string>(
+        flag, [options, id](const std::string& value) {
+          options->changes.push_back(std::string(id) + "=" + value);
+        }, words);
+  };
+  add("--devices", "devices", "devices of the cluster");
+  add("--hours", "useful_hours", "device-hours that the run needs");
+  add("--device-usd", "device_usd", "price of a bare device");
+  add("--rent", "rent", "USD per device-hour, on demand");
+  add("--spot", "spot", "USD per device-hour, spot");
+  add("--busy", "busy", "hours used of all hours owned, in percent");
+  add("--years", "years", "years of service");
+  command->add_option("--device", options->device, "its prices from the list: h100-sxm");
+  command->add_option("--region", options->region, "us, china: prices of that place");
+  add_changes(*command, *options);
+  set_example(*command, "farthing cost own-or-rent --device h100-sxm --region us --devices 256 "
+              "--hours 400000 --years 5");
+  command->callback([options] { scenario_command(*options); });
+}
+
+const CommandRegistration kCostScenario{add_cost_scenario, kCostOrder};
+const CommandRegistration kCostOwnOrRent{add_cost_own_or_rent, kCostOrder};
+
+}  // namespace
+}  // namespace farthing

@@ -1,0 +1,459 @@
+// scenario.cpp - a scenario read from TOML, checked and evaluated.
+#include "economics/scenario.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/rng.h"
+#include "config/settings.h"
+#include "config/share.h"
+
+namespace farthing {
+namespace {
+
+constexpr double kMostQuantity = 1e30;
+constexpr std::size_t kMostMonths = 600;
+
+// ISO codes that a unit may begin with, and the signs that stand for one.
+constexpr const char* kForeign[] = {"EUR", "GBP", "CNY", "RMB", "JPY", "INR", "CHF", "KRW", "CAD",
+                                    "AUD", "TWD", "HKD", "SGD", "\xE2\x82\xAC", "\xC2\xA3",
+                                    "\xC2\xA5"};
+
+std::string element(const std::string& array, std::size_t i, const char* key) {
+  return array + "." + std::to_string(i) + "." + key;
+}
+
+class ScenarioReader {
+ public:
+  ScenarioReader(const std::string& toml, const std::string& where, const PriceList& prices)
+      : settings_(toml, where), where_(where), prices_(prices) {}
+
+  Scenario read(const std::vector<ScenarioChange>& changes) {
+    scenario_.name = std::filesystem::path(where_).stem().string();
+    text("scenario.title", scenario_.title, true);
+    text("scenario.about", scenario_.about, true);
+    text("scenario.as_of", scenario_.as_of, false);
+    names("scenario.answers", scenario_.answers);
+    read_givens();
+    read_formulas();
+    read_charts();
+    read_sentences();
+    read_checks();
+    read_months();
+    settings_.finish();
+    apply(changes);
+    for (SheetLine& line : lines_) scenario_.sheet.add(std::move(line));
+    scenario_.sheet.finish(where_);
+    check_names();
+    return std::move(scenario_);
+  }
+
+ private:
+  void text(const std::string& path, std::string& field, bool required) {
+    if (required && !settings_.has(path)) settings_.add_fault(path, "nothing", "text");
+    settings_.read(path, field, {});
+  }
+  void names(const std::string& path, std::vector<std::string>& list) {
+    const std::size_t n = settings_.count(path);
+    for (std::size_t i = 0; i < n; ++i) {
+      list.emplace_back();
+      settings_.read(path + "." + std::to_string(i), list.back(), {});
+    }
+    if (n == 0) settings_.add_fault(path, "nothing", "an array of names");
+  }
+
+  void read_line(const std::string& array, std::size_t i, SheetLine& line) {
+    text(element(array, i, "id"), line.id, true);
+    text(element(array, i, "label"), line.label, true);
+    text(element(array, i, "unit"), line.unit, false);
+    text(element(array, i, "note"), line.note, false);
+    check_currency(element(array, i, "unit"), line.unit);
+  }
+
+  void read_givens() {
+    const std::size_t n = settings_.count("given");
+    for (std::size_t i = 0; i < n; ++i) {
+      SheetLine line;
+      read_line("given", i, line);
+      line.confidence = "assumed";
+      line.slider = true;
+      const bool priced = read_price(i, line);
+      read_value(i, line, priced);
+      text(element("given", i, "source"), line.source, !priced);
+      text(element("given", i, "date"), line.date, !priced && line.unit.starts_with("USD"));
+      if (!line.date.empty() && !is_date(line.date)) {
+        settings_.add_fault(element("given", i, "date"), line.date, "YYYY, YYYY-MM or YYYY-MM-DD");
+      }
+      settings_.read(element("given", i, "confidence"), line.confidence,
+                     {.words = "published rounded derived secondary assumed"});
+      settings_.read(element("given", i, "slider"), line.slider, {});
+      lines_.push_back(std::move(line));
+    }
+  }
+
+  // "item/kind/region" of the price list.
+  bool read_price(std::size_t i, SheetLine& line) {
+    const std::string path = element("given", i, "price");
+    if (!settings_.has(path)) return false;
+    std::string words;
+    settings_.read(path, words, {});
+    PriceQuery query;
+    std::string* const parts[] = {&query.item, &query.kind, &query.region};
+    std::size_t begin = 0;
+    for (std::string* part : parts) {
+      const std::size_t end = std::min(words.find('/', begin), words.size());
+      *part = words.substr(begin, end - begin);
+      begin = std::min(end + 1, words.size());
+    }
+    const PriceEntry& entry = prices_.at(query);
+    if (entry.unit != line.unit) {
+      settings_.add_fault(path, words + " in " + entry.unit, "a price in " + line.unit);
+    }
+    line.value = entry.value;
+    if (entry.low < entry.value) line.low = entry.low;
+    if (entry.high > entry.value) line.high = entry.high;
+    line.source = entry.source, line.date = entry.date, line.confidence = entry.confidence;
+    return true;
+  }
+
+  void read_value(std::size_t i, SheetLine& line, bool priced) {
+    bool negative = false, above = false;
+    settings_.read(element("given", i, "may_be_negative"), negative, {});
+    settings_.read(element("given", i, "above_100"), above, {});
+    const SettingRule rule{.low = negative ? -kMostQuantity : 0,
+                           .high = line.unit == "%" && !above ? 100 : kMostQuantity};
+    rules_[line.id] = {rule.low, rule.high};
+    const std::string path = element("given", i, "value");
+    bool unknown = false;  // not_stated = true: nobody published it
+    settings_.read(element("given", i, "not_stated"), unknown, {});
+    if (!settings_.has(path) && !unknown && !priced) {
+      settings_.add_fault(path, "nothing", "a number, a price, or not_stated = true");
+    }
+    if (settings_.has(path)) settings_.read(path, line.value, rule);
+    settings_.read(element("given", i, "low"), line.low, rule);
+    settings_.read(element("given", i, "high"), line.high, rule);
+  }
+
+  void read_formulas() {
+    const std::size_t n = settings_.count("formula");
+    for (std::size_t i = 0; i < n; ++i) {
+      SheetLine line;
+      read_line("formula", i, line);
+      text(element("formula", i, "is"), line.formula, true);
+      text(element("formula", i, "source"), line.source, false);
+      if (line.formula.empty()) line.formula = "0";
+      lines_.push_back(std::move(line));
+    }
+  }
+
+  void read_charts() {
+    const std::size_t n = settings_.count("chart");
+    for (std::size_t i = 0; i < n; ++i) {
+      ScenarioChart chart;
+      text(element("chart", i, "id"), chart.id, true);
+      text(element("chart", i, "title"), chart.title, true);
+      text(element("chart", i, "unit"), chart.unit, false);
+      text(element("chart", i, "x"), chart.x, true);
+      settings_.read(element("chart", i, "from"), chart.from, {});
+      settings_.read(element("chart", i, "to"), chart.to, {});
+      if (!(chart.to > chart.from)) {
+        settings_.add_fault(element("chart", i, "to"), fmt::format("{}", chart.to),
+                            "above from, " + fmt::format("{}", chart.from));
+      }
+      names(element("chart", i, "lines"), chart.lines);
+      scenario_.charts.push_back(std::move(chart));
+    }
+  }
+
+  Formula formula(const std::string& path) {
+    std::string words;
+    settings_.read(path, words, {});
+    return words.empty() ? Formula() : Formula::parse(words, settings_.where(path));
+  }
+
+  void read_sentences() {
+    const std::size_t n = settings_.count("say");
+    for (std::size_t i = 0; i < n; ++i) {
+      Sentence sentence;
+      sentence.when = formula(element("say", i, "when"));
+      text(element("say", i, "text"), sentence.text, true);
+      scenario_.sentences.push_back(std::move(sentence));
+    }
+  }
+
+  void read_checks() {
+    const std::size_t n = settings_.count("check");
+    for (std::size_t i = 0; i < n; ++i) {
+      PublishedFigure figure;
+      text(element("check", i, "of"), figure.of, true);
+      text(element("check", i, "source"), figure.source, true);
+      settings_.read(element("check", i, "stated"), figure.stated, {});
+      settings_.read(element("check", i, "within"), figure.within, {.low = 0, .high = 1});
+      scenario_.checks.push_back(std::move(figure));
+    }
+  }
+
+  void read_months() {
+    settings_.read("months.n", scenario_.n_months, {.low = 0, .high = kMostMonths});
+    scenario_.opening = formula("months.opening");
+    const std::size_t n = settings_.count("flow");
+    for (std::size_t i = 0; i < n; ++i) {
+      CashFlow flow;
+      text(element("flow", i, "label"), flow.label, true);
+      std::string direction = "out";
+      settings_.read(element("flow", i, "direction"), direction, {.words = "in out"});
+      flow.is_income = direction == "in";
+      flow.amount = formula(element("flow", i, "amount"));
+      flow.last = scenario_.n_months;
+      settings_.read(element("flow", i, "first"), flow.first, {.low = 1, .high = kMostMonths});
+      settings_.read(element("flow", i, "last"), flow.last, {.low = 1, .high = kMostMonths});
+      scenario_.flows.push_back(std::move(flow));
+    }
+  }
+
+  // A foreign unit needs a given whose unit is its rate: "CNY/USD" or "USD/CNY".
+  void check_currency(const std::string& path, const std::string& unit) {
+    for (const char* code : kForeign) {
+      const std::string money = code;
+      if (!unit.starts_with(money) || unit == money + "/USD") continue;
+      foreign_.push_back({path, money});
+    }
+    if (unit.ends_with("/USD")) rates_.insert(unit.substr(0, unit.size() - 4));
+    if (unit.starts_with("USD/")) rates_.insert(unit.substr(4));
+  }
+
+  void check_rates() const {
+    for (const auto& [path, money] : foreign_) {
+      if (rates_.contains(money)) continue;
+      throw_bad_input({where_, "mixed currencies", "an amount in " + money + " (" + path + ")",
+                       "all in USD, or a given with the unit " + money + "/USD to convert by", ""});
+    }
+  }
+
+  void apply(const std::vector<ScenarioChange>& changes) {
+    check_rates();
+    for (const ScenarioChange& change : changes) {
+      const auto line = std::find_if(lines_.begin(), lines_.end(), [&](const SheetLine& each) {
+        return each.id == change.id;
+      });
+      if (line == lines_.end() || !line->formula.empty()) refuse(change);
+      const auto [low, high] = rules_[change.id];
+      if (!(change.value >= low && change.value <= high)) {
+        throw_bad_input({change.where + " " + change.id, line->label,
+                         fmt::format("{}", change.value),
+                         fmt::format("{} to {}", low, high), ""});
+      }
+      line->value = change.value, line->low = change.low, line->high = change.high;
+      line->source = change.source, line->date = change.date;
+      line->confidence = change.confidence;
+    }
+  }
+
+  [[noreturn]] void refuse(const ScenarioChange& change) const {
+    std::vector<std::string> known;
+    for (const auto& each : lines_) {
+      if (each.formula.empty()) known.push_back(each.id);
+    }
+    const std::string near = nearest_spelling(change.id, known);
+    throw_bad_input({change.where + " " + change.id, "not a quantity of " + scenario_.name, change.id,
+                     "the id of a given", near.empty() ? "" : "did you mean " + near + "?"});
+  }
+
+  void need(const std::string& id, const std::string& user) const {
+    if (scenario_.sheet.find(id) != nullptr) return;
+    std::vector<std::string> known;
+    for (const auto& line : scenario_.sheet.lines()) known.push_back(line.id);
+    const std::string near = nearest_spelling(id, known);
+    throw_bad_input({where_, user, "the name " + id, "the id of a given or formula",
+                     near.empty() ? "" : "did you mean " + near + "?"});
+  }
+
+  void check_names() const {
+    for (const auto& id : scenario_.answers) need(id, "scenario.answers");
+    for (const auto& chart : scenario_.charts) {
+      need(chart.x, "chart " + chart.id);
+      for (const auto& id : chart.lines) need(id, "chart " + chart.id);
+    }
+    for (const auto& figure : scenario_.checks) need(figure.of, "check");
+    for (const auto& sentence : scenario_.sentences) {
+      for (const auto& id : sentence.when.names()) need(id, "say");
+      std::size_t at = 0;
+      while ((at = sentence.text.find('{', at)) != std::string::npos) {
+        const std::size_t end = sentence.text.find_first_of(":}", at);
+        need(sentence.text.substr(at + 1, end - at - 1), "say");
+        ++at;
+      }
+    }
+    for (const auto& flow : scenario_.flows) {
+      for (const auto& id : flow.amount.names()) {
+        if (id != "month") need(id, "flow " + flow.label);
+      }
+    }
+    for (const auto& id : scenario_.opening.names()) need(id, "months.opening");
+  }
+
+  Settings settings_;
+  std::string where_;
+  const PriceList& prices_;
+  Scenario scenario_;
+  std::vector<SheetLine> lines_;
+  std::map<std::string, std::pair<double, double>> rules_;
+  std::vector<std::pair<std::string, std::string>> foreign_;
+  std::set<std::string> rates_;
+};
+
+// The quantile u of a triangular distribution with its mode at the value.
+double triangular(const SheetLine& line, double u) {
+  const double low = line.low.value_or(line.value), high = line.high.value_or(line.value);
+  if (!(high > low)) return line.value;
+  const double share = (line.value - low) / (high - low);
+  return u < share ? low + std::sqrt(u * (high - low) * (line.value - low))
+                   : high - std::sqrt((1 - u) * (high - low) * (high - line.value));
+}
+
+}  // namespace
+
+ScenarioChange parse_change(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  ScenarioChange change;
+  change.id = text.substr(0, equals);
+  const char* end = text.data() + text.size();
+  if (equals != std::string::npos) {
+    const auto [stop, fault] = std::from_chars(text.data() + equals + 1, end, change.value);
+    if (fault == std::errc{} && stop == end && std::isfinite(change.value)) return change;
+  }
+  throw_bad_input({"--set", "not a change", text, "id=number", ""});
+}
+
+ScenarioChange change_to(const std::string& id, const PriceEntry& price) {
+  ScenarioChange change{.id = id, .value = price.value};
+  if (price.low < price.value) change.low = price.low;
+  if (price.high > price.value) change.high = price.high;
+  change.source = price.source, change.date = price.date, change.confidence = price.confidence;
+  change.where = price.where;
+  return change;
+}
+
+Scenario load_scenario(const std::string& name, const PriceList& prices,
+                       const std::vector<ScenarioChange>& changes) {
+  const std::string path = find_shared("scenarios", name, ".toml");
+  return parse_scenario(read_file(path), path, prices, changes);
+}
+
+Scenario parse_scenario(const std::string& toml, const std::string& where, const PriceList& prices,
+                        const std::vector<ScenarioChange>& changes) {
+  return ScenarioReader(toml, where, prices).read(changes);
+}
+
+std::map<std::string, SheetRange> likely_ranges(const Scenario& scenario) {
+  const Rng rng(20261101, RngStream::kSampling);
+  std::map<std::string, std::vector<double>> values;
+  std::uint64_t index = 0;
+  for (int draw = 0; draw < kDraws; ++draw) {
+    std::map<std::string, double> inputs;
+    for (const SheetLine& line : scenario.sheet.lines()) {
+      if (!line.formula.empty() || (!line.low && !line.high)) continue;
+      inputs[line.id] = triangular(line, rng.uniform(index++));
+    }
+    const auto all = scenario.sheet.values_with(inputs);
+    for (const auto& id : scenario.answers) {
+      if (std::isfinite(all.at(id))) values[id].push_back(all.at(id));
+    }
+  }
+  std::map<std::string, SheetRange> ranges;
+  for (auto& [id, drawn] : values) {
+    if (drawn.size() < kDraws * 9 / 10) continue;
+    std::sort(drawn.begin(), drawn.end());
+    ranges[id] = {drawn[drawn.size() / 10], drawn[drawn.size() * 9 / 10]};
+  }
+  return ranges;
+}
+
+std::vector<CashMonth> cash_months(const Scenario& scenario) {
+  const auto value_of = [&](const std::string& id) { return scenario.sheet.value(id); };
+  double balance = scenario.opening.empty() ? 0 : scenario.opening.evaluate(value_of);
+  std::vector<CashMonth> months;
+  for (int month = 1; month <= scenario.n_months; ++month) {
+    CashMonth now{.month = month, .flows = {}, .net = 0, .balance = 0};
+    for (const CashFlow& flow : scenario.flows) {
+      const bool runs = month >= flow.first && month <= flow.last;
+      const double amount = !runs ? 0 : flow.amount.evaluate([&](const std::string& id) {
+        return id == "month" ? static_cast<double>(month) : value_of(id);
+      });
+      now.flows.push_back(flow.is_income ? amount : -amount);
+      now.net += now.flows.back();
+    }
+    balance += now.net;
+    now.balance = balance;
+    months.push_back(std::move(now));
+  }
+  return months;
+}
+
+std::vector<CheckResult> run_checks(const Scenario& scenario) {
+  std::vector<CheckResult> results;
+  for (const PublishedFigure& figure : scenario.checks) {
+    const double value = scenario.sheet.value(figure.of);
+    const double error = value / figure.stated - 1;
+    results.push_back({&figure, value, error, std::abs(error) <= figure.within});
+  }
+  return results;
+}
+
+std::map<std::string, std::vector<double>> draw(const Scenario& scenario, const ScenarioChart& chart,
+                                                int n_points) {
+  std::map<std::string, std::vector<double>> columns;
+  for (int i = 0; i < n_points; ++i) {
+    const double x = chart.from + (chart.to - chart.from) * i / (n_points - 1);
+    columns["x"].push_back(x);
+    for (const auto& id : chart.lines) {
+      columns[id].push_back(scenario.sheet.value_with(id, {{chart.x, x}}));
+    }
+  }
+  return columns;
+}
+
+std::vector<std::string> spoken(const Scenario& scenario) {
+  const auto value_of = [&](const std::string& id) { return scenario.sheet.value(id); };
+  std::vector<std::string> lines;
+  for (const Sentence& sentence : scenario.sentences) {
+    if (!sentence.when.empty() && !(sentence.when.evaluate(value_of) > 0)) continue;
+    std::string text;
+    for (std::size_t at = 0; at < sentence.text.size();) {
+      const std::size_t open = std::min(sentence.text.find('{', at), sentence.text.size());
+      text += sentence.text.substr(at, open - at);
+      if (open == sentence.text.size()) break;
+      const std::size_t close = std::min(sentence.text.find('}', open), sentence.text.size() - 1);
+      std::string id = sentence.text.substr(open + 1, close - open - 1);
+      const bool wants_range = id.ends_with(":range");
+      if (wants_range) id.resize(id.size() - 6);
+      const std::string& unit = scenario.sheet.at(id).unit;
+      const auto range = wants_range ? scenario.sheet.range(id) : std::nullopt;
+      text += range ? format_figure(*range, unit) : format_figure(value_of(id), unit);
+      at = close + 1;
+    }
+    lines.push_back(std::move(text));
+  }
+  return lines;
+}
+
+std::vector<std::string> stale_prices(const Scenario& scenario, const std::string& today) {
+  std::vector<std::string> lines;
+  const std::string now = scenario.as_of.empty() ? today : scenario.as_of;
+  for (const SheetLine& line : scenario.sheet.lines()) {
+    if (!line.formula.empty() || !line.unit.starts_with("USD") || !is_date(line.date)) continue;
+    const double age = months_between(line.date, now);
+    if (age <= kStaleMonths) continue;
+    lines.push_back(fmt::format("{} is a price of {}, {:.0f} months old", line.label, line.date, age));
+  }
+  return lines;
+}
+
+}  // namespace farthing

@@ -1,0 +1,130 @@
+// scenario.h - a business case as a file: quantities with sources, formulas, what to say of them.
+//
+//   scenarios/NAME.toml     [scenario] title about as_of answers; [[given]]; [[formula]]; [[chart]];
+//                           [[say]]; [[check]]; [months] with [[flow]]          (docs/formats.md)
+//
+// The calculation is one Sheet (economics/sheet.h), so values, ranges, tornado and the page's sliders
+// are the same for every scenario, and a new one needs no code.
+//
+//   chart     the lines recomputed while one input goes from `from` to `to`
+//   flow      an amount per month, from month `first` to `last`, into (+) or out of (-) the purse;
+//             its formula may use `month`, 1 for the first
+//   say       a sentence for when a formula is above zero; {id} is its value, {id:range} its range
+//   check     a published figure that the sheet must give within a share
+//
+// A given may take its value, range, date and source from the price list: price = "h100-sxm/spot",
+// "electricity/industrial/us" (item/kind/region), so that --prices prices it again.
+//
+// likely    P10 and P90 of kDraws draws, every ranged given triangular between low, value and high and
+//           independent of the others; the extremes of Sheet::range need all at once to go wrong
+//
+// Errors   Error{kBadInput}, with file:line where there is one: unknown keys, negative quantities
+//          (unless may_be_negative), shares of "%" outside 0 to 100 (unless above_100), another
+//          currency without its rate to USD, a price without source or date, or not in the list.
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "economics/page.h"
+#include "economics/price_list.h"
+#include "economics/sheet.h"
+#include "report/table.h"
+
+namespace farthing {
+
+struct ScenarioChart {
+  std::string id, title, unit, x;
+  double from = 0, to = 1;
+  std::vector<std::string> lines;
+};
+
+struct CashFlow {
+  std::string label;
+  Formula amount;  // USD of one month, positive
+  bool is_income = false;
+  int first = 1, last = 1;
+};
+
+struct Sentence {
+  Formula when;  // empty: always
+  std::string text;
+};
+
+struct PublishedFigure {
+  std::string of, source;
+  double stated = 0, within = 0;
+};
+
+struct Scenario {
+  std::string name, title, about;
+  std::string as_of;  // "2025-02": prices are judged by this date; empty: today
+  Sheet sheet;
+  std::vector<std::string> answers;
+  std::vector<ScenarioChart> charts;
+  std::vector<Sentence> sentences;
+  std::vector<PublishedFigure> checks;
+  int n_months = 0;
+  Formula opening;  // USD in the purse before the first month
+  std::vector<CashFlow> flows;
+};
+
+// A given replaced: its range too, where the change has none.
+struct ScenarioChange {
+  std::string id;
+  double value = 0;
+  std::optional<double> low = {}, high = {};
+  std::string source = "--set", date = {}, confidence = "assumed";
+  std::string where = "--set";  // for messages
+};
+// "id=value".  Errors: Error{kBadInput}.
+ScenarioChange parse_change(const std::string& text);
+ScenarioChange change_to(const std::string& id, const PriceEntry& price);
+
+Scenario load_scenario(const std::string& name, const PriceList& prices,
+                       const std::vector<ScenarioChange>& changes = {});
+Scenario parse_scenario(const std::string& toml, const std::string& where, const PriceList& prices,
+                        const std::vector<ScenarioChange>& changes = {});
+
+inline constexpr int kDraws = 1000;
+// By id of the answers; an answer that has no value in more than a tenth of the draws is left out.
+std::map<std::string, SheetRange> likely_ranges(const Scenario& scenario);
+
+struct CashMonth {
+  int month = 1;
+  std::vector<double> flows;  // by flow, outgoings negative
+  double net = 0, balance = 0;
+};
+std::vector<CashMonth> cash_months(const Scenario& scenario);
+
+// Whether a check holds now, with the value that the sheet gives.
+struct CheckResult {
+  const PublishedFigure* figure = nullptr;
+  double value = 0;
+  double error = 0;  // value / stated - 1
+  bool holds = false;
+};
+std::vector<CheckResult> run_checks(const Scenario& scenario);
+
+// x and the value of every line at n_points places.
+std::map<std::string, std::vector<double>> draw(const Scenario& scenario, const ScenarioChart& chart,
+                                                int n_points = 61);
+
+// {id} and {id:range} replaced; only the sentences whose condition holds.
+std::vector<std::string> spoken(const Scenario& scenario);
+// Prices more than kStaleMonths older than `today` ("2026-11"), or than the scenario's own as_of.
+std::vector<std::string> stale_prices(const Scenario& scenario, const std::string& today);
+
+Table answers_table(const Scenario& scenario);
+Table givens_table(const Scenario& scenario);
+Table swings_table(const Scenario& scenario, const std::string& id);
+Table months_table(const Scenario& scenario);
+Table checks_table(const Scenario& scenario);
+
+std::string scenario_text(const Scenario& scenario, const std::string& today);
+Json scenario_json(const Scenario& scenario, const std::string& today);
+MoneyPage scenario_page(const Scenario& scenario, const std::string& today);
+
+}  // namespace farthing

@@ -1,0 +1,204 @@
+// scenario_test.cpp - the shipped scenarios, the reader's complaints, cash and ranges.
+#include "economics/scenario.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "config/share.h"
+
+namespace farthing {
+namespace {
+
+const PriceList& prices() {
+  static const PriceList list = load_price_list(std::string(FARTHING_SOURCE_DIR) +
+                                                "/prices/default.toml");
+  return list;
+}
+
+Scenario shipped(const std::string& name, const std::vector<ScenarioChange>& changes = {}) {
+  return load_scenario(std::string(FARTHING_SOURCE_DIR) + "/scenarios/" + name + ".toml", prices(),
+                       changes);
+}
+
+const std::string kHead =
+    "[scenario]\ntitle = \"T\"\nabout = \"A\"\nanswers = [\"total\"]\n";
+const std::string kHours =
+    "[[given]]\nid = \"hours\"\nlabel = \"hours\"\nunit = \"h\"\nvalue = 10\nlow = 5\nhigh = 20\n"
+    "source = \"s\"\n";
+const std::string kRent =
+    "[[given]]\nid = \"rent\"\nlabel = \"rent\"\nunit = \"USD/h\"\nvalue = 2\ndate = \"2024-01\"\n"
+    "source = \"s\"\n";
+const std::string kTotal =
+    "[[formula]]\nid = \"total\"\nlabel = \"total\"\nunit = \"USD\"\nis = \"hours * rent\"\n";
+
+Scenario parse(const std::string& toml, const std::vector<ScenarioChange>& changes = {}) {
+  return parse_scenario(toml, "t.toml", prices(), changes);
+}
+
+std::string complaint(const std::string& toml, const std::vector<ScenarioChange>& changes = {}) {
+  try {
+    parse(toml, changes);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kBadInput);
+    return error.message;
+  }
+  return "no complaint";
+}
+
+void expect_complaint(const std::string& toml, const std::string& words) {
+  const std::string message = complaint(toml);
+  EXPECT_NE(message.find(words), std::string::npos) << message;
+}
+
+TEST(Scenario, EveryShippedOneGivesThePublishedFigures) {
+  set_share_folder(FARTHING_SOURCE_DIR);
+  const auto names = list_shared("scenarios", ".toml");
+  ASSERT_GE(names.size(), 13u);
+  for (const auto& name : names) {
+    const Scenario scenario = shipped(name);
+    EXPECT_FALSE(scenario.checks.empty()) << name;
+    for (const CheckResult& result : run_checks(scenario)) {
+      EXPECT_TRUE(result.holds) << name << " " << result.figure->of << " " << result.value;
+    }
+    for (const auto& id : scenario.answers) {
+      EXPECT_TRUE(std::isfinite(scenario.sheet.value(id))) << name << " " << id;
+    }
+    EXPECT_FALSE(scenario_text(scenario, "2026-11").empty());
+  }
+}
+
+TEST(Scenario, BreakEvenOfBareDevicesServersAndNetwork) {
+  const Sheet& sheet = shipped("own-or-rent").sheet;
+  EXPECT_EQ(std::lround(sheet.value("breakeven_device")), 27);
+  EXPECT_EQ(std::lround(sheet.value("breakeven_server")), 45);
+  EXPECT_EQ(std::lround(sheet.value("breakeven_cluster")), 55);
+  EXPECT_EQ(std::lround(sheet.value("breakeven_reference")), 96);
+  // At the break-even utilisation an owned hour costs what a rented one does.
+  const double even = sheet.value("break_even");
+  EXPECT_NEAR(sheet.value_with("own_busy_hour", {{"busy", even}}), sheet.value("rent"), 1e-9);
+}
+
+TEST(Scenario, NoRentBelowTheRunningCostsIsEverBeaten) {
+  const Scenario scenario = shipped("own-or-rent", {{.id = "rent", .value = 0.05}});
+  EXPECT_TRUE(std::isinf(scenario.sheet.value("break_even")));
+  bool said = false;
+  for (const auto& line : spoken(scenario)) said |= line.find("never pays") != std::string::npos;
+  EXPECT_TRUE(said);
+}
+
+TEST(Scenario, InterruptionsStretchAsDalySays) {
+  // Few interruptions: sqrt(2 c / M) + R / M to first order.
+  const Sheet& sheet = shipped("spot", {{.id = "reclaim", .value = 0.5}}).sheet;
+  const double between = sheet.value("between");
+  const double first_order = std::sqrt(2 / 60.0 / between) + 0.5 / between;
+  EXPECT_NEAR(sheet.value("stretch") - 1, first_order, 0.02 * first_order);
+}
+
+TEST(Scenario, CashFlowsByMonthAndEndsWhereTheSheetDoes) {
+  for (const char* name : {"indie-year", "start-up"}) {
+    const Scenario scenario = shipped(name);
+    const auto months = cash_months(scenario);
+    ASSERT_EQ(static_cast<int>(months.size()), scenario.n_months);
+    double sum = months.front().balance - months.front().net;
+    for (const CashMonth& month : months) {
+      double flows = 0;
+      for (const double flow : month.flows) flows += flow;
+      EXPECT_DOUBLE_EQ(flows, month.net);
+      sum += month.net;
+      EXPECT_NEAR(month.balance, sum, 1e-6);
+    }
+    EXPECT_NEAR(months.back().balance, scenario.sheet.value("end_balance"), 1) << name;
+  }
+}
+
+TEST(Scenario, LikelyRangesLieWithinTheExtremesAndRepeat) {
+  const Scenario scenario = parse(kHead + kHours + kRent + kTotal);
+  const auto likely = likely_ranges(scenario);
+  const SheetRange extremes = *scenario.sheet.range("total");
+  EXPECT_EQ(extremes.low, 10);
+  EXPECT_EQ(extremes.high, 40);
+  // Triangular on 5, 10, 20: P10 = 5 + sqrt(0.1 * 75), P90 = 20 - sqrt(0.1 * 150), in dollars * 2.
+  EXPECT_NEAR(likely.at("total").low, 2 * (5 + std::sqrt(7.5)), 0.6);
+  EXPECT_NEAR(likely.at("total").high, 2 * (20 - std::sqrt(15.0)), 0.9);
+  EXPECT_EQ(likely_ranges(scenario).at("total").low, likely.at("total").low);
+}
+
+TEST(Scenario, APriceOfTheListBringsItsDateAndRange) {
+  const Scenario scenario = parse(
+      kHead + kHours + "[[given]]\nid = \"rent\"\nlabel = \"rent\"\nunit = \"USD/h\"\n"
+      "price = \"h100-sxm/on-demand\"\n" + kTotal);
+  const PriceEntry& entry = prices().at({.item = "h100-sxm", .kind = "on-demand"});
+  EXPECT_EQ(scenario.sheet.value("rent"), entry.value);
+  EXPECT_EQ(scenario.sheet.at("rent").date, entry.date);
+  EXPECT_EQ(scenario.sheet.at("rent").high, entry.high);
+}
+
+TEST(Scenario, HostileFilesAreRefusedWithTheirLine) {
+  expect_complaint(kHead + kHours + kTotal, "the name rent");
+  expect_complaint(kHead + kHours + kRent + kTotal + "[[chart]]\nid = \"c\"\n", "chart.0.");
+  expect_complaint(kHead + kHours + kRent + "[[formula]]\nid = \"total\"\nlabel = \"t\"\n"
+                   "is = \"hours * \"\n", "total");
+  expect_complaint(kHead + kHours + kRent + kTotal + "[oops]\nx = 1\n", "oops");
+  std::string text = kHead + kHours + kRent + kTotal;
+  text.replace(text.find("value = 10"), 10, "value = -1");
+  expect_complaint(text, "t.toml:");
+  text = kHead + kHours + kRent + kTotal;
+  text.replace(text.find("date = \"2024-01\"\n"), 17, "");
+  expect_complaint(text, "given.1.date");
+  text = kHead + kHours + kRent + kTotal;
+  text.replace(text.find("value = 2\n"), 10, "");
+  expect_complaint(text, "a number, a price, or not_stated");
+  expect_complaint(kHead + kHours + "[[given]]\nid = \"rent\"\nlabel = \"rent\"\nunit = \"USD/h\"\n"
+                   "price = \"h100-sxm/lottery\"\n" + kTotal, "h100-sxm");
+  expect_complaint(kHead + kHours + kRent + kTotal + "[[say]]\ntext = \"{totl}\"\n",
+                   "did you mean total?");
+  expect_complaint(kHead + kHours + kRent + kTotal + "[[say]]\ntext = \"{\"\n", "the name");
+}
+
+TEST(Scenario, AShareAboveAHundredPercentIsAbsurd) {
+  expect_complaint(kHead + kRent + "[[given]]\nid = \"hours\"\nlabel = \"x\"\nunit = \"%\"\n"
+                   "value = 120\nsource = \"s\"\n" + kTotal, "120");
+}
+
+TEST(Scenario, MixedCurrenciesNeedARate) {
+  const std::string yuan =
+      "[[given]]\nid = \"hours\"\nlabel = \"h\"\nunit = \"CNY/h\"\nvalue = 3\nsource = \"s\"\n";
+  expect_complaint(kHead + yuan + kRent + kTotal, "mixed currencies");
+  const std::string rate =
+      "[[given]]\nid = \"rate\"\nlabel = \"r\"\nunit = \"CNY/USD\"\nvalue = 7\nsource = \"s\"\n";
+  EXPECT_EQ(complaint(kHead + yuan + rate + kRent + kTotal), "no complaint");
+}
+
+TEST(Scenario, ChangesAreCheckedAndTakeTheRangeAway) {
+  const Scenario scenario = parse(kHead + kHours + kRent + kTotal, {parse_change("hours=7")});
+  EXPECT_EQ(scenario.sheet.value("total"), 14);
+  EXPECT_EQ(scenario.sheet.range("total")->low, 14);
+  for (const char* bad : {"hours=-1", "hours=1e40", "total=3", "huors=3"}) {
+    EXPECT_NE(complaint(kHead + kHours + kRent + kTotal, {parse_change(bad)}), "no complaint") << bad;
+  }
+  for (const char* bad : {"hours", "hours=", "hours=x", "hours=nan", "=3 "}) {
+    EXPECT_THROW(parse_change(bad), Error) << bad;
+  }
+}
+
+TEST(Scenario, OldPricesAreNamed) {
+  const Scenario scenario = parse(kHead + kHours + kRent + kTotal);
+  EXPECT_TRUE(stale_prices(scenario, "2024-12").empty());
+  ASSERT_EQ(stale_prices(scenario, "2026-11").size(), 1u);
+  EXPECT_NE(stale_prices(scenario, "2026-11")[0].find("2024-01"), std::string::npos);
+}
+
+TEST(Scenario, JsonAndPageCarryTheAnswers) {
+  const Scenario scenario = shipped("indie-30b");
+  const Json json = scenario_json(scenario, "2026-11");
+  EXPECT_NEAR(json["answers"]["hours"]["value"].get<double>(), 50556, 1);
+  EXPECT_LT(json["answers"]["hours"]["p10"], json["answers"]["hours"]["p90"]);
+  const std::string html = to_html(scenario_page(scenario, "2026-11-25"));
+  EXPECT_NE(html.find("data-slider=\"spot\""), std::string::npos);
+}
+
+}  // namespace
+}  // namespace farthing

@@ -1,0 +1,199 @@
+// scenario_text.cpp - a scenario as tables, text and JSON.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "economics/scenario.h"
+
+namespace farthing {
+namespace {
+
+std::string range_words(const Sheet& sheet, const std::string& id) {
+  const auto range = sheet.range(id);
+  if (!range || range->low == range->high) return "";
+  return format_figure(*range, sheet.at(id).unit);
+}
+
+Json or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+// At spaces, to 98 columns; what follows the first line is set in by `hanging` more than it.
+std::string folded(const std::string& text, std::size_t hanging = 0) {
+  const std::size_t margin = text.find_first_not_of(' ');
+  std::string lines, line(margin, ' ');
+  bool empty = true;
+  for (std::size_t at = margin; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    const std::string word = text.substr(at, end - at);
+    if (!empty && line.size() + 1 + word.size() > 98) {
+      lines += line + "\n";
+      line.assign(margin + hanging, ' ');
+      empty = true;
+    }
+    line += (empty ? "" : " ") + word;
+    empty = false;
+    at = end + 1;
+  }
+  return lines + line + "\n";
+}
+
+std::string headed(const std::string& heading, const Table& table) {
+  return table.rows.empty() ? "" : heading + "\n" + to_text(table) + "\n";
+}
+
+}  // namespace
+
+Table answers_table(const Scenario& scenario) {
+  const auto likely = likely_ranges(scenario);
+  Table table{.headings = {"", "value", "P10 to P90", "if all goes well, if all goes wrong"},
+              .rows = {}};
+  for (const auto& id : scenario.answers) {
+    const SheetLine& line = scenario.sheet.at(id);
+    const auto found = likely.find(id);
+    const bool spread = found != likely.end() && found->second.low < found->second.high;
+    table.rows.push_back({line.label, format_figure(scenario.sheet.value(id), line.unit),
+                          spread ? format_figure(found->second, line.unit) : "",
+                          range_words(scenario.sheet, id)});
+  }
+  return table;
+}
+
+Table givens_table(const Scenario& scenario) {
+  Table table{.headings = {"given (--set id=value)", "value", "range", "date", "confidence"},
+              .rows = {}};
+  for (const SheetLine& line : scenario.sheet.lines()) {
+    if (!line.formula.empty()) continue;
+    const SheetRange range{line.low.value_or(line.value), line.high.value_or(line.value)};
+    table.rows.push_back({line.id + ": " + line.label, format_figure(line.value, line.unit),
+                          range.low == range.high ? "" : format_figure(range, line.unit), line.date,
+                          line.confidence});
+  }
+  return table;
+}
+
+Table swings_table(const Scenario& scenario, const std::string& id) {
+  constexpr std::size_t kMost = 8;
+  const std::string& unit = scenario.sheet.at(id).unit;
+  Table table{.headings = {"moves " + scenario.sheet.at(id).label, "at its low", "at its high"},
+              .rows = {}};
+  for (const Swing& swing : scenario.sheet.swings(id)) {
+    if (table.rows.size() == kMost) break;
+    const SheetLine& line = scenario.sheet.at(swing.id);
+    table.rows.push_back(
+        {line.label + " (" +
+             format_figure(SheetRange{line.low.value_or(line.value), line.high.value_or(line.value)},
+                           line.unit) + ")",
+         format_figure(swing.low, unit), format_figure(swing.high, unit)});
+  }
+  return table;
+}
+
+Table months_table(const Scenario& scenario) {
+  Table table{.headings = {"month", "in", "out", "net", "in the purse"}, .rows = {}};
+  for (const CashMonth& month : cash_months(scenario)) {
+    double in = 0, out = 0;
+    for (const double flow : month.flows) (flow > 0 ? in : out) += flow;
+    table.rows.push_back({std::to_string(month.month), format_dollars(in), format_dollars(out),
+                          format_dollars(month.net), format_dollars(month.balance)});
+  }
+  return table;
+}
+
+Table checks_table(const Scenario& scenario) {
+  Table table{.headings = {"published", "stated", "computed", "error", ""}, .rows = {}};
+  for (const CheckResult& result : run_checks(scenario)) {
+    const SheetLine& line = scenario.sheet.at(result.figure->of);
+    table.rows.push_back({line.label,
+                          format_figure(result.figure->stated, line.unit),
+                          format_figure(result.value, line.unit),
+                          fmt::format("{:+.1f} %", 100 * result.error),
+                          result.holds ? "ok"
+                                       : fmt::format("wanted within {:.0f} %",
+                                                     100 * result.figure->within)});
+  }
+  return table;
+}
+
+std::string scenario_text(const Scenario& scenario, const std::string& today) {
+  std::string text = scenario.title + "\n\n" + folded("  " + scenario.about) + "\n";
+  text += headed("Answers", answers_table(scenario));
+  for (const auto& line : spoken(scenario)) text += folded("  " + line);
+  text += "\n";
+  text += headed("Month by month", months_table(scenario));
+  text += headed("Against what was published", checks_table(scenario));
+  if (!scenario.answers.empty()) {
+    const std::string& first = scenario.answers.front();
+    text += headed("What matters most", swings_table(scenario, first));
+  }
+  text += headed("Given", givens_table(scenario));
+  text += "Computed\n";
+  for (const SheetLine& line : scenario.sheet.lines()) {
+    if (line.formula.empty()) continue;
+    text += folded("  " + line.label + ": " +
+                   format_figure(scenario.sheet.value(line.id), line.unit) + "; " + line.id + " = " +
+                   line.formula,
+                   2);
+  }
+  text += "\nSources\n";
+  for (const SheetLine& line : scenario.sheet.lines()) {
+    if (line.formula.empty()) text += folded("  " + line.id + ": " + line.source, 2);
+  }
+  for (const PublishedFigure& figure : scenario.checks) {
+    text += folded("  published, " + scenario.sheet.at(figure.of).label + ": " + figure.source, 2);
+  }
+  const auto stale = stale_prices(scenario, today);
+  if (!stale.empty()) text += "\n";
+  for (const auto& line : stale) text += "Warning: " + line + ".\n";
+  return text;
+}
+
+Json scenario_json(const Scenario& scenario, const std::string& today) {
+  Json json = {{"name", scenario.name}, {"title", scenario.title}, {"about", scenario.about},
+               {"as_of", scenario.as_of}, {"currency", "USD"}};
+  json["answers"] = Json::object();
+  const auto likely = likely_ranges(scenario);
+  for (const auto& id : scenario.answers) {
+    const auto range = scenario.sheet.range(id);
+    json["answers"][id] = {{"value", or_null(scenario.sheet.value(id))},
+                           {"unit", scenario.sheet.at(id).unit}};
+    const auto found = likely.find(id);
+    if (found != likely.end()) {
+      json["answers"][id]["p10"] = found->second.low;
+      json["answers"][id]["p90"] = found->second.high;
+    }
+    if (range) json["answers"][id]["range"] = {or_null(range->low), or_null(range->high)};
+  }
+  json["sentences"] = spoken(scenario);
+  json["warnings"] = stale_prices(scenario, today);
+  json["sheet"] = scenario.sheet.to_json();
+  json["checks"] = Json::array();
+  for (const CheckResult& result : run_checks(scenario)) {
+    json["checks"].push_back({{"of", result.figure->of}, {"stated", result.figure->stated},
+                              {"value", or_null(result.value)}, {"error", or_null(result.error)},
+                              {"holds", result.holds}, {"source", result.figure->source}});
+  }
+  json["charts"] = Json::array();
+  for (const ScenarioChart& chart : scenario.charts) {
+    Json columns = Json::object();
+    for (const auto& [id, values] : draw(scenario, chart)) {
+      Json list = Json::array();
+      for (const double value : values) list.push_back(or_null(value));
+      columns[id] = list;
+    }
+    json["charts"].push_back({{"id", chart.id}, {"title", chart.title}, {"unit", chart.unit},
+                              {"x", chart.x}, {"lines", chart.lines}, {"columns", columns}});
+  }
+  json["months"] = Json::array();
+  for (const CashMonth& month : cash_months(scenario)) {
+    Json flows = Json::object();
+    for (std::size_t i = 0; i < month.flows.size(); ++i) {
+      flows[scenario.flows[i].label] = or_null(month.flows[i]);
+    }
+    json["months"].push_back({{"month", month.month}, {"flows", flows}, {"net", or_null(month.net)},
+                              {"balance", or_null(month.balance)}});
+  }
+  return json;
+}
+
+}  // namespace farthing
