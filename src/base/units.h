@@ -23,4 +23,23 @@ struct Quantity {
 };
 Quantity parse_quantity(std::string_view text, const std::string& where);
 
+// What a number measures, and the SI unit that parse_as returns it in.
+enum class Dimension {
+  kCount,           // 1; a suffix k M G B T multiplies by 10^3, 10^6, 10^9, 10^9, 10^12
+  kShare,           // 1; "12 %" is 0.12
+  kFlopsPerSecond,  // FLOP/s
+  kBytes,           // B
+  kBytesPerSecond,  // B/s; "400 Gbit/s" is 5e10
+  kSeconds,         // s
+  kWatts,           // W
+  kPerSecond,       // 1/s; "0.02 1/h"
+  kUsd,             // USD
+  kUsdPerHour,      // USD/h
+};
+const char* unit_name(Dimension dimension);
+
+// The value in SI.  A unit is required but for counts and shares, and "Gb/s" is refused because it
+// is read as bits and as bytes.  Errors: Error{kBadInput} that names the units which would do.
+double parse_as(std::string_view text, Dimension dimension, const std::string& where);
+
 }  // namespace farthing

@@ -243,6 +243,28 @@ bool Settings::has_section(const std::string& section) const {
   return next != values_.end() && next->first.starts_with(section + ".");
 }
 
+bool Settings::is_number(const std::string& path) const {
+  const auto found = values_.find(path);
+  return found != values_.end() && (std::holds_alternative<std::int64_t>(found->second.value) ||
+                                    std::holds_alternative<double>(found->second.value));
+}
+
+std::vector<std::string> Settings::keys(const std::string& section) const {
+  std::vector<std::string> found;
+  for (const auto& [path, value] : values_) {
+    if (path.starts_with(section + ".")) found.push_back(path);
+  }
+  return found;
+}
+
+std::vector<std::string> Settings::sections() const {
+  std::vector<std::string> found;
+  for (const auto& [path, where] : sections_) {
+    if (path.find('.') == std::string::npos) found.push_back(path);
+  }
+  return found;
+}
+
 std::string Settings::where(const std::string& path) const {
   const auto found = values_.find(path);
   return found == values_.end() ? file_ : found->second.where;
@@ -273,7 +295,7 @@ void Settings::finish() {
   for (const auto& [section, where] : sections_) {
     const std::string prefix = section + ".";
     const bool known = std::any_of(known_.begin(), known_.end(), [&](const std::string& key) {
-      return key.starts_with(prefix);
+      return key.starts_with(prefix) || (key.ends_with('.') && section.starts_with(key));
     });
     if (known || section.starts_with(unknown_section)) continue;
     std::vector<std::string> names;

@@ -54,8 +54,12 @@ class Settings {
   std::size_t count(const std::string& path);
 
   bool has(const std::string& path) const { return values_.contains(path); }
+  bool is_number(const std::string& path) const;
   // Any key below "section."
   bool has_section(const std::string& section) const;
+  // The paths below "section.", sorted; and the top-level tables, sorted.
+  std::vector<std::string> keys(const std::string& section) const;
+  std::vector<std::string> sections() const;
   // Its place, or the file's name.
   std::string where(const std::string& path) const;
   // Takes that key, array or section and all within as known without reading it.

@@ -1,0 +1,218 @@
+// layout.cpp - names of layouts, and which can exist.
+#include "plan/layout.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+
+namespace farthing {
+namespace {
+
+template <class Value>
+struct Word {
+  const char* word;
+  Value value;
+};
+
+constexpr std::array<Word<PipelineSchedule>, 7> kSchedules = {{
+    {"none", PipelineSchedule::kNone},
+    {"gpipe", PipelineSchedule::kGpipe},
+    {"1f1b", PipelineSchedule::kOneFOneB},
+    {"interleaved", PipelineSchedule::kInterleaved},
+    {"zb1p", PipelineSchedule::kZb1p},
+    {"dualpipe", PipelineSchedule::kDualPipe},
+    {"dualpipev", PipelineSchedule::kDualPipeV},
+}};
+constexpr std::array<Word<RecomputeMode>, 4> kRecomputes = {{
+    {"none", RecomputeMode::kNone},
+    {"selective", RecomputeMode::kSelective},
+    {"cheap", RecomputeMode::kCheap},
+    {"full", RecomputeMode::kFull},
+}};
+constexpr std::array<Word<NumberFormat>, 7> kFormats = {{
+    {"fp32", NumberFormat::kFp32},
+    {"fp16", NumberFormat::kFp16},
+    {"bf16", NumberFormat::kBf16},
+    {"fp8", NumberFormat::kFp8},
+    {"fp8_block", NumberFormat::kFp8Block},
+    {"mxfp8", NumberFormat::kMxfp8},
+    {"nvfp4", NumberFormat::kNvfp4},
+}};
+
+template <class Table, class Value>
+const char* word_of(const Table& table, Value value) {
+  for (const auto& entry : table) {
+    if (entry.value == value) return entry.word;
+  }
+  return "?";
+}
+
+template <class Table>
+auto value_of(const Table& table, const std::string& word, const std::string& where) {
+  std::string all;
+  std::vector<std::string> words;
+  for (const auto& entry : table) {
+    if (word == entry.word) return entry.value;
+    words.emplace_back(entry.word);
+    all += (all.empty() ? "" : ", ") + words.back();
+  }
+  const std::string near = nearest_spelling(word, words);
+  throw_bad_input({where, "unknown word", "\"" + word + "\"", all,
+                   near.empty() ? "" : "did you mean " + near + "?"});
+}
+
+int nearest_divisor(int number, int wanted) {
+  int best = 1;
+  for (int divisor = 1; divisor <= number; ++divisor) {
+    if (number % divisor == 0 && std::abs(divisor - wanted) < std::abs(best - wanted)) {
+      best = divisor;
+    }
+  }
+  return best;
+}
+
+class Faults {
+ public:
+  void need(bool fine, std::string message) {
+    if (!fine) faults_.push_back(std::move(message));
+  }
+  std::vector<std::string> take() { return std::move(faults_); }
+
+ private:
+  std::vector<std::string> faults_;
+};
+
+void check_experts(Faults& faults, const Layout& layout, const ModelShape& shape) {
+  if (layout.ep == 1) return;
+  if (!shape.is_moe()) {
+    faults.need(false, fmt::format("EP {}: {} has no experts; EP 1", layout.ep, shape.name));
+    return;
+  }
+  faults.need(shape.n_routed_experts % layout.ep == 0,
+              fmt::format("EP {} does not divide {} experts; EP {} would", layout.ep,
+                          shape.n_routed_experts,
+                          nearest_divisor(shape.n_routed_experts, layout.ep)));
+  const int ranks = layout.dp * layout.cp * layout.tp;
+  faults.need(ranks % (layout.ep * layout.etp) == 0,
+              fmt::format("EP {} x ETP {} does not divide the {} ranks of DP x CP x TP; EP {} would",
+                          layout.ep, layout.etp, ranks, nearest_divisor(ranks, layout.ep)));
+}
+
+void check_pipeline(Faults& faults, const Layout& layout, const ModelShape& shape,
+                    const Batch& batch) {
+  const int chunks = layout.pp * layout.vp;
+  faults.need(chunks <= shape.num_hidden_layers + 2,
+              fmt::format("PP {} x VP {} has more stages than the {} layers; PP x VP {} or less",
+                          layout.pp, layout.vp, shape.num_hidden_layers,
+                          shape.num_hidden_layers));
+  const std::int64_t count = n_micro_batches(layout, batch.global_batch);
+  if (count == 0) {
+    const std::int64_t unit = static_cast<std::int64_t>(layout.dp) * layout.micro_batch;
+    const std::int64_t near = std::max<std::int64_t>(1, batch.global_batch / unit) * unit;
+    faults.need(false, fmt::format("a global batch of {} sequences is no multiple of DP {} x "
+                                   "micro-batch {}; {} would be",
+                                   batch.global_batch, layout.dp, layout.micro_batch, near));
+    return;
+  }
+  const bool dual = layout.schedule == PipelineSchedule::kDualPipe;
+  if (dual) {
+    faults.need(layout.pp % 2 == 0, fmt::format("DualPipe wants an even PP, not {}", layout.pp));
+    faults.need(count % 2 == 0 && count >= 2 * layout.pp,
+                fmt::format("DualPipe wants an even number of micro-batches, at least 2 x PP = {}, "
+                            "not {}; a larger global batch or fewer DP ranks give more",
+                            2 * layout.pp, count));
+  }
+  if (layout.schedule == PipelineSchedule::kInterleaved && layout.vp > 1) {
+    faults.need(count >= layout.pp,
+                fmt::format("the interleaved schedule wants {} micro-batches, not {}", layout.pp,
+                            count));
+  }
+}
+
+void check_degrees(Faults& faults, const Layout& layout, const ModelShape& shape,
+                   const Cluster& cluster, const Batch& batch) {
+  for (const auto& [word, degree] : {std::pair<const char*, int>{"PP", layout.pp},
+                                     {"EP", layout.ep}, {"DP", layout.dp}, {"TP", layout.tp},
+                                     {"CP", layout.cp}, {"VP", layout.vp}, {"ETP", layout.etp},
+                                     {"micro-batch", layout.micro_batch}}) {
+    faults.need(degree >= 1, fmt::format("{} {}: at least 1", word, degree));
+  }
+  faults.need(layout.n_devices() == cluster.n_devices(),
+              fmt::format("PP {} x DP {} x TP {} x CP {} = {} devices, but {} has {}; DP {} would "
+                          "use {}",
+                          layout.pp, layout.dp, layout.tp, layout.cp, layout.n_devices(),
+                          cluster.name, cluster.n_devices(),
+                          std::max(1, cluster.n_devices() / std::max(1, layout.pp * layout.tp *
+                                                                           layout.cp)),
+                          std::max(1, cluster.n_devices() /
+                                          std::max(1, layout.pp * layout.tp * layout.cp)) *
+                              layout.pp * layout.tp * layout.cp));
+  faults.need(layout.tp >= 1 && shape.num_attention_heads % std::max(1, layout.tp) == 0,
+              fmt::format("TP {} does not divide {} heads; TP {} would", layout.tp,
+                          shape.num_attention_heads,
+                          nearest_divisor(shape.num_attention_heads, layout.tp)));
+  faults.need(layout.tp <= cluster.scale_up_domain(),
+              fmt::format("TP {} leaves the {} devices that share {}; TP {} or less", layout.tp,
+                          cluster.scale_up_domain(), "a fast link", cluster.scale_up_domain()));
+  faults.need(layout.cp >= 1 && batch.sequence_length % std::max(1, 2 * layout.cp) == 0,
+              fmt::format("CP {} does not divide a sequence of {} into pairs", layout.cp,
+                          batch.sequence_length));
+}
+
+}  // namespace
+
+std::int64_t n_micro_batches(const Layout& layout, std::int64_t global_batch) {
+  const std::int64_t unit = static_cast<std::int64_t>(layout.dp) * layout.micro_batch;
+  return unit <= 0 || global_batch % unit != 0 ? 0 : global_batch / unit;
+}
+
+const char* name(PipelineSchedule schedule) { return word_of(kSchedules, schedule); }
+const char* name(RecomputeMode mode) { return word_of(kRecomputes, mode); }
+const char* name(NumberFormat format) { return word_of(kFormats, format); }
+
+PipelineSchedule parse_schedule(const std::string& word, const std::string& where) {
+  return value_of(kSchedules, word, where);
+}
+RecomputeMode parse_recompute(const std::string& word, const std::string& where) {
+  return value_of(kRecomputes, word, where);
+}
+NumberFormat parse_format(const std::string& word, const std::string& where) {
+  return value_of(kFormats, word, where);
+}
+
+bool is_fp8(NumberFormat format) {
+  return format == NumberFormat::kFp8 || format == NumberFormat::kFp8Block ||
+         format == NumberFormat::kMxfp8;
+}
+
+std::string describe(const Layout& layout) {
+  std::string text = fmt::format("PP{}", layout.pp);
+  if (layout.vp > 1) text += fmt::format(" VP{}", layout.vp);
+  if (layout.ep > 1) text += fmt::format(" EP{}", layout.ep);
+  if (layout.etp > 1) text += fmt::format(" ETP{}", layout.etp);
+  text += fmt::format(" DP{} TP{}", layout.dp, layout.tp);
+  if (layout.cp > 1) text += fmt::format(" CP{}", layout.cp);
+  return text + fmt::format(", micro-batch {}, {}, ZeRO-{}, {}, recompute {}", layout.micro_batch,
+                            name(layout.schedule), layout.zero_stage, name(layout.precision),
+                            name(layout.recompute));
+}
+
+std::vector<std::string> validate(const Layout& layout, const ModelShape& shape,
+                                  const Cluster& cluster, const Batch& batch) {
+  Faults faults;
+  check_degrees(faults, layout, shape, cluster, batch);
+  check_experts(faults, layout, shape);
+  check_pipeline(faults, layout, shape, batch);
+  const bool has_format = is_fp8(layout.precision) ? cluster.device.fp8_peak.is_known()
+                          : layout.precision == NumberFormat::kNvfp4
+                              ? cluster.device.fp4_peak.is_known()
+                              : true;
+  faults.need(has_format, fmt::format("{} has no {} products; bf16 would work",
+                                      cluster.device.name, name(layout.precision)));
+  return faults.take();
+}
+
+}  // namespace farthing

@@ -1,0 +1,259 @@
+// plan.cpp - fills a request, searches, and turns step time into days, hours, joules and ranges.
+#include "plan/plan.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/units.h"
+#include "plan/accounting.h"
+#include "plan/changes.h"
+#include "plan/search.h"
+
+namespace farthing {
+namespace {
+
+constexpr double kHour = 3600, kDay = 86400;
+constexpr double kNormalP90 = 1.2815515655446004;
+// Two releases of one vendor's software, same configuration: median 6 % apart.
+constexpr double kSoftwareSd = 0.06;
+constexpr int kKept = 40;
+
+double sane_tokens(const PlanRequest& request) {
+  const double active = static_cast<double>(count_active_parameters(request.model).main());
+  return request.tokens > 0 ? request.tokens : 20 * active;
+}
+
+// Tokens of a step where nobody said: 16 M at 15 T, smaller with the square root of the run.
+std::int64_t usual_batch(const PlanRequest& request) {
+  const double tokens = 16e6 * std::sqrt(sane_tokens(request) / 15e12);
+  const double sequences = std::max(1.0, tokens / request.batch.sequence_length);
+  double batch = std::pow(2.0, std::round(std::log2(sequences)));
+  while (batch < request.cluster.n_devices() / 64.0) batch *= 2;
+  return static_cast<std::int64_t>(batch);
+}
+
+void refuse_absurd(const PlanRequest& request) {
+  const auto need = [](bool fine, const char* what, double found, const char* wanted) {
+    if (!fine) throw_bad_input({"plan", what, fmt::format("{:g}", found), wanted, ""});
+  };
+  need(request.tokens >= 0 && request.tokens <= 1e17, "tokens", request.tokens, "up to 1e17");
+  need(request.batch.sequence_length >= 1 && request.batch.sequence_length <= (1 << 24),
+       "sequence length", request.batch.sequence_length, "1 to 16,777,216 tokens");
+  need(request.batch.global_batch >= 0 && request.batch.global_batch <= 100000000,
+       "global batch", static_cast<double>(request.batch.global_batch), "1 to 100,000,000 sequences");
+  need(request.deadline_seconds >= 0 && request.deadline_seconds <= 1e10, "deadline",
+       request.deadline_seconds, "up to 300 years");
+}
+
+PlanRequest filled(PlanRequest request) {
+  refuse_absurd(request);
+  if (request.tokens == 0) request.tokens = sane_tokens(request);
+  if (!request.precision) request.precision = NumberFormat::kBf16;
+  if (request.batch.global_batch == 0) request.batch.global_batch = usual_batch(request);
+  if (!request.software) {
+    request.software = software_of(2026.0, Framework::kMegatron, request.cluster.device);
+  }
+  if (request.layout) request.precision = request.layout->precision;
+  return request;
+}
+
+struct Goodput {
+  double share = 1, every = 0, checkpoint_bytes = 0, failure_rate = 0;
+};
+
+// Young and Daly: checkpoints every sqrt(2 cost / rate); a failure loses half an interval, the
+// time to notice and the time to start again.
+Goodput goodput_of(const PlanRequest& request, const Layout& layout) {
+  const Cluster& cluster = request.cluster;
+  const Reliability& failures = cluster.reliability;
+  Goodput goodput;
+  goodput.checkpoint_bytes = checkpoint_bytes(request.model, layout);
+  goodput.failure_rate = layout.n_devices() * failures.device_failures.value;
+  if (cluster.spot.preemptions.is_known()) {
+    goodput.failure_rate += cluster.nodes.value * cluster.spot.preemptions.value;
+  }
+  const double write = cluster.storage.write.is_known()
+                           ? goodput.checkpoint_bytes / cluster.storage.write.value
+                           : 0;
+  const double cost = std::max(1.0, write);
+  if (goodput.failure_rate <= 0) return goodput;
+  goodput.every = failures.checkpoint_every.is_known()
+                      ? failures.checkpoint_every.value
+                      : std::sqrt(2 * cost / goodput.failure_rate);
+  const double lost = goodput.every / 2 + failures.detect.value + failures.restart.value;
+  const double available =
+      cluster.spot.availability.is_known() ? cluster.spot.availability.value : 1;
+  goodput.share = available / (1 + cost / goodput.every + goodput.failure_rate * lost);
+  return goodput;
+}
+
+Quantiles quantiles(double median, double sd) {
+  const double factor = std::exp(kNormalP90 * sd);
+  return {median / factor, median, median * factor};
+}
+
+// d log step / d log constant by a step of 2 %.
+std::vector<Sensitivity> sensitivities_of(const PlanRequest& request, const Candidate& best) {
+  std::vector<Sensitivity> found;
+  Constants constants = constants_for(request.cluster);
+  const auto seconds = [&] {
+    return step_time({.model = request.model, .cluster = request.cluster, .layout = best.layout,
+                      .batch = best.batch, .software = *request.software, .constants = constants})
+        .step_seconds;
+  };
+  visit_constants(constants, [&](const ConstantRule& rule, double& field) {
+    const double kept = field;
+    field = kept * 1.02;
+    const double up = seconds();
+    field = kept / 1.02;
+    const double down = seconds();
+    field = kept;
+    found.push_back({rule.name, rule.relative_sd, std::log(up / down) / (2 * std::log(1.02))});
+  });
+  std::sort(found.begin(), found.end(), [](const Sensitivity& a, const Sensitivity& b) {
+    return std::abs(a.elasticity * a.relative_sd) > std::abs(b.elasticity * b.relative_sd);
+  });
+  return found;
+}
+
+double spread_of(const std::vector<Sensitivity>& sensitivities) {
+  double variance = kSoftwareSd * kSoftwareSd;
+  for (const auto& each : sensitivities) {
+    variance += each.elasticity * each.elasticity * each.relative_sd * each.relative_sd;
+  }
+  return std::sqrt(variance);
+}
+
+void add_run(Plan& plan) {
+  const PlanRequest& request = plan.request;
+  const Candidate& best = plan.best();
+  const Goodput goodput = goodput_of(request, best.layout);
+  plan.goodput = goodput.share;
+  plan.checkpoint_every_seconds = goodput.every;
+  plan.checkpoint_bytes = goodput.checkpoint_bytes;
+  plan.n_steps = request.tokens / best.batch.tokens();
+  const double compute_seconds = plan.n_steps * best.time.step_seconds;
+  const double seconds = compute_seconds / plan.goodput;
+  const double devices = best.layout.n_devices();
+  plan.compute_gpu_hours = compute_seconds * devices / kHour;
+  plan.gpu_hours = seconds * devices / kHour;
+  plan.days = seconds / kDay;
+  plan.failures_expected = goodput.failure_rate * seconds;
+  const Cluster& cluster = request.cluster;
+  const double node = cluster.node.devices.value * cluster.device.power.value +
+                      cluster.node.host_power.value;
+  const double load = cluster.facility.load.is_known() ? cluster.facility.load.value : 0.8;
+  const double pue = cluster.facility.pue.is_known() ? cluster.facility.pue.value : 1.2;
+  plan.power_watts = node * devices / cluster.node.devices.value * load * pue;
+  plan.energy_joules = plan.power_watts * seconds;
+  plan.meets_deadline = request.deadline_seconds == 0 || seconds <= request.deadline_seconds;
+  plan.sensitivities = sensitivities_of(request, best);
+  const double sd = spread_of(plan.sensitivities);
+  plan.range.step_seconds = quantiles(best.time.step_seconds, sd);
+  plan.range.tokens_per_second = quantiles(best.time.tokens_per_second, sd);
+  plan.range.mfu = quantiles(best.time.mfu, sd);
+  plan.range.gpu_hours = quantiles(plan.gpu_hours, sd);
+  plan.range.days = quantiles(plan.days, sd);
+}
+
+Plan plan_given(const PlanRequest& request) {
+  Plan plan;
+  plan.request = request;
+  plan.usable_memory_bytes = usable_memory(request.cluster.device);
+  const auto faults = validate(*request.layout, request.model, request.cluster, request.batch);
+  if (!faults.empty()) {
+    std::string message = "this layout cannot exist:";
+    for (const auto& fault : faults) message += "\n  " + fault;
+    throw Error(ErrorCode::kBadInput, message);
+  }
+  plan.n_layouts_tried = 1;
+  const Candidate candidate = evaluate(request, *request.layout);
+  plan.fits = candidate.memory.total() <= plan.usable_memory_bytes;
+  plan.best_layouts = {candidate};
+  if (!plan.fits) plan.shortfall = shortfall_of(request, candidate);
+  return plan;
+}
+
+Plan plan_searched(const PlanRequest& request) {
+  Plan plan;
+  plan.request = request;
+  plan.usable_memory_bytes = usable_memory(request.cluster.device);
+  SearchResult found = search_layouts(request, kKept);
+  plan.n_layouts_tried = found.n_tried;
+  plan.rejections = std::move(found.rejections);
+  plan.fits = !found.ranked.empty();
+  plan.best_layouts = std::move(found.ranked);
+  if (plan.fits) return plan;
+  if (found.too_large.empty()) {
+    throw_bad_input({"plan", "no layout can exist",
+                     fmt::format("{} devices, a global batch of {}", request.cluster.n_devices(),
+                                 request.batch.global_batch),
+                     "a batch that the devices divide",
+                     plan.rejections.empty() ? "" : plan.rejections.front().reason});
+  }
+  plan.shortfall = shortfall_of(request, found.too_large.front());
+  plan.best_layouts = {evaluate(request, found.too_large.front().layout)};
+  return plan;
+}
+
+// The smallest number of nodes whose plan meets the deadline: doubling, then halving.
+PlanRequest with_enough_devices(PlanRequest request) {
+  if (request.deadline_seconds <= 0) {
+    throw_bad_input({"--device", "a number of devices cannot be chosen", "", "--deadline", ""});
+  }
+  const int per_node = request.cluster.devices_per_node();
+  const auto meets = [&](int nodes) {
+    PlanRequest tried = request;
+    tried.cluster = with_devices(request.cluster, nodes * per_node);
+    const SearchResult found = search_layouts(tried, 1);
+    if (found.ranked.empty()) return false;
+    const Candidate& best = found.ranked.front();
+    const double seconds = tried.tokens / best.time.tokens_per_second /
+                           goodput_of(tried, best.layout).share;
+    return seconds <= request.deadline_seconds;
+  };
+  constexpr int kMostNodes = 1 << 14;
+  int enough = 1;
+  while (enough <= kMostNodes && !meets(enough)) enough *= 2;
+  if (enough > kMostNodes) {
+    throw_bad_input({"--deadline", "no number of devices up to 131,072 meets it",
+                     format_seconds(request.deadline_seconds), "",
+                     "a longer deadline, fewer tokens or a larger global batch"});
+  }
+  int few = enough / 2;
+  while (enough - few > std::max(1, enough / 16)) {
+    const int middle = (few + enough) / 2;
+    (meets(middle) ? enough : few) = middle;
+  }
+  request.cluster = with_devices(request.cluster, enough * per_node);
+  return request;
+}
+
+}  // namespace
+
+Candidate evaluate(const PlanRequest& request, const Layout& layout) {
+  const PlanRequest whole = filled(request);
+  Candidate candidate{.layout = layout, .batch = whole.batch, .time = {}, .memory = {}};
+  candidate.memory = memory_use(whole.model, layout, whole.batch, *whole.software);
+  candidate.time = step_time({.model = whole.model, .cluster = whole.cluster, .layout = layout,
+                              .batch = whole.batch, .software = *whole.software,
+                              .constants = constants_for(whole.cluster)});
+  return candidate;
+}
+
+Plan make_plan(const PlanRequest& request) {
+  PlanRequest whole = filled(request);
+  if (whole.choose_devices) whole = with_enough_devices(whole);
+  Plan plan = whole.layout ? plan_given(whole) : plan_searched(whole);
+  add_run(plan);
+  if (plan.fits) plan.changes = best_changes(plan.request, plan.best_layouts);
+  if (static_cast<int>(plan.best_layouts.size()) > whole.n_best) {
+    plan.best_layouts.resize(static_cast<std::size_t>(std::max(1, whole.n_best)));
+  }
+  return plan;
+}
+
+}  // namespace farthing

@@ -1,0 +1,44 @@
+// software.cpp - when what became usual.
+#include "plan/software.h"
+
+#include <fmt/core.h>
+
+#include "plan/operations.h"
+
+namespace farthing {
+
+Software software_of(double year, Framework framework, const Device& device) {
+  Software software;
+  software.year = year;
+  software.framework = framework;
+  const Generation generation = generation_of(device);
+  // FlashAttention-2: July 2023.  cuDNN's and FlashAttention-3's kernels for Hopper: mid 2024.
+  software.attention = year < 2023.0    ? AttentionKernel::kUnfused
+                       : year < 2024.45 ? AttentionKernel::kFlash2
+                                        : AttentionKernel::kFlash3;
+  if (generation == Generation::kAmpere && software.attention == AttentionKernel::kFlash3) {
+    software.attention = AttentionKernel::kFlash2;
+  }
+  software.dispatcher = year < 2025.2 && framework != Framework::kDeepSeek ? Dispatcher::kAllToAll
+                                                                           : Dispatcher::kDeepEp;
+  software.fused = year >= 2022.3;
+  software.hides_tp = year >= 2023.5;
+  software.hides_dp = year >= 2022.6;
+  software.hides_ep = framework == Framework::kDeepSeek;
+  // Whole-iteration graphs of routed models: mid 2026, where memory is ample.
+  software.graphs = year >= 2026.45 && device.memory.value > 150e9;
+  return software;
+}
+
+std::string describe(const Software& software) {
+  const char* attention = software.attention == AttentionKernel::kUnfused  ? "unfused"
+                          : software.attention == AttentionKernel::kFlash2 ? "fused"
+                                                                           : "fused for the device";
+  return fmt::format("software of {:.1f}: attention {}, traffic hidden:{}{}{}{}{}", software.year,
+                     attention, software.hides_tp ? " TP" : "", software.hides_dp ? " DP" : "",
+                     software.hides_ep ? " EP" : "",
+                     software.graphs ? ", whole steps as graphs" : "",
+                     software.forced_balance ? ", experts forced to equal load" : "");
+}
+
+}  // namespace farthing
