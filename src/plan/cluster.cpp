@@ -212,6 +212,11 @@ Device load_device(const std::string& name) {
   return device;
 }
 
+std::string describe(const Device& device) {
+  return fmt::format("{} BF16, {} at {}", device.bf16_peak.text, device.memory.text,
+                     device.memory_bandwidth.text);
+}
+
 Cluster with_device(Cluster cluster, const Device& device) {
   cluster.device = device;
   take_network_of_device(cluster);

@@ -127,6 +127,7 @@ Cluster parse_cluster(const std::string& toml, const std::string& where,
 // The device book's entry by name (h100-sxm).  Errors: Error{kBadInput} with the nearest spelling.
 Device load_device(const std::string& name);
 std::vector<std::string> list_devices();
+std::string describe(const Device& device);  // "989 TFLOP/s BF16, 80.0 GB at 3.36 TB/s"
 // The cluster with other devices, its network speeds taken from the new device's sheet.
 Cluster with_device(Cluster cluster, const Device& device);
 Cluster with_devices(Cluster cluster, int n_devices);
