@@ -148,14 +148,12 @@ PageTable figures_table(const CostCase& result, const Definitions& definitions) 
   table.is_prose = true;
   for (const auto& figure : result.figures) {
     std::vector<PageCell> row = {{stated_words(figure)},
-                                 figure_cell(figure.id, true),
+                                 figure_cell(figure.id, figure.to.empty()),
                                  {result.agreement(figure)},
                                  {figure.who},
                                  {definitions.at(figure.definition).label},
                                  {figure.why}};
-    table.rows.push_back(row);
-    if (figure.to.empty()) continue;
-    row = {{"... to"}, figure_cell(figure.to, true), {""}, {""}, {""}, {""}};
+    row[1].to = figure.to;
     table.rows.push_back(row);
   }
   return table;
@@ -173,19 +171,17 @@ PageTable definitions_table(const CostCase& result, const Definitions& definitio
     }
     table.rows.push_back(row);
   }
-  std::vector<PageCell> from = {{result.title}}, to = {{"... to"}}, words = {{"source"}};
-  bool has_to = false;
+  std::vector<PageCell> figures = {{"this model"}}, words = {{"source"}};
   for (const auto& definition : definitions.definitions) {
-    from.push_back({"not stated"}), to.push_back({""}), words.push_back({"not stated"});
+    figures.push_back({"not stated"}), words.push_back({"not stated"});
     for (const auto& each : result.by_definition) {
       if (each.definition != definition.id) continue;
-      if (!each.id.empty()) from.back() = figure_cell(each.id);
-      if (!each.to.empty()) to.back() = figure_cell(each.to), has_to = true;
+      if (!each.id.empty()) figures.back() = figure_cell(each.id);
+      figures.back().to = each.to;
       words.back() = {each.words};
     }
   }
-  table.rows.push_back(from);
-  if (has_to) table.rows.push_back(to);
+  table.rows.push_back(figures);
   table.rows.push_back(words);
   table.is_prose = true;
   return table;

@@ -27,7 +27,9 @@ std::string bound(const Sheet& sheet, const std::string& id, bool with_range) {
 }
 
 std::string cell_html(const Sheet& sheet, const PageCell& cell) {
-  return cell.id.empty() ? escape_html(cell.text) : bound(sheet, cell.id, cell.with_range);
+  if (cell.id.empty()) return escape_html(cell.text);
+  const std::string from = bound(sheet, cell.id, cell.with_range);
+  return cell.to.empty() ? from : from + " to " + bound(sheet, cell.to, cell.with_range);
 }
 
 struct SliderScale {

@@ -22,14 +22,16 @@
 
 namespace farthing {
 
-// Plain text, or a figure of the sheet (id not empty; `with_range` adds its low and high).
+// Plain text, or a figure of the sheet (id not empty; `with_range` adds its low and high; `to` is
+// the upper end of a range of two figures).
 struct PageCell {
   std::string text;
   std::string id = {};
   bool with_range = false;
+  std::string to = {};
 };
 inline PageCell figure_cell(const std::string& id, bool with_range = false) {
-  return {"", id, with_range};
+  return {"", id, with_range, ""};
 }
 
 struct PageText {

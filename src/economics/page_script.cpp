@@ -146,7 +146,7 @@ function rows(svg, n) {
   svg.replaceChildren();
   return {W, H, narrow, step, left, right, top: (i) => i * step + (narrow ? 20 : 5), h: 18,
     label(i, text) {
-      const max = Math.floor((narrow ? W : left) / 6.9);
+      const max = Math.floor((narrow ? W : left) / 7.6);
       const node = make('text', narrow ? {x: left, y: i * step + 14} : {x: left - 8, y: i * step + 19, 'text-anchor': 'end'}, cut(text, max), svg);
       make('title', {}, text, node);
     },

@@ -6,7 +6,7 @@ namespace farthing::money_parts {
 const char* const kStyle = R"css(
 .moneypage header p{max-width:46em;font-size:17px;color:var(--ink)}
 .moneypage main>section,.moneypage main>figure,.moneypage main>details{margin-bottom:16px}
-.moneypage .tile b{white-space:normal}
+.moneypage .tile b{white-space:normal}.tile b span{font-size:inherit!important;color:inherit!important}
 .prose td,.prose th{text-align:left;white-space:normal;vertical-align:top;overflow-wrap:break-word}
 .prose td{min-width:5.5em}.prose p{max-width:48em}.prose ol{margin:0;padding-left:20px;font-size:14.5px}
 .prose code{font-size:12.5px;overflow-wrap:anywhere}

@@ -1,0 +1,293 @@
+// cost_project.cpp - farthing cost project: all five costs of the reader's own project.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/error.h"
+#include "base/units.h"
+#include "cli/commands.h"
+#include "cli/cost.h"
+#include "cli/support.h"
+#include "economics/page.h"
+#include "economics/project.h"
+#include "ledger/price_book.h"
+
+namespace farthing {
+namespace {
+
+struct ProjectOptions {
+  ProjectSearch search;
+  CostOutput output;
+  bool runs = false;
+};
+
+std::string money(const ProjectCost& cost, const std::string& id) {
+  return format_figure(cost.sheet.value(id), cost.sheet.at(id).unit);
+}
+
+// "$1,234", "at least $1,234", "not stated".
+std::string definition_words(const ProjectCost& cost, const DefinitionCost& definition) {
+  if (!std::isfinite(cost.sheet.value(definition.id))) return "not stated";
+  const bool partial = !definition.missing.empty() || !cost.facts.faults.empty();
+  return (partial ? "at least " : "") + money(cost, definition.id);
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& word : words) text += (text.empty() ? "" : "; ") + word;
+  return text;
+}
+
+std::vector<std::string> devices_of(const ProjectCost& cost) {
+  std::set<std::string> devices;
+  for (const auto& phase : cost.phases) {
+    for (const auto& [device, hours] : phase.all_hours) devices.insert(device);
+  }
+  return {devices.begin(), devices.end()};
+}
+
+// In the form of DeepSeek-V3's table 1, for the final run and for all runs.
+std::vector<std::vector<std::string>> phase_rows(const ProjectCost& cost, bool all) {
+  std::vector<std::vector<std::string>> rows = {{all ? "all runs" : "final run"}};
+  for (const auto& phase : cost.phases) rows[0].push_back(phase.phase);
+  rows[0].push_back("total");
+  for (const auto& device : devices_of(cost)) {
+    std::vector<std::string> row = {"in " + device + "-hours"};
+    double total = 0;
+    for (const auto& phase : cost.phases) {
+      const auto& hours = all ? phase.all_hours : phase.final_hours;
+      const double value = hours.contains(device) ? hours.at(device) : 0;
+      total += value;
+      row.push_back(value == 0 ? "none" : format_figure(value, ""));
+    }
+    row.push_back(format_figure(total, ""));
+    rows.push_back(row);
+  }
+  std::vector<std::string> row = {"in USD"};
+  for (const auto& phase : cost.phases) {
+    const std::string& id = all ? phase.all_usd : phase.final_usd;
+    row.push_back(cost.sheet.value(id) == 0 ? "none" : money(cost, id));
+  }
+  row.push_back(money(cost, all ? "all_compute" : "final_compute"));
+  rows.push_back(row);
+  return rows;
+}
+
+std::string runs_text(const ProjectCost& cost) {
+  std::vector<std::vector<std::string>> rows = {{"run", "purpose", "phase", "hours", "of", "from"}};
+  for (const auto& run : cost.facts.runs) {
+    rows.push_back(
+        {run.name, run.purpose, run.phase, format_figure(run.hours, ""), run.device, run.origin});
+  }
+  return format_table(rows);
+}
+
+std::string tax_words(const ProjectCost& cost) {
+  const double tax = cost.sheet.value(cost.tax);
+  if (!std::isfinite(tax))
+    return "Iteration tax: not stated, for no run has the purpose \"final\"\n";
+  return fmt::format(
+      "Iteration tax, all runs over the final run: {} (measured elsewhere: 1.5x OLMo, "
+      "5.6x Olmo 3)\n",
+      format_figure(tax, "x"));
+}
+
+std::string text_of(const ProjectCost& cost, const Definitions& definitions,
+                    const ProjectOptions& options) {
+  const ProjectFacts& facts = cost.facts;
+  std::string text =
+      fmt::format("What {} cost: {} runs\n\n",
+                  facts.file.name.empty() ? facts.folder : facts.file.name, facts.runs.size());
+  if (options.runs) text += runs_text(cost) + "\n";
+  text +=
+      format_table(phase_rows(cost, false)) + "\n" + format_table(phase_rows(cost, true)) + "\n";
+  text += tax_words(cost) + "\n";
+  for (const auto& each : cost.definitions) {
+    const Definition& definition = definitions.at(each.definition);
+    text += fmt::format("{:28}{}\n", definition.label, definition_words(cost, each));
+    std::vector<std::string> in;
+    for (const auto& part : definition.parts) {
+      if (std::isfinite(cost.sheet.value(part)))
+        in.push_back(money(cost, part) + " " + definitions.label_of(part));
+    }
+    text += wrap_text("in: " + joined(in), 4);
+    if (!each.missing.empty()) text += wrap_text("not stated: " + joined(each.missing), 4);
+    text += wrap_text("out: " + joined(definitions.excluded(definition)), 4);
+  }
+  double tokens = 0;
+  for (const auto& card : facts.cards) tokens += card.tokens;
+  if (!facts.cards.empty()) {
+    text += fmt::format("\n{} data cards, {} tokens; what data cost is what project.toml says\n",
+                        facts.cards.size(), format_count(tokens));
+  }
+  if (!facts.has_file) {
+    text += "\n" + wrap_text(
+                       "No project.toml in this folder: people, data, tools and overhead are not "
+                       "stated. docs/formats.md has its form.",
+                       0);
+  }
+  for (const auto& remark : facts.remarks) text += wrap_text("note: " + remark, 0);
+  for (const auto& fault : facts.faults) text += wrap_text("LEFT OUT: " + fault, 0);
+  return text;
+}
+
+Json json_of(const ProjectCost& cost, const Definitions& definitions) {
+  const auto value = [&](const std::string& id) -> Json {
+    const double usd = cost.sheet.value(id);
+    return std::isfinite(usd) ? Json(usd) : Json("not stated");
+  };
+  Json json = {{"project", cost.facts.file.name},
+               {"folder", cost.facts.folder},
+               {"runs", Json::array()},
+               {"phases", Json::array()},
+               {"iteration_tax", value(cost.tax)},
+               {"definitions", Json::object()},
+               {"parts", Json::object()},
+               {"remarks", cost.facts.remarks},
+               {"faults", cost.facts.faults},
+               {"sheet", cost.sheet.to_json()}};
+  for (const auto& run : cost.facts.runs) {
+    json["runs"].push_back({{"name", run.name},
+                            {"project", run.project},
+                            {"purpose", run.purpose},
+                            {"phase", run.phase},
+                            {"origin", run.origin},
+                            {"where", run.where},
+                            {"device", run.device},
+                            {"hours", run.hours},
+                            {"tokens", run.tokens},
+                            {"model_flops", run.model_flops},
+                            {"kwh", run.kwh ? Json(*run.kwh) : Json("not stated")}});
+  }
+  for (const auto& phase : cost.phases) {
+    json["phases"].push_back({{"phase", phase.phase},
+                              {"final_hours", phase.final_hours},
+                              {"all_hours", phase.all_hours},
+                              {"final_usd", value(phase.final_usd)},
+                              {"all_usd", value(phase.all_usd)}});
+  }
+  for (const auto& part : cost.parts) json["parts"][part] = value(part);
+  for (const auto& each : cost.definitions) {
+    json["definitions"][each.definition] = {
+        {"usd", value(each.id)},
+        {"complete", each.missing.empty() && cost.facts.faults.empty()},
+        {"in", definitions.at(each.definition).parts},
+        {"not_stated", each.missing}};
+  }
+  return json;
+}
+
+PageTable phase_table(const ProjectCost& cost, bool all) {
+  PageTable table;
+  table.heading =
+      all ? "All runs, by phase" : "The final run, by phase (the form of DeepSeek-V3's table 1)";
+  auto rows = phase_rows(cost, all);
+  table.headings = rows[0];
+  for (std::size_t i = 1; i + 1 < rows.size(); ++i) {
+    auto& row = table.rows.emplace_back();
+    for (const auto& cell : rows[i]) row.push_back({cell});
+  }
+  std::vector<PageCell> usd = {{"in USD"}};
+  for (const auto& phase : cost.phases)
+    usd.push_back(figure_cell(all ? phase.all_usd : phase.final_usd));
+  usd.push_back(figure_cell(all ? "all_compute" : "final_compute"));
+  table.rows.push_back(usd);
+  return table;
+}
+
+MoneyPage page_of(const ProjectCost& cost, const Definitions& definitions,
+                  const ProjectOptions& options) {
+  MoneyPage page;
+  const std::string name = cost.facts.file.name.empty() ? cost.facts.folder : cost.facts.file.name;
+  page.title = "What " + name + " cost";
+  page.answer = fmt::format(
+      "{} runs, each counted once. What nobody wrote down is \"not stated\", and "
+      "the sums that would need it are \"at least\".",
+      cost.facts.runs.size());
+  page.sheet = cost.sheet;
+  PageChart bars;
+  bars.kind = "bars", bars.heading = "Five definitions of the cost";
+  PageTable table;
+  table.heading = "Five definitions side by side";
+  table.is_prose = true;
+  table.headings = {"", "sum of what is stated", "means", "not stated"};
+  for (const auto& each : cost.definitions) {
+    const Definition& definition = definitions.at(each.definition);
+    page.tiles.push_back(each.id);
+    bars.items.push_back({each.id, definition.label + (each.missing.empty() ? "" : ", at least")});
+    table.rows.push_back({{definition.label},
+                          figure_cell(each.id),
+                          {definition.meaning},
+                          {each.missing.empty() ? "nothing" : joined(each.missing)}});
+  }
+  page.tiles.push_back(cost.tax);
+  page.add(bars);
+  page.add(table);
+  page.add(phase_table(cost, false));
+  page.add(phase_table(cost, true));
+  PageChart parts;
+  parts.kind = "waterfall", parts.heading = "What the amortised cost is made of";
+  for (const auto& part : definitions.at("amortised").parts) parts.items.push_back({part});
+  parts.items.push_back({"sum_amortised", "amortised", true});
+  page.add(parts);
+  PageText notes{"Notes", {}};
+  for (const auto& remark : cost.facts.remarks) notes.paragraphs.push_back(remark);
+  for (const auto& fault : cost.facts.faults) notes.paragraphs.push_back("Left out: " + fault);
+  if (!notes.paragraphs.empty()) page.add(notes);
+  for (const auto& line : cost.sheet.lines()) {
+    if (!line.source.empty() &&
+        std::find(page.sources.begin(), page.sources.end(), line.source) == page.sources.end()) {
+      page.sources.push_back(line.source);
+    }
+  }
+  page.made_on = today();
+  page.command = "farthing cost project " + options.search.folder;
+  return page;
+}
+
+void project_command(const ProjectOptions& options) {
+  const Definitions definitions = load_definitions();
+  const PriceBook book = load_price_book(options.output.prices);
+  ProgressLine line;
+  ProjectSearch search = options.search;
+  search.progress = [&](int n) { line.show(std::to_string(n) + " run folders read"); };
+  ProjectFacts facts = collect_project(search);
+  line.end();
+  const ProjectCost cost = price_project(std::move(facts), book, definitions);
+  if (!options.output.html.empty()) {
+    write_page(options.output.html, to_html(page_of(cost, definitions, options)));
+  } else if (options.output.json) {
+    print_json(json_of(cost, definitions));
+  } else {
+    std::cout << text_of(cost, definitions, options)
+              << wrap_text("Prices: " + describe(book) + "; --prices changes them", 0);
+  }
+  if (!cost.facts.faults.empty()) {
+    throw_bad_input({options.search.folder, "left out of the sums", cost.facts.faults.front(), "",
+                     fmt::format("{} in all, named above", cost.facts.faults.size())});
+  }
+}
+
+void add_cost_project(CLI::App& app) {
+  auto options = std::make_shared<ProjectOptions>();
+  CLI::App* project =
+      cost_command(app).add_subcommand("project", "all runs, people and machines of a project");
+  project->add_option("folder", options->search.folder, "folder of runs, with project.toml")
+      ->required();
+  project->add_option("--project", options->search.project, "only runs of this project");
+  project->add_flag("--runs", options->runs, "list every run");
+  add_cost_output(*project, options->output, true);
+  set_example(*project, "farthing cost project runs/ --html project.html");
+  project->callback([options] { project_command(*options); });
+}
+
+const CommandRegistration kCostProject{add_cost_project, kCostOrder};
+
+}  // namespace
+}  // namespace farthing

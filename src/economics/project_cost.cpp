@@ -1,0 +1,259 @@
+// project_cost.cpp - a project's facts become a sheet: hours by phase, parts, five definitions.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+
+#include "economics/project.h"
+
+namespace farthing {
+namespace {
+
+constexpr double kNotStated = std::numeric_limits<double>::quiet_NaN();
+
+std::string joined(const std::vector<std::string>& ids) {
+  std::string formula;
+  for (const auto& id : ids) formula += (formula.empty() ? "" : " + ") + id;
+  return formula.empty() ? "0" : formula;
+}
+
+class ProjectSheet {
+ public:
+  ProjectSheet(ProjectFacts facts, const PriceBook& book, const Definitions& definitions)
+      : book_(book), definitions_(definitions) {
+    cost_.facts = std::move(facts);
+    owned_ =
+        cost_.facts.file.machines.empty() ? book.is_owned : cost_.facts.file.machines == "owned";
+  }
+
+  ProjectCost make() {
+    add_prices();
+    add_phases();
+    add_parts();
+    add_definitions();
+    cost_.sheet.finish(cost_.facts.folder);
+    return std::move(cost_);
+  }
+
+ private:
+  void input(const std::string& id, const std::string& label, const std::string& unit, double value,
+             const std::string& source, bool slider = false) {
+    SheetLine line;
+    line.id = id, line.label = label, line.unit = unit, line.value = value, line.source = source;
+    line.slider = slider && std::isfinite(value);
+    cost_.sheet.add(line);
+  }
+  void formula(const std::string& id, const std::string& label, const std::string& unit,
+               const std::string& text) {
+    SheetLine line;
+    line.id = id, line.label = label, line.unit = unit, line.formula = text;
+    cost_.sheet.add(line);
+  }
+
+  void add_prices() {
+    const auto source = [](const Price& price) { return price.source + ", " + price.date; };
+    input("core_rent", "rent of a core-hour", "USD/core-h", book_.rent.value, source(book_.rent),
+          true);
+    input("kwh_price", "electricity", "USD/kWh", book_.electricity.value, source(book_.electricity),
+          true);
+    input("pue", "cooling: all energy over the machines' own (PUE)", "x", book_.cooling.value,
+          source(book_.cooling), true);
+  }
+
+  std::string phase_id(const std::string& phase) {
+    static const std::vector<std::string> kCanonical = {"pre-training", "extension",
+                                                        "post-training"};
+    const std::string name =
+        phase == "context-extension" || phase == "context extension" ? "extension" : phase;
+    auto& phases = cost_.phases;
+    if (phases.empty()) {
+      for (const auto& each : kCanonical) phases.push_back({each, {}, {}, "", ""});
+    }
+    const auto found = std::find_if(phases.begin(), phases.end(),
+                                    [&](const PhaseCost& each) { return each.phase == name; });
+    const auto index = found - phases.begin();
+    if (found == phases.end()) phases.push_back({name, {}, {}, "", ""});
+    return fmt::format("phase{}", index + 1);
+  }
+
+  // Hours by phase, purpose and device, each its own line of the sheet.
+  void add_phases() {
+    struct Group {
+      std::string phase, device, label;
+      bool is_final = false;
+      double hours = 0, usd_per_hour = 0;
+    };
+    std::map<std::string, Group> groups;
+    std::vector<std::string> order;
+    phase_id("pre-training");
+    for (const auto& run : cost_.facts.runs) {
+      const std::string phase = phase_id(run.phase);
+      const std::string key =
+          fmt::format("{}{}{}{}", phase, run.is_final(), run.device, run.usd_per_hour);
+      Group& group = groups[key];
+      if (group.phase.empty()) order.push_back(key);
+      group.phase = phase, group.device = run.device, group.is_final = run.is_final();
+      group.usd_per_hour = run.usd_per_hour, group.hours += run.hours;
+      group.label = fmt::format("{}, {}", run.phase, run.is_final() ? "final run" : "other runs");
+      PhaseCost& cost = cost_.phases[static_cast<std::size_t>(std::stoi(phase.substr(5)) - 1)];
+      cost.all_hours[run.device] += run.hours;
+      if (run.is_final()) cost.final_hours[run.device] += run.hours;
+    }
+    std::map<std::string, std::vector<std::string>> usd;  // phase + "final" or "other" -> ids
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      const Group& group = groups[order[i]];
+      const std::string hours = fmt::format("hours{}", i + 1), money = fmt::format("usd{}", i + 1);
+      const bool core = group.device == "core";
+      input(hours, group.label, core ? "core-h" : group.device + "-h", group.hours,
+            core ? "the runs' events and ledger lines" : "project.toml");
+      std::string rate = "core_rent";
+      if (!core) {
+        rate = fmt::format("rate{}", i + 1);
+        input(rate, "rent of " + group.device, "USD/h", group.usd_per_hour, "project.toml", true);
+      }
+      formula(money, group.label + " at the rent", "USD", hours + " * " + rate);
+      usd[group.phase + (group.is_final ? "final" : "other")].push_back(money);
+      (group.is_final ? final_ : other_).push_back(money);
+      if (!core) elsewhere_.push_back(money);
+    }
+    for (std::size_t i = 0; i < cost_.phases.size(); ++i) {
+      const std::string phase = fmt::format("phase{}", i + 1);
+      PhaseCost& cost = cost_.phases[i];
+      cost.final_usd = phase + "_final", cost.all_usd = phase + "_all";
+      formula(cost.final_usd, cost.phase + ", final run", "USD", joined(usd[phase + "final"]));
+      formula(cost.all_usd, cost.phase + ", all runs", "USD",
+              cost.final_usd +
+                  (usd[phase + "other"].empty() ? "" : " + " + joined(usd[phase + "other"])));
+    }
+  }
+
+  void add_parts() {
+    if (final_.empty()) {
+      input("final_compute", label("final_compute"), "USD", kNotStated,
+            "no run has the purpose \"final\"");
+    } else {
+      formula("final_compute", label("final_compute"), "USD", joined(final_));
+    }
+    formula("other_compute", label("other_compute"), "USD", joined(other_));
+    formula("all_compute", "machine time of all runs at the rent", "USD", joined(all_ids()));
+    formula("tax", "iteration tax: all runs over the final run", "x",
+            "all_compute / final_compute");
+    cost_.tax = "tax";
+    const ProjectFile& file = cost_.facts.file;
+    items("people", file.people);
+    items("data", file.data);
+    items("tools", file.tools);
+    items("overhead", file.overhead);
+    items("earlier_work", file.earlier);
+    formula("rented_compute", label("rented_compute"), "USD",
+            owned_ ? joined(elsewhere_) : "all_compute");
+    add_hardware();
+  }
+
+  std::string label(const std::string& part) const { return definitions_.label_of(part); }
+
+  void items(const std::string& part, const std::optional<std::vector<ProjectItem>>& list) {
+    if (!list) return input(part, label(part), "USD", kNotStated, "not in project.toml");
+    std::vector<std::string> ids;
+    for (std::size_t i = 0; i < list->size(); ++i) {
+      const ProjectItem& item = (*list)[i];
+      ids.push_back(fmt::format("{}_{}", part, i + 1));
+      input(ids.back(), item.name.empty() ? part : item.name, "USD", item.usd,
+            item.source.empty() ? "project.toml" : "project.toml: " + item.source, true);
+    }
+    formula(part, label(part), "USD", joined(ids));
+  }
+
+  void add_hardware() {
+    const auto& hardware = cost_.facts.file.hardware;
+    if (!owned_) {
+      for (const char* part : {"hardware_bought", "hardware_worn", "electricity"}) {
+        input(part, label(part), "USD", 0, "no machine is owned: it is in the rent");
+      }
+      return;
+    }
+    double kwh = 0;
+    bool known = true;
+    double core_hours = 0;
+    for (const auto& run : cost_.facts.runs) {
+      if (run.device != "core") continue;
+      core_hours += run.hours;
+      kwh += run.kwh.value_or(run.hours * book_.power.value / book_.machine_cores / 1000);
+      known = known && run.kwh && !run.kwh_estimated;
+    }
+    input(
+        "kwh", "energy of owned machines", "kWh", kwh,
+        known ? "measured by the runs" : "measured where a run has a meter, else the book's watts");
+    formula("electricity", label("electricity"), "USD", "kwh * pue * kwh_price");
+    if (hardware.empty()) {
+      for (const char* part : {"hardware_bought", "hardware_worn"}) {
+        input(part, label(part), "USD", kNotStated, "no [[hardware]] in project.toml");
+      }
+      return;
+    }
+    std::vector<std::string> bought, worn;
+    for (std::size_t i = 0; i < hardware.size(); ++i) {
+      const ProjectMachine& machine = hardware[i];
+      const std::string n = std::to_string(i + 1), from = "project.toml " + machine.item.source;
+      const double hours =
+          machine.hours.value_or(core_hours / machine.cores.value_or(book_.machine_cores));
+      input("machine" + n, machine.item.name, "USD", machine.item.usd, from, true);
+      input("life" + n, "life of " + machine.item.name, "years", machine.years, from, true);
+      input("busy" + n, "share of its life in use", "share", machine.busy_share, from);
+      input("use" + n, "hours that the project used it", "h", hours,
+            machine.hours ? from : "core-hours of the runs over its cores");
+      formula("worn" + n, "wear of " + machine.item.name, "USD",
+              fmt::format("machine{0} * use{0} / (life{0} * 8766 * busy{0})", n));
+      bought.push_back("machine" + n), worn.push_back("worn" + n);
+    }
+    formula("hardware_bought", label("hardware_bought"), "USD", joined(bought));
+    formula("hardware_worn", label("hardware_worn"), "USD", joined(worn));
+  }
+
+  std::vector<std::string> all_ids() const {
+    std::vector<std::string> ids = final_;
+    ids.insert(ids.end(), other_.begin(), other_.end());
+    return ids;
+  }
+
+  // The sum of the parts that are stated, and the names of those that are not.
+  void add_definitions() {
+    Sheet probe = cost_.sheet;
+    probe.finish(cost_.facts.folder);
+    for (const auto& part : definitions_.parts) cost_.parts.push_back(part.id);
+    for (const auto& definition : definitions_.definitions) {
+      DefinitionCost cost{definition.id, "sum_" + definition.id, {}};
+      std::vector<std::string> stated;
+      for (const auto& part : definition.parts) {
+        if (std::isfinite(probe.value(part))) {
+          stated.push_back(part);
+        } else {
+          cost.missing.push_back(label(part));
+        }
+      }
+      if (stated.empty()) {
+        input(cost.id, definition.label, "USD", kNotStated, "nothing of it is stated");
+      } else {
+        formula(cost.id, definition.label, "USD", joined(stated));
+      }
+      cost_.definitions.push_back(cost);
+    }
+  }
+
+  const PriceBook& book_;
+  const Definitions& definitions_;
+  ProjectCost cost_;
+  bool owned_ = false;
+  std::vector<std::string> final_, other_, elsewhere_;  // ids of usd lines
+};
+
+}  // namespace
+
+ProjectCost price_project(ProjectFacts facts, const PriceBook& book,
+                          const Definitions& definitions) {
+  return ProjectSheet(std::move(facts), book, definitions).make();
+}
+
+}  // namespace farthing

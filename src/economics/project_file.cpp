@@ -1,0 +1,135 @@
+// project_file.cpp - project.toml read through Settings.
+#include "economics/project_file.h"
+
+#include <fmt/core.h>
+
+#include "config/settings.h"
+
+namespace farthing {
+namespace {
+
+constexpr double kMost = 1e11;  // dollars; no project has spent more
+
+class ProjectReader {
+ public:
+  ProjectReader(const std::string& toml, const std::string& where) : settings_(toml, where) {}
+
+  ProjectFile read() {
+    ProjectFile file;
+    settings_.read("name", file.name, {});
+    settings_.read("machines", file.machines, {.words = "rented owned"});
+    file.people = section("people", true);
+    file.data = section("data", false);
+    file.tools = section("tools", false);
+    file.overhead = section("overhead", false);
+    file.earlier = section("earlier", false);
+    for (std::size_t i = 0, n = settings_.count("hardware"); i < n; ++i) {
+      file.hardware.push_back(machine(fmt::format("hardware.{}.", i)));
+    }
+    for (std::size_t i = 0, n = settings_.count("compute"); i < n; ++i) {
+      file.compute.push_back(compute(fmt::format("compute.{}.", i)));
+    }
+    settings_.skip_section("exchange");
+    settings_.finish();
+    return file;
+  }
+
+ private:
+  // `key` in dollars, or amount in another currency at the file's own rate.
+  double money(const std::string& prefix, const std::string& key) {
+    double usd = 0, amount = 0;
+    std::string currency = "USD";
+    settings_.read(prefix + key, usd, {.low = 0, .high = kMost});
+    settings_.read(prefix + "amount", amount, {.low = 0, .high = kMost * 1e5});
+    settings_.read(prefix + "currency", currency, {});
+    const bool has_usd = settings_.has(prefix + key), has_amount = settings_.has(prefix + "amount");
+    if (has_usd == has_amount) {
+      settings_.add_fault(prefix + key, has_usd ? "two amounts" : "nothing",
+                          key + ", or amount and currency");
+      return 0;
+    }
+    if (has_usd && currency != "USD") {
+      settings_.add_fault(prefix + "currency", currency + " for " + key,
+                          "amount = ... for other currencies");
+    }
+    return has_usd || currency == "USD" ? usd + amount : amount / rate(prefix, currency);
+  }
+  double rate(const std::string& prefix, const std::string& currency) {
+    double rate = 1;
+    const std::string path = "exchange." + currency;
+    if (!settings_.has(path)) {
+      settings_.add_fault(prefix + "currency", "mixed currencies: " + currency,
+                          "USD, or a rate under [exchange]", "exchange." + currency + " = 7.2");
+    }
+    settings_.read(path, rate, {.low = 1e-6, .high = 1e6});
+    return rate;
+  }
+  double number(const std::string& path, double otherwise, double low, double high) {
+    double value = otherwise;
+    settings_.read(path, value, {.low = low, .high = high});
+    return value;
+  }
+  void words(const std::string& prefix, std::string& source, std::string& date) {
+    settings_.read(prefix + "source", source, {});
+    settings_.read(prefix + "date", date, {});
+  }
+
+  std::optional<std::vector<ProjectItem>> section(const std::string& name, bool people) {
+    const std::size_t n = settings_.count(name);
+    if (n == 0) return std::nullopt;
+    std::vector<ProjectItem> items;
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::string prefix = fmt::format("{}.{}.", name, i);
+      ProjectItem item;
+      settings_.read(prefix + (people ? "role" : "name"), item.name, {});
+      words(prefix, item.source, item.date);
+      item.usd = money(prefix, people ? "usd_per_month" : "usd");
+      if (people) {
+        for (const char* key : {"count", "months"}) {
+          if (!settings_.has(prefix + key))
+            settings_.add_fault(prefix + key, "nothing", "a number");
+        }
+        item.usd *= number(prefix + "count", 0, 0, 1e5) * number(prefix + "months", 0, 0, 1200);
+      }
+      items.push_back(item);
+    }
+    return items;
+  }
+  ProjectMachine machine(const std::string& prefix) {
+    ProjectMachine machine;
+    settings_.read(prefix + "name", machine.item.name, {});
+    words(prefix, machine.item.source, machine.item.date);
+    machine.item.usd = money(prefix, "usd") * number(prefix + "count", 1, 0, 1e6);
+    machine.years = number(prefix + "years", 3, 0.05, 100);
+    machine.busy_share = number(prefix + "busy_share", 1, 0.001, 1);
+    settings_.read(prefix + "cores", machine.cores, {.low = 1, .high = 1e9});
+    settings_.read(prefix + "hours", machine.hours, {.low = 0, .high = 1e9});
+    return machine;
+  }
+  ProjectCompute compute(const std::string& prefix) {
+    ProjectCompute compute;
+    settings_.read(prefix + "name", compute.name, {});
+    settings_.read(prefix + "phase", compute.phase, {});
+    settings_.read(prefix + "purpose", compute.purpose,
+                   {.words = "experiment final failed data eval"});
+    settings_.read(prefix + "device", compute.device, {});
+    words(prefix, compute.source, compute.date);
+    for (const char* key : {"device", "hours"}) {
+      if (!settings_.has(prefix + key)) settings_.add_fault(prefix + key, "nothing", "a value");
+    }
+    compute.hours = number(prefix + "hours", 0, 0, 1e11);
+    compute.usd_per_hour = money(prefix, "usd_per_hour");
+    settings_.read(prefix + "kwh", compute.kwh, {.low = 0, .high = 1e12});
+    return compute;
+  }
+
+  Settings settings_;
+};
+
+}  // namespace
+
+ProjectFile parse_project_file(const std::string& toml, const std::string& where) {
+  return ProjectReader(toml, where).read();
+}
+
+}  // namespace farthing

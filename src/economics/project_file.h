@@ -1,0 +1,51 @@
+// project_file.h - project.toml: what a project spent that no run knows of.
+//
+//   name = "tiny-moe"        machines = "rented" or "owned"; default: the price book's basis
+//   [exchange] CNY = 7.2     for a dollar; needed for amounts in that currency
+//   [[people]]               role count months usd_per_month
+//   [[hardware]]             name usd count years busy_share cores hours
+//                            worn = usd * count * hours / (years * 8766 * busy_share); hours of use
+//                            by this project: given, or the core-hours of its runs over cores
+//   [[data]] [[tools]] [[overhead]] [[earlier]]     name usd
+//   [[compute]]              name phase purpose device hours usd_per_hour kwh: rented elsewhere
+//
+// Every entry may have source and date; instead of usd (usd_per_month, usd_per_hour), amount and
+// currency.  A section that is absent is "not stated"; one that costs nothing is stated as usd = 0.
+// Errors   Error{kBadInput}, every fault with its line: negative or absurd amounts, a currency
+//          without a rate, both usd and amount, unknown keys.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace farthing {
+
+struct ProjectItem {
+  std::string name, source, date;
+  double usd = 0;  // in all
+};
+
+struct ProjectMachine {
+  ProjectItem item;  // usd: purchase of all of them
+  double years = 3, busy_share = 1;
+  std::optional<double> cores;  // of all of them
+  std::optional<double> hours;  // of use by this project
+};
+
+struct ProjectCompute {
+  std::string name, phase = "pre-training", purpose = "final", device, source, date;
+  double hours = 0, usd_per_hour = 0;
+  std::optional<double> kwh;
+};
+
+struct ProjectFile {
+  std::string name;
+  std::string machines;  // "rented", "owned" or empty
+  std::optional<std::vector<ProjectItem>> people, data, tools, overhead, earlier;
+  std::vector<ProjectMachine> hardware;
+  std::vector<ProjectCompute> compute;
+};
+
+ProjectFile parse_project_file(const std::string& toml, const std::string& where);
+
+}  // namespace farthing

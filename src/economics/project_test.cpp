@@ -1,0 +1,191 @@
+// project_test.cpp - every run counted once, unknown never zero, hostile folders named.
+#include "economics/project.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "config/share.h"
+#include "ledger/test_folder.h"
+
+namespace farthing {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Two cores for `hours`, in one step.
+std::string events(double begun, double hours, const std::string& more = "") {
+  const std::string common = "\"attempt\":1,\"rank\":0,";
+  const auto at = [&](double t) {
+    return "{\"time_unix\":" + std::to_string(begun + t) + ",\"t_monotonic\":" + std::to_string(t) +
+           "," + common;
+  };
+  return at(0) + "\"kind\":\"run_start\",\"n_threads\":2" + more + "}\n" + at(hours * 3600) +
+         "\"kind\":\"step\",\"step\":1,\"tokens\":1000,\"step_tokens\":1000,\"loss\":3,\"seconds\":"
+         "{\"compute\":" +
+         std::to_string(hours * 3600) + "}}\n";
+}
+
+struct TestProject {
+  TestFolder folder;
+  void write(const std::string& path, const std::string& text) const {
+    fs::create_directories(fs::path(folder.file(path)).parent_path());
+    write_file_atomically(folder.file(path), text);
+  }
+  void run(const std::string& name, double begun, double hours, const std::string& purpose,
+           const std::string& phase = "pre-training") const {
+    write(name + "/events.jsonl", events(begun, hours));
+    write(name + "/recipe.toml",
+          "[run]\npurpose = \"" + purpose + "\"\nphase = \"" + phase + "\"\n");
+  }
+  ProjectFacts facts() const { return collect_project({.folder = folder.file("")}); }
+  ProjectCost cost() const {
+    set_share_folder(FARTHING_SOURCE_DIR);
+    PriceBook book = load_price_book("default");
+    return price_project(facts(), book, load_definitions());
+  }
+};
+
+std::string line(const std::string& run, double core_hours, const std::string& more = "") {
+  return "{\"time_unix\":1,\"run\":\"" + run +
+         "\",\"state\":\"finished\",\"core_seconds\":" + std::to_string(core_hours * 3600) + more +
+         "}\n";
+}
+
+TEST(Project, CountsFoldersAndDeletedRunsOnce) {
+  const TestProject project;
+  project.run("a", 1000, 3, "final");
+  project.run("b", 2000, 1, "experiment");
+  project.write("ledger.jsonl", line("a", 2) + line("a", 6) + line("gone", 4) + line("gone", 5));
+  const ProjectCost cost = project.cost();
+  ASSERT_EQ(cost.facts.runs.size(), 3u);
+  EXPECT_NEAR(cost.sheet.value("final_compute"), 6 * 0.04, 1e-9);
+  EXPECT_NEAR(cost.sheet.value("other_compute"), (2 + 5) * 0.04, 1e-9);
+  EXPECT_NEAR(cost.sheet.value(cost.tax), 13.0 / 6, 1e-9);
+}
+
+TEST(Project, ACopyALinkAndANameUsedAgainAreSeenThrough) {
+  const TestProject project;
+  project.run("a", 1000, 3, "experiment");
+  fs::copy(project.folder.file("a"), project.folder.file("copy"));
+  fs::create_directory_symlink(project.folder.file("a"), project.folder.file("link"));
+  fs::create_directory_symlink(project.folder.file(""), project.folder.file("loop"));
+  // Another "a" had used 9 core-hours and was deleted before this one began.
+  project.write("ledger.jsonl", line("a", 9) + line("a", 0) + line("a", 6));
+  const ProjectFacts facts = project.facts();
+  ASSERT_EQ(facts.runs.size(), 2u);
+  double hours = 0;
+  for (const auto& run : facts.runs) hours += run.hours;
+  EXPECT_NEAR(hours, 6 + 9, 1e-9);
+  EXPECT_EQ(facts.remarks.size(), 2u);
+}
+
+TEST(Project, ASimulationCostsNothing) {
+  const TestProject project;
+  project.run("a", 1000, 3, "final");
+  project.write("plan/events.jsonl", events(5000, 100, ",\"simulated\":true"));
+  const ProjectFacts facts = project.facts();
+  ASSERT_EQ(facts.runs.size(), 1u);
+  EXPECT_EQ(facts.remarks.size(), 1u);
+}
+
+TEST(Project, WhatNobodyStatedIsNotZero) {
+  const TestProject project;
+  project.run("a", 1000, 3, "experiment");
+  const ProjectCost cost = project.cost();
+  EXPECT_TRUE(std::isnan(cost.sheet.value("final_compute")));
+  EXPECT_TRUE(std::isnan(cost.sheet.value(cost.tax)));
+  EXPECT_TRUE(std::isnan(cost.sheet.value("people")));
+  EXPECT_TRUE(std::isnan(cost.sheet.value("sum_final_run")));
+  for (const auto& definition : cost.definitions) EXPECT_FALSE(definition.missing.empty());
+}
+
+// DeepSeek-V3's own table 1 out of a project file.
+TEST(Project, ReproducesTheTableOfV3) {
+  const TestProject project;
+  std::string toml = "name = \"v3\"\nmachines = \"rented\"\n";
+  for (const auto& [phase, hours] :
+       {std::pair{"pre-training", 2664000}, {"extension", 119000}, {"post-training", 5000}}) {
+    toml += "[[compute]]\nname = \"v3\"\nphase = \"" + std::string(phase) +
+            "\"\ndevice = \"H800\"\n" + "hours = " + std::to_string(hours) + "\nusd_per_hour = 2\n";
+  }
+  toml +=
+      "[[compute]]\nname = \"ablation\"\npurpose = \"experiment\"\ndevice = \"H800\"\nhours = "
+      "1394000\namount = 14.4\ncurrency = \"CNY\"\n[exchange]\nCNY = 7.2\n"
+      "[[people]]\nrole = \"r\"\ncount = 2\nmonths = 3\nusd_per_month = 1000\n[[data]]\nname = "
+      "\"web\"\nusd = 0\n";
+  project.write("project.toml", toml);
+  const ProjectCost cost = project.cost();
+  EXPECT_EQ(cost.sheet.value(cost.phases[0].final_usd), 5.328e6);
+  EXPECT_EQ(cost.sheet.value(cost.phases[1].final_usd), 0.238e6);
+  EXPECT_EQ(cost.sheet.value(cost.phases[2].final_usd), 0.010e6);
+  EXPECT_EQ(cost.sheet.value("sum_final_run"), 5.576e6);
+  EXPECT_EQ(cost.sheet.value(cost.tax), 1.5);
+  EXPECT_EQ(cost.sheet.value("people"), 6000);
+  EXPECT_EQ(cost.sheet.value("data"), 0);
+  EXPECT_EQ(cost.sheet.value("hardware_bought"), 0);
+  EXPECT_TRUE(cost.definitions[0].missing.empty());
+  EXPECT_EQ(cost.definitions[2].missing.size(), 1u);  // tools
+}
+
+TEST(Project, OwnedMachinesWearByTheHoursOfTheRuns) {
+  const TestProject project;
+  project.run("a", 1000, 100, "final");  // 200 core-hours
+  project.write("project.toml",
+                "machines = \"owned\"\n[[hardware]]\nname = \"pc\"\nusd = 1753.2\nyears = "
+                "2\nbusy_share = 0.5\ncores = 2\n");
+  const ProjectCost cost = project.cost();
+  EXPECT_NEAR(cost.sheet.value("hardware_worn"), 1753.2 * 100 / (2 * 8766 * 0.5), 1e-9);
+  EXPECT_EQ(cost.sheet.value("hardware_bought"), 1753.2);
+  EXPECT_EQ(cost.sheet.value("rented_compute"), 0);
+  EXPECT_GT(cost.sheet.value("electricity"), 0);
+}
+
+TEST(Project, HostileFoldersAreNamedAndTheRestIsCounted) {
+  const TestProject project;
+  project.run("a", 1000, 3, "final");
+  project.write("bad/events.jsonl", "not json\n");
+  fs::create_directories(project.folder.file("dir/events.jsonl"));
+  project.write("ledger.jsonl", line("neg", -4) + line("ok", 2) + "{\"core_seconds\":1}\n[]\n" +
+                                    line("words", 1, ",\"tokens\":\"many\"") + "{\"run\":\"torn");
+  project.write("data/card.json", "{\"splits\":{\"train\":{\"tokens\":-5}}}");
+  project.write("data2/card.json", "[]");
+  const ProjectFacts facts = project.facts();
+  EXPECT_EQ(facts.runs.size(), 2u);
+  ASSERT_EQ(facts.faults.size(), 8u);
+  for (const auto& fault : facts.faults)
+    EXPECT_NE(fault.find(project.folder.file("")), std::string::npos);
+}
+
+TEST(Project, RefusesWhatIsNoProject) {
+  const TestProject project;
+  const auto fault_of = [](auto body) {
+    try {
+      body();
+    } catch (const Error& error) {
+      return error.message;
+    }
+    return std::string();
+  };
+  EXPECT_NE(fault_of([&] { project.facts(); }).find("no run"), std::string::npos);
+  EXPECT_NE(fault_of([&] { collect_project({.folder = project.folder.file("none")}); }), "");
+  const auto file = [&](const std::string& toml) {
+    return fault_of([&] { parse_project_file(toml, "p.toml"); });
+  };
+  EXPECT_EQ(file("[[data]]\nname = \"a\"\nusd = -1\n"),
+            "p.toml:3: data.0.usd: found -1, wanted 0 to 100000000000");
+  EXPECT_EQ(file("[[data]]\nname = \"a\"\namount = 1\ncurrency = \"EUR\"\n"),
+            "p.toml:4: data.0.currency: found mixed currencies: EUR, wanted USD, or a rate under "
+            "[exchange] (exchange.EUR = 7.2)");
+  EXPECT_NE(file("[[data]]\nname = \"a\"\nusd = 1\namount = 1\n"), "");
+  EXPECT_NE(file("[[data]]\nname = \"a\"\n"), "");
+  EXPECT_NE(file("[[people]]\nrole = \"a\"\nusd_per_month = 1\n"), "");
+  EXPECT_NE(file("[[peeple]]\nrole = \"a\"\n"), "");
+}
+
+}  // namespace
+}  // namespace farthing
