@@ -97,9 +97,11 @@ void add_cost_own_or_rent(CLI::App& app) {
       "own-or-rent", "a busy device-hour owned, rented, committed, on spot; the break-even");
   const auto add = [&](const char* flag, const char* id, const char* words) {
     command->add_option_function<std::string>(
-        flag, [options, id](const std::string& value) {
+        flag,
+        [options, id](const std::string& value) {
           options->changes.push_back(std::string(id) + "=" + value);
-        }, words);
+        },
+        words);
   };
   add("--devices", "devices", "devices of the cluster");
   add("--hours", "useful_hours", "device-hours that the run needs");
@@ -111,7 +113,8 @@ void add_cost_own_or_rent(CLI::App& app) {
   command->add_option("--device", options->device, "its prices from the list: h100-sxm");
   command->add_option("--region", options->region, "us, china: prices of that place");
   add_changes(*command, *options);
-  set_example(*command, "farthing cost own-or-rent --device h100-sxm --region us --devices 256 "
+  set_example(*command,
+              "farthing cost own-or-rent --device h100-sxm --region us --devices 256 "
               "--hours 400000 --years 5");
   command->callback([options] { scenario_command(*options); });
 }

@@ -102,6 +102,14 @@ std::string section_html(const MoneyPage&, const PageChart& chart, std::size_t i
       chart.note.empty() ? "" : "<p class=\"fine\">" + escape_html(chart.note) + "</p>");
 }
 
+std::string section_html(const MoneyPage&, const PageDrawing& drawing, std::size_t index) {
+  return fmt::format(
+      "<figure class=\"drawing\" data-chart=\"{}\"><figcaption>{}<button type=\"button\" "
+      "class=\"save\">save as SVG</button></figcaption>{}{}</figure>\n",
+      index, escape_html(drawing.heading), drawing.svg,
+      drawing.note.empty() ? "" : "<p class=\"fine\">" + escape_html(drawing.note) + "</p>");
+}
+
 std::string sheet_html(const Sheet& sheet) {
   std::string html =
       "<details class=\"card prose\"><summary>How every number is made</summary>\n<div "
@@ -142,6 +150,8 @@ std::string script_data(const MoneyPage& page) {
   for (std::size_t i = 0; i < page.sections.size(); ++i) {
     if (const auto* chart = std::get_if<PageChart>(&page.sections[i])) {
       charts[std::to_string(i)] = chart_json(page, *chart);
+    } else if (const auto* drawing = std::get_if<PageDrawing>(&page.sections[i])) {
+      charts[std::to_string(i)] = {{"kind", "drawing"}, {"heading", drawing->heading}};
     }
   }
   const Json json = {{"title", page.title}, {"sheet", page.sheet.to_json()}, {"charts", charts}};

@@ -68,7 +68,14 @@ struct PageChart {
   std::string note = {};
 };
 
-using PageSection = std::variant<PageText, PageTable, PageChart>;
+// A finished picture, <svg> with a viewBox: the sliders do not move it; it saves like a chart.
+struct PageDrawing {
+  std::string heading;
+  std::string svg;
+  std::string note = {};
+};
+
+using PageSection = std::variant<PageText, PageTable, PageChart, PageDrawing>;
 
 struct MoneyPage {
   std::string title;

@@ -258,7 +258,7 @@ const kinds = {bars: drawBars, waterfall: drawWaterfall, factors: (s, c) => draw
 function drawAll() {
   for (const figure of document.querySelectorAll('[data-chart]')) {
     const chart = page.charts[figure.dataset.chart];
-    kinds[chart.kind](figure.querySelector('svg'), chart);
+    if (chart.kind !== 'drawing') kinds[chart.kind](figure.querySelector('svg'), chart);
   }
 }
 function refresh() {

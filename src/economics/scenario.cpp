@@ -22,9 +22,9 @@ constexpr double kMostQuantity = 1e30;
 constexpr std::size_t kMostMonths = 600;
 
 // ISO codes that a unit may begin with, and the signs that stand for one.
-constexpr const char* kForeign[] = {"EUR", "GBP", "CNY", "RMB", "JPY", "INR", "CHF", "KRW", "CAD",
-                                    "AUD", "TWD", "HKD", "SGD", "\xE2\x82\xAC", "\xC2\xA3",
-                                    "\xC2\xA5"};
+constexpr const char* kForeign[] = {"EUR", "GBP",          "CNY",      "RMB",     "JPY", "INR",
+                                    "CHF", "KRW",          "CAD",      "AUD",     "TWD", "HKD",
+                                    "SGD", "\xE2\x82\xAC", "\xC2\xA3", "\xC2\xA5"};
 
 std::string element(const std::string& array, std::size_t i, const char* key) {
   return array + "." + std::to_string(i) + "." + key;
@@ -240,15 +240,13 @@ class ScenarioReader {
   void apply(const std::vector<ScenarioChange>& changes) {
     check_rates();
     for (const ScenarioChange& change : changes) {
-      const auto line = std::find_if(lines_.begin(), lines_.end(), [&](const SheetLine& each) {
-        return each.id == change.id;
-      });
+      const auto line = std::find_if(lines_.begin(), lines_.end(),
+                                     [&](const SheetLine& each) { return each.id == change.id; });
       if (line == lines_.end() || !line->formula.empty()) refuse(change);
       const auto [low, high] = rules_[change.id];
       if (!(change.value >= low && change.value <= high)) {
         throw_bad_input({change.where + " " + change.id, line->label,
-                         fmt::format("{}", change.value),
-                         fmt::format("{} to {}", low, high), ""});
+                         fmt::format("{}", change.value), fmt::format("{} to {}", low, high), ""});
       }
       line->value = change.value, line->low = change.low, line->high = change.high;
       line->source = change.source, line->date = change.date;
@@ -262,8 +260,9 @@ class ScenarioReader {
       if (each.formula.empty()) known.push_back(each.id);
     }
     const std::string near = nearest_spelling(change.id, known);
-    throw_bad_input({change.where + " " + change.id, "not a quantity of " + scenario_.name, change.id,
-                     "the id of a given", near.empty() ? "" : "did you mean " + near + "?"});
+    throw_bad_input({change.where + " " + change.id, "not a quantity of " + scenario_.name,
+                     change.id, "the id of a given",
+                     near.empty() ? "" : "did you mean " + near + "?"});
   }
 
   void need(const std::string& id, const std::string& user) const {
@@ -407,8 +406,8 @@ std::vector<CheckResult> run_checks(const Scenario& scenario) {
   return results;
 }
 
-std::map<std::string, std::vector<double>> draw(const Scenario& scenario, const ScenarioChart& chart,
-                                                int n_points) {
+std::map<std::string, std::vector<double>> draw(const Scenario& scenario,
+                                                const ScenarioChart& chart, int n_points) {
   std::map<std::string, std::vector<double>> columns;
   for (int i = 0; i < n_points; ++i) {
     const double x = chart.from + (chart.to - chart.from) * i / (n_points - 1);
@@ -451,7 +450,8 @@ std::vector<std::string> stale_prices(const Scenario& scenario, const std::strin
     if (!line.formula.empty() || !line.unit.starts_with("USD") || !is_date(line.date)) continue;
     const double age = months_between(line.date, now);
     if (age <= kStaleMonths) continue;
-    lines.push_back(fmt::format("{} is a price of {}, {:.0f} months old", line.label, line.date, age));
+    lines.push_back(
+        fmt::format("{} is a price of {}, {:.0f} months old", line.label, line.date, age));
   }
   return lines;
 }

@@ -1,10 +1,10 @@
 // scenario.h - a business case as a file: quantities with sources, formulas, what to say of them.
 //
-//   scenarios/NAME.toml     [scenario] title about as_of answers; [[given]]; [[formula]]; [[chart]];
-//                           [[say]]; [[check]]; [months] with [[flow]]          (docs/formats.md)
+//   scenarios/NAME.toml     [scenario] title about as_of answers; [[given]]; [[formula]];
+//                           [[chart]]; [[say]]; [[check]]; [months] with [[flow]]  (docs/formats.md)
 //
-// The calculation is one Sheet (economics/sheet.h), so values, ranges, tornado and the page's sliders
-// are the same for every scenario, and a new one needs no code.
+// The calculation is one Sheet (economics/sheet.h), so values, ranges, tornado and the page's
+// sliders are the same for every scenario, and a new one needs no code.
 //
 //   chart     the lines recomputed while one input goes from `from` to `to`
 //   flow      an amount per month, from month `first` to `last`, into (+) or out of (-) the purse;
@@ -15,8 +15,9 @@
 // A given may take its value, range, date and source from the price list: price = "h100-sxm/spot",
 // "electricity/industrial/us" (item/kind/region), so that --prices prices it again.
 //
-// likely    P10 and P90 of kDraws draws, every ranged given triangular between low, value and high and
-//           independent of the others; the extremes of Sheet::range need all at once to go wrong
+// likely    P10 and P90 of kDraws draws, every ranged given triangular between low, value and high
+//           and independent of the others; the extremes of Sheet::range need all at once to go
+//           wrong
 //
 // Errors   Error{kBadInput}, with file:line where there is one: unknown keys, negative quantities
 //          (unless may_be_negative), shares of "%" outside 0 to 100 (unless above_100), another
@@ -109,13 +110,16 @@ struct CheckResult {
 std::vector<CheckResult> run_checks(const Scenario& scenario);
 
 // x and the value of every line at n_points places.
-std::map<std::string, std::vector<double>> draw(const Scenario& scenario, const ScenarioChart& chart,
-                                                int n_points = 61);
+std::map<std::string, std::vector<double>> draw(const Scenario& scenario,
+                                                const ScenarioChart& chart, int n_points = 61);
 
 // {id} and {id:range} replaced; only the sentences whose condition holds.
 std::vector<std::string> spoken(const Scenario& scenario);
 // Prices more than kStaleMonths older than `today` ("2026-11"), or than the scenario's own as_of.
 std::vector<std::string> stale_prices(const Scenario& scenario, const std::string& today);
+
+// At spaces, to 98 columns; what follows the first line is set in by `hanging` more than it.
+std::string folded(const std::string& text, std::size_t hanging = 0);
 
 Table answers_table(const Scenario& scenario);
 Table givens_table(const Scenario& scenario);

@@ -1,5 +1,5 @@
 // scenario_page.cpp - a scenario as a page: tiles, what to say, tornado, curves, months, checks.
-#include <fmt/core.h>
+#include <set>
 
 #include "economics/scenario.h"
 
@@ -33,10 +33,12 @@ MoneyPage scenario_page(const Scenario& scenario, const std::string& today) {
     const SheetLine& line = scenario.sheet.at(id);
     const auto found = likely.find(id);
     const bool spread = found != likely.end() && found->second.low < found->second.high;
-    answers.rows.push_back({{.text = line.label}, figure_cell(id, true),
+    answers.rows.push_back({{.text = line.label},
+                            figure_cell(id, true),
                             {.text = spread ? format_figure(found->second, line.unit) : ""}});
   }
-  answers.note = "P10 to P90: 1,000 draws with the ranges of the sources; the sliders do not move it.";
+  answers.note =
+      "P10 to P90: 1,000 draws with the ranges of the sources; the sliders do not move it.";
   page.add(std::move(answers));
   if (const auto lines = spoken(scenario); !lines.empty()) {
     page.add(PageText{"With the values of the sources", lines});
@@ -51,8 +53,10 @@ MoneyPage scenario_page(const Scenario& scenario, const std::string& today) {
   }
   for (const auto& id : scenario.answers) {
     if (scenario.sheet.swings(id).size() < 2) continue;
-    page.add(PageChart{.kind = "tornado", .heading = "What moves it most: " +
-                       scenario.sheet.at(id).label, .items = {}, .target = id});
+    page.add(PageChart{.kind = "tornado",
+                       .heading = "What moves it most: " + scenario.sheet.at(id).label,
+                       .items = {},
+                       .target = id});
     break;
   }
   const std::string fixed = "With the values of the sources; the sliders do not move this table.";
@@ -61,6 +65,13 @@ MoneyPage scenario_page(const Scenario& scenario, const std::string& today) {
   }
   if (const Table checks = checks_table(scenario); !checks.rows.empty()) {
     page.add(plain("Against what was published", checks, fixed));
+  }
+  std::set<std::string> seen;
+  for (const SheetLine& line : scenario.sheet.lines()) {
+    if (line.source.empty() || !seen.insert(line.source).second) continue;
+    page.sources.push_back(line.label + ": " + line.source +
+                           (line.date.empty() ? "" : ", " + line.date) +
+                           (line.confidence.empty() ? "" : ", " + line.confidence));
   }
   for (const auto& line : stale_prices(scenario, today)) page.sources.push_back("Old: " + line);
   return page;

@@ -13,8 +13,8 @@ namespace farthing {
 namespace {
 
 const PriceList& prices() {
-  static const PriceList list = load_price_list(std::string(FARTHING_SOURCE_DIR) +
-                                                "/prices/default.toml");
+  static const PriceList list =
+      load_price_list(std::string(FARTHING_SOURCE_DIR) + "/prices/default.toml");
   return list;
 }
 
@@ -23,8 +23,7 @@ Scenario shipped(const std::string& name, const std::vector<ScenarioChange>& cha
                        changes);
 }
 
-const std::string kHead =
-    "[scenario]\ntitle = \"T\"\nabout = \"A\"\nanswers = [\"total\"]\n";
+const std::string kHead = "[scenario]\ntitle = \"T\"\nabout = \"A\"\nanswers = [\"total\"]\n";
 const std::string kHours =
     "[[given]]\nid = \"hours\"\nlabel = \"hours\"\nunit = \"h\"\nvalue = 10\nlow = 5\nhigh = 20\n"
     "source = \"s\"\n";
@@ -127,9 +126,10 @@ TEST(Scenario, LikelyRangesLieWithinTheExtremesAndRepeat) {
 }
 
 TEST(Scenario, APriceOfTheListBringsItsDateAndRange) {
-  const Scenario scenario = parse(
-      kHead + kHours + "[[given]]\nid = \"rent\"\nlabel = \"rent\"\nunit = \"USD/h\"\n"
-      "price = \"h100-sxm/on-demand\"\n" + kTotal);
+  const Scenario scenario = parse(kHead + kHours +
+                                  "[[given]]\nid = \"rent\"\nlabel = \"rent\"\nunit = \"USD/h\"\n"
+                                  "price = \"h100-sxm/on-demand\"\n" +
+                                  kTotal);
   const PriceEntry& entry = prices().at({.item = "h100-sxm", .kind = "on-demand"});
   EXPECT_EQ(scenario.sheet.value("rent"), entry.value);
   EXPECT_EQ(scenario.sheet.at("rent").date, entry.date);
@@ -139,8 +139,10 @@ TEST(Scenario, APriceOfTheListBringsItsDateAndRange) {
 TEST(Scenario, HostileFilesAreRefusedWithTheirLine) {
   expect_complaint(kHead + kHours + kTotal, "the name rent");
   expect_complaint(kHead + kHours + kRent + kTotal + "[[chart]]\nid = \"c\"\n", "chart.0.");
-  expect_complaint(kHead + kHours + kRent + "[[formula]]\nid = \"total\"\nlabel = \"t\"\n"
-                   "is = \"hours * \"\n", "total");
+  expect_complaint(kHead + kHours + kRent +
+                       "[[formula]]\nid = \"total\"\nlabel = \"t\"\n"
+                       "is = \"hours * \"\n",
+                   "total");
   expect_complaint(kHead + kHours + kRent + kTotal + "[oops]\nx = 1\n", "oops");
   std::string text = kHead + kHours + kRent + kTotal;
   text.replace(text.find("value = 10"), 10, "value = -1");
@@ -151,16 +153,22 @@ TEST(Scenario, HostileFilesAreRefusedWithTheirLine) {
   text = kHead + kHours + kRent + kTotal;
   text.replace(text.find("value = 2\n"), 10, "");
   expect_complaint(text, "a number, a price, or not_stated");
-  expect_complaint(kHead + kHours + "[[given]]\nid = \"rent\"\nlabel = \"rent\"\nunit = \"USD/h\"\n"
-                   "price = \"h100-sxm/lottery\"\n" + kTotal, "h100-sxm");
+  expect_complaint(kHead + kHours +
+                       "[[given]]\nid = \"rent\"\nlabel = \"rent\"\nunit = \"USD/h\"\n"
+                       "price = \"h100-sxm/lottery\"\n" +
+                       kTotal,
+                   "h100-sxm");
   expect_complaint(kHead + kHours + kRent + kTotal + "[[say]]\ntext = \"{totl}\"\n",
                    "did you mean total?");
   expect_complaint(kHead + kHours + kRent + kTotal + "[[say]]\ntext = \"{\"\n", "the name");
 }
 
 TEST(Scenario, AShareAboveAHundredPercentIsAbsurd) {
-  expect_complaint(kHead + kRent + "[[given]]\nid = \"hours\"\nlabel = \"x\"\nunit = \"%\"\n"
-                   "value = 120\nsource = \"s\"\n" + kTotal, "120");
+  expect_complaint(kHead + kRent +
+                       "[[given]]\nid = \"hours\"\nlabel = \"x\"\nunit = \"%\"\n"
+                       "value = 120\nsource = \"s\"\n" +
+                       kTotal,
+                   "120");
 }
 
 TEST(Scenario, MixedCurrenciesNeedARate) {
@@ -177,7 +185,8 @@ TEST(Scenario, ChangesAreCheckedAndTakeTheRangeAway) {
   EXPECT_EQ(scenario.sheet.value("total"), 14);
   EXPECT_EQ(scenario.sheet.range("total")->low, 14);
   for (const char* bad : {"hours=-1", "hours=1e40", "total=3", "huors=3"}) {
-    EXPECT_NE(complaint(kHead + kHours + kRent + kTotal, {parse_change(bad)}), "no complaint") << bad;
+    EXPECT_NE(complaint(kHead + kHours + kRent + kTotal, {parse_change(bad)}), "no complaint")
+        << bad;
   }
   for (const char* bad : {"hours", "hours=", "hours=x", "hours=nan", "=3 "}) {
     EXPECT_THROW(parse_change(bad), Error) << bad;

@@ -18,9 +18,14 @@ std::string range_words(const Sheet& sheet, const std::string& id) {
 
 Json or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
-// At spaces, to 98 columns; what follows the first line is set in by `hanging` more than it.
-std::string folded(const std::string& text, std::size_t hanging = 0) {
-  const std::size_t margin = text.find_first_not_of(' ');
+std::string headed(const std::string& heading, const Table& table) {
+  return table.rows.empty() ? "" : heading + "\n" + to_text(table) + "\n";
+}
+
+}  // namespace
+
+std::string folded(const std::string& text, std::size_t hanging) {
+  const std::size_t margin = std::min(text.find_first_not_of(' '), text.size());
   std::string lines, line(margin, ' ');
   bool empty = true;
   for (std::size_t at = margin; at < text.size();) {
@@ -37,12 +42,6 @@ std::string folded(const std::string& text, std::size_t hanging = 0) {
   }
   return lines + line + "\n";
 }
-
-std::string headed(const std::string& heading, const Table& table) {
-  return table.rows.empty() ? "" : heading + "\n" + to_text(table) + "\n";
-}
-
-}  // namespace
 
 Table answers_table(const Scenario& scenario) {
   const auto likely = likely_ranges(scenario);
@@ -80,11 +79,12 @@ Table swings_table(const Scenario& scenario, const std::string& id) {
   for (const Swing& swing : scenario.sheet.swings(id)) {
     if (table.rows.size() == kMost) break;
     const SheetLine& line = scenario.sheet.at(swing.id);
-    table.rows.push_back(
-        {line.label + " (" +
-             format_figure(SheetRange{line.low.value_or(line.value), line.high.value_or(line.value)},
-                           line.unit) + ")",
-         format_figure(swing.low, unit), format_figure(swing.high, unit)});
+    table.rows.push_back({line.label + " (" +
+                              format_figure(SheetRange{line.low.value_or(line.value),
+                                                       line.high.value_or(line.value)},
+                                            line.unit) +
+                              ")",
+                          format_figure(swing.low, unit), format_figure(swing.high, unit)});
   }
   return table;
 }
@@ -104,13 +104,10 @@ Table checks_table(const Scenario& scenario) {
   Table table{.headings = {"published", "stated", "computed", "error", ""}, .rows = {}};
   for (const CheckResult& result : run_checks(scenario)) {
     const SheetLine& line = scenario.sheet.at(result.figure->of);
-    table.rows.push_back({line.label,
-                          format_figure(result.figure->stated, line.unit),
-                          format_figure(result.value, line.unit),
-                          fmt::format("{:+.1f} %", 100 * result.error),
-                          result.holds ? "ok"
-                                       : fmt::format("wanted within {:.0f} %",
-                                                     100 * result.figure->within)});
+    table.rows.push_back(
+        {line.label, format_figure(result.figure->stated, line.unit),
+         format_figure(result.value, line.unit), fmt::format("{:+.1f} %", 100 * result.error),
+         result.holds ? "ok" : fmt::format("wanted within {:.0f} %", 100 * result.figure->within)});
   }
   return table;
 }
@@ -130,10 +127,10 @@ std::string scenario_text(const Scenario& scenario, const std::string& today) {
   text += "Computed\n";
   for (const SheetLine& line : scenario.sheet.lines()) {
     if (line.formula.empty()) continue;
-    text += folded("  " + line.label + ": " +
-                   format_figure(scenario.sheet.value(line.id), line.unit) + "; " + line.id + " = " +
-                   line.formula,
-                   2);
+    text +=
+        folded("  " + line.label + ": " + format_figure(scenario.sheet.value(line.id), line.unit) +
+                   "; " + line.id + " = " + line.formula,
+               2);
   }
   text += "\nSources\n";
   for (const SheetLine& line : scenario.sheet.lines()) {
@@ -149,8 +146,11 @@ std::string scenario_text(const Scenario& scenario, const std::string& today) {
 }
 
 Json scenario_json(const Scenario& scenario, const std::string& today) {
-  Json json = {{"name", scenario.name}, {"title", scenario.title}, {"about", scenario.about},
-               {"as_of", scenario.as_of}, {"currency", "USD"}};
+  Json json = {{"name", scenario.name},
+               {"title", scenario.title},
+               {"about", scenario.about},
+               {"as_of", scenario.as_of},
+               {"currency", "USD"}};
   json["answers"] = Json::object();
   const auto likely = likely_ranges(scenario);
   for (const auto& id : scenario.answers) {
@@ -169,9 +169,12 @@ Json scenario_json(const Scenario& scenario, const std::string& today) {
   json["sheet"] = scenario.sheet.to_json();
   json["checks"] = Json::array();
   for (const CheckResult& result : run_checks(scenario)) {
-    json["checks"].push_back({{"of", result.figure->of}, {"stated", result.figure->stated},
-                              {"value", or_null(result.value)}, {"error", or_null(result.error)},
-                              {"holds", result.holds}, {"source", result.figure->source}});
+    json["checks"].push_back({{"of", result.figure->of},
+                              {"stated", result.figure->stated},
+                              {"value", or_null(result.value)},
+                              {"error", or_null(result.error)},
+                              {"holds", result.holds},
+                              {"source", result.figure->source}});
   }
   json["charts"] = Json::array();
   for (const ScenarioChart& chart : scenario.charts) {
@@ -181,8 +184,12 @@ Json scenario_json(const Scenario& scenario, const std::string& today) {
       for (const double value : values) list.push_back(or_null(value));
       columns[id] = list;
     }
-    json["charts"].push_back({{"id", chart.id}, {"title", chart.title}, {"unit", chart.unit},
-                              {"x", chart.x}, {"lines", chart.lines}, {"columns", columns}});
+    json["charts"].push_back({{"id", chart.id},
+                              {"title", chart.title},
+                              {"unit", chart.unit},
+                              {"x", chart.x},
+                              {"lines", chart.lines},
+                              {"columns", columns}});
   }
   json["months"] = Json::array();
   for (const CashMonth& month : cash_months(scenario)) {
@@ -190,7 +197,9 @@ Json scenario_json(const Scenario& scenario, const std::string& today) {
     for (std::size_t i = 0; i < month.flows.size(); ++i) {
       flows[scenario.flows[i].label] = or_null(month.flows[i]);
     }
-    json["months"].push_back({{"month", month.month}, {"flows", flows}, {"net", or_null(month.net)},
+    json["months"].push_back({{"month", month.month},
+                              {"flows", flows},
+                              {"net", or_null(month.net)},
                               {"balance", or_null(month.balance)}});
   }
   return json;

@@ -1,0 +1,144 @@
+// compare.cpp - farthing compare A B...: runs, receipts and plans at equal cost, and the frontier.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/units.h"
+#include "cli/commands.h"
+#include "cli/cost.h"
+#include "cli/support.h"
+#include "config/recipe.h"
+#include "economics/compare.h"
+#include "ledger/run_folder.h"
+
+namespace farthing {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr std::size_t kMostContenders = 1000;
+
+struct CompareOptions {
+  std::vector<std::string> paths;
+  std::string against = "usd";
+  std::string at, prices, html;
+  bool json = false;
+};
+
+Contender contender_from_folder(const std::string& folder, const std::string& prices) {
+  const RunPaths paths(folder);
+  ReportInput input;
+  input.name = paths.name();
+  input.history = read_history(paths.events);
+  std::string toml, book = "default";
+  std::optional<double> rent;
+  if (file_exists(paths.recipe)) {
+    const Recipe recipe = parse_recipe(read_file(paths.recipe), paths.recipe);
+    toml = to_toml(recipe);
+    input.run = recipe.run;
+    book = recipe.cost.book, rent = recipe.cost.price;
+  }
+  input.book = prices.empty() ? load_price_book(book, rent) : load_price_book(prices);
+  return contender_from_run(input, toml);
+}
+
+// A run folder, a JSON file, or a folder of run folders.
+void add_contenders(const std::string& path, const std::string& prices,
+                    std::vector<Contender>& contenders) {
+  std::error_code fault;
+  if (!fs::is_directory(path, fault)) {
+    contenders.push_back(contender_from_json(read_json(path), path));
+    return;
+  }
+  if (file_exists(RunPaths(path).events)) {
+    contenders.push_back(contender_from_folder(path, prices));
+    return;
+  }
+  std::vector<std::string> runs;
+  for (const auto& entry : fs::directory_iterator(path, fault)) {
+    if (file_exists(RunPaths(entry.path().string()).events)) runs.push_back(entry.path().string());
+  }
+  if (runs.empty()) {
+    throw_bad_input({path, "nothing to compare", "no events.jsonl in it or in a folder of it",
+                     "run folders, receipt.json, or plans as JSON", ""});
+  }
+  std::sort(runs.begin(), runs.end());
+  for (const auto& run : runs) contenders.push_back(contender_from_folder(run, prices));
+}
+
+// Two of one name are told apart by a number.
+void make_names_unique(std::vector<Contender>& contenders) {
+  std::map<std::string, int> seen;
+  for (Contender& contender : contenders) {
+    const int n = ++seen[contender.name];
+    if (n > 1) contender.name += " (" + std::to_string(n) + ")";
+  }
+}
+
+Against against_of(const std::string& word) {
+  for (const Against against :
+       {Against::kSteps, Against::kTokens, Against::kSeconds, Against::kUsd}) {
+    if (word == to_string(against)) return against;
+  }
+  return Against::kUsd;
+}
+
+// "0.05usd", "2e6tok", "500steps", "1h": a limit, whose kind also says against what.
+std::optional<double> place_of(const CompareOptions& options, Against& against) {
+  if (options.at.empty()) return std::nullopt;
+  const Limits limits = parse_limits(options.at, "--at");
+  if (limits.steps) return against = Against::kSteps, static_cast<double>(*limits.steps);
+  if (limits.tokens) return against = Against::kTokens, static_cast<double>(*limits.tokens);
+  if (limits.seconds) return against = Against::kSeconds, *limits.seconds;
+  return against = Against::kUsd, *limits.usd;
+}
+
+void compare_command(const CompareOptions& options) {
+  std::vector<Contender> contenders;
+  for (const auto& path : options.paths) add_contenders(path, options.prices, contenders);
+  if (contenders.size() > kMostContenders) {
+    throw_bad_input({"compare", "too many runs", std::to_string(contenders.size()),
+                     "at most " + std::to_string(kMostContenders), ""});
+  }
+  make_names_unique(contenders);
+  Against against = against_of(options.against);
+  const auto at = place_of(options, against);
+  const EqualComparison equal = at_equal(contenders, against, at);
+  if (!options.html.empty()) {
+    write_page(options.html, to_html(compare_page(contenders, equal, today())));
+  }
+  if (options.json) {
+    print_json(compare_json(contenders, equal));
+  } else if (options.html.empty()) {
+    std::cout << compare_text(contenders, equal);
+  }
+}
+
+void add_compare_command(CLI::App& app) {
+  auto options = std::make_shared<CompareOptions>();
+  CLI::App* compare = app.add_subcommand(
+      "compare", "runs, receipts and plans at equal cost, and what a better model costs");
+  compare
+      ->add_option("paths", options->paths,
+                   "run folders, folders of them, receipt.json, plans as JSON")
+      ->required();
+  compare->add_option("--against", options->against, "compare at equal steps, tokens, seconds, usd")
+      ->check(CLI::IsMember({"steps", "tokens", "seconds", "usd"}));
+  compare->add_option("--at", options->at,
+                      "where: 0.05usd, 2e6tok, 500steps, 1h; else the most "
+                      "that all have");
+  compare->add_option("--prices", options->prices, "price book for all run folders");
+  compare->add_option("--html", options->html, "write one self-contained page to this file");
+  add_json_flag(*compare, options->json);
+  set_example(*compare, "farthing compare runs/a runs/b --against tokens");
+  compare->callback([options] { compare_command(*options); });
+}
+
+const CommandRegistration kCompare{add_compare_command, 75};
+
+}  // namespace
+}  // namespace farthing

@@ -1,0 +1,116 @@
+// compare.h - runs, receipts and plans side by side: at equal cost, on the frontier, over time.
+//
+//   value at x     between two evaluations linear in log x; outside what was measured: unknown
+//                  (NaN)
+//   equal          x = the least of the contenders' last evaluations, unless the reader gives one
+//   frontier       nobody else has fewer dollars and fewer bits per byte, one of them strictly
+//   USD per 0.01 bit   (usd2 - usd1) / (bits1 - bits2) * 0.01, between neighbours on the frontier
+//   trend          least squares of log(USD to reach the target) on days; the target is the worst
+//                  of the runs' last values, which all of them have reached
+//
+// Bits per byte compare only on the same held-out text; loss per token never does across
+// tokenizers.
+// An evaluation before a run's end sees a learning rate that has not decayed: it is marked.
+// Errors   Error{kBadInput} for what is no run, receipt or plan, or contradicts itself.
+// Cost     O(contenders^2 + evaluations).
+#pragma once
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "economics/page.h"
+#include "report/receipt.h"
+#include "report/table.h"
+
+namespace farthing {
+
+inline constexpr double kNotStated = std::numeric_limits<double>::quiet_NaN();
+
+enum class Against { kSteps, kTokens, kSeconds, kUsd };
+const char* to_string(Against against);
+
+struct CurvePoint {
+  double steps = kNotStated;
+  double tokens = kNotStated;
+  double seconds = kNotStated;
+  double usd = kNotStated;
+  double bits_per_byte = kNotStated;
+};
+double along(const CurvePoint& point, Against against);
+
+struct Contender {
+  std::string name;
+  std::string kind;               // run, receipt, plan
+  std::vector<CurvePoint> curve;  // evaluations in order
+  CurvePoint end;                 // the totals, with the last evaluation
+  double begun_unix = kNotStated;
+  double model_flops = kNotStated;
+  double joules = kNotStated;
+  double core_hours = kNotStated;
+  double rent = kNotStated;  // USD per core-hour; NaN: owned, or not a matter of cores
+  std::string price;         // in words; runs priced alike say the same
+  std::string price_date;
+  std::map<std::string, std::string> recipe;  // "train.learning_rate" -> "0.003"; empty: unknown
+};
+
+// recipe_toml may be empty.  The curve is that of report/series.h.
+Contender contender_from_run(const ReportInput& input, const std::string& recipe_toml);
+// receipt.json, or what `farthing plan --json` prints.  Refuses: no tokens and no dollars, negative
+// or non-finite figures, another currency than USD, categories that do not add up to their total.
+Contender contender_from_json(const Json& json, const std::string& where);
+
+double value_at(const Contender& contender, Against against, double x);
+// What it had spent when it first reached so few bits; NaN if it never did or began below.
+double usd_to_reach(const Contender& contender, double bits_per_byte);
+
+struct EqualComparison {
+  Against against = Against::kUsd;
+  double at = kNotStated;             // NaN: nothing to compare at
+  std::vector<double> bits_per_byte;  // by contender
+  std::vector<bool> before_the_end;   // the run went on from there
+  int winner = -1;                    // -1: fewer than two values
+  double margin = kNotStated;         // bits per byte to the second
+  // standard deviation of repeats (recipes alike but for seeds)
+  double spread = kNotStated;
+  int n_repeats = 0;  // contenders that the spread comes from
+};
+EqualComparison at_equal(const std::vector<Contender>& contenders, Against against,
+                         std::optional<double> at = {});
+
+// Indices by rising dollars.
+std::vector<int> frontier(const std::vector<Contender>& contenders);
+double usd_per_centibit(const Contender& from, const Contender& to);
+// Between the last two evaluations of one run; NaN where the last was no better.
+double last_usd_per_centibit(const Contender& contender);
+
+struct Trend {
+  std::vector<int> order;      // by begin; contenders without a date are left out
+  double target = kNotStated;  // bits per byte
+  // 0.5: half as dear a month later; NaN: under three dates
+  double usd_ratio_per_30_days = kNotStated;
+};
+Trend trend(const std::vector<Contender>& contenders);
+
+// Keys whose values differ, run names and seeds included: {key, a, b}.
+std::vector<std::vector<std::string>> recipe_difference(const Contender& a, const Contender& b);
+
+// What a reader should know before he believes the table: one sentence each.
+std::vector<std::string> cautions(const std::vector<Contender>& contenders,
+                                  const EqualComparison& equal);
+
+Table totals_table(const std::vector<Contender>& contenders);
+Table equal_table(const std::vector<Contender>& contenders, const EqualComparison& equal);
+Table frontier_table(const std::vector<Contender>& contenders);
+Table trend_table(const std::vector<Contender>& contenders, const Trend& trend);
+std::string winner_words(const std::vector<Contender>& contenders, const EqualComparison& equal);
+
+std::string compare_text(const std::vector<Contender>& contenders, const EqualComparison& equal);
+Json compare_json(const std::vector<Contender>& contenders, const EqualComparison& equal);
+// With a slider for the rent of a core-hour where runs were rented by it.
+MoneyPage compare_page(const std::vector<Contender>& contenders, const EqualComparison& equal,
+                       const std::string& today);
+
+}  // namespace farthing

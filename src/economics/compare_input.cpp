@@ -1,0 +1,198 @@
+// compare_input.cpp - run folders, receipts and plans become contenders.
+#include <fmt/core.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/error.h"
+#include "economics/compare.h"
+#include "report/series.h"
+
+namespace farthing {
+namespace {
+
+// "key = value  # source" under "[section]" to {"section.key", "value"}; a # in quotes stays.
+std::map<std::string, std::string> flatten(const std::string& toml) {
+  std::map<std::string, std::string> keys;
+  std::string section;
+  for (std::size_t begin = 0; begin < toml.size();) {
+    const std::size_t end = std::min(toml.find('\n', begin), toml.size());
+    std::string line = toml.substr(begin, end - begin);
+    begin = end + 1;
+    bool quoted = false;
+    for (std::size_t i = 0; i < line.size(); ++i) {
+      if (line[i] == '"' && (i == 0 || line[i - 1] != '\\')) quoted = !quoted;
+      if (line[i] == '#' && !quoted) line.resize(i);
+    }
+    line.erase(line.find_last_not_of(" \t\r") + 1);
+    const std::size_t equals = line.find(" = ");
+    if (line.starts_with("[") && line.ends_with("]")) {
+      section = line.substr(1, line.size() - 2) + ".";
+    } else if (equals != std::string::npos) {
+      keys[section + line.substr(0, equals)] = line.substr(equals + 3);
+    }
+  }
+  return keys;
+}
+
+class Reader {
+ public:
+  Reader(const Json& json, std::string where) : json_(json), where_(std::move(where)) {}
+
+  // A number that may be absent or null; `path` has dots.
+  double number(const std::string& path) const {
+    const Json* value = find(path);
+    if (value == nullptr || value->is_null()) return kNotStated;
+    if (!value->is_number()) wrong(path, value->dump(), "a number or null");
+    const double found = value->get<double>();
+    if (!std::isfinite(found) || found < 0)
+      wrong(path, value->dump(), "a number that is not negative");
+    return found;
+  }
+  std::string text(const std::string& path) const {
+    const Json* value = find(path);
+    if (value == nullptr || value->is_null()) return "";
+    if (!value->is_string()) wrong(path, value->dump(), "text");
+    return value->get<std::string>();
+  }
+  const Json* find(const std::string& path) const {
+    const Json* at = &json_;
+    for (std::size_t begin = 0; begin <= path.size();) {
+      const std::size_t end = std::min(path.find('.', begin), path.size());
+      const std::string key = path.substr(begin, end - begin);
+      if (!at->is_object() || !at->contains(key)) return nullptr;
+      at = &at->at(key);
+      begin = end + 1;
+    }
+    return at;
+  }
+  [[noreturn]] void wrong(const std::string& what, const std::string& found,
+                          const std::string& wanted) const {
+    throw_bad_input({where_, what, found.substr(0, 60), wanted, ""});
+  }
+
+ private:
+  const Json& json_;
+  std::string where_;
+};
+
+void check_currency(const Reader& reader) {
+  for (const char* key : {"currency", "usd.currency", "price.currency"}) {
+    const std::string currency = reader.text(key);
+    if (currency.empty() || currency == "USD") continue;
+    reader.wrong(key, currency, "USD: dollars do not compare with another currency's figures");
+  }
+}
+
+// The named parts against their total, where both are there.
+void check_sum(const Reader& reader, const std::string& total_path, const std::string& parts_path) {
+  const double total = reader.number(total_path);
+  const Json* parts = reader.find(parts_path);
+  if (!std::isfinite(total) || parts == nullptr || !parts->is_object()) return;
+  static const std::set<std::string> kCategoryNames = {
+      "compute", "data_wait", "checkpoint", "eval", "start_up", "recomputed", "lost"};
+  double sum = 0;
+  int n_parts = 0;
+  for (const auto& [key, value] : parts->items()) {
+    if (!kCategoryNames.contains(key)) continue;
+    sum += reader.number(parts_path + "." + key);
+    ++n_parts;
+  }
+  constexpr double kRounding = 1e-3;  // a receipt may print three digits
+  if (n_parts < 2 || std::abs(sum - total) <= kRounding * std::max(total, sum)) return;
+  reader.wrong(total_path + " contradicts " + parts_path, std::to_string(total),
+               "the sum of its categories, " + std::to_string(sum));
+}
+
+Contender from_receipt(const Reader& reader, Contender contender) {
+  contender.kind = "receipt";
+  check_sum(reader, "seconds.total", "seconds");
+  check_sum(reader, "usd.total", "usd.by_category");
+  contender.end = {reader.number("steps"), reader.number("tokens"), reader.number("seconds.total"),
+                   reader.number("usd.total"), reader.number("val_bits_per_byte")};
+  contender.model_flops = reader.number("model_flops");
+  contender.joules = reader.number("joules");
+  contender.core_hours = reader.number("core_seconds") / 3600;
+  contender.begun_unix = reader.number("begun_unix");
+  const std::string basis = reader.text("price.basis");
+  const std::string price = basis == "own" ? "price.machine" : "price.rent";
+  contender.price_date = reader.text(price + ".date");
+  if (basis == "rent") contender.rent = reader.number(price + ".value");
+  contender.price =
+      basis + " " +
+      (reader.find(price + ".value") == nullptr
+           ? std::string("not stated")
+           : reader.find(price + ".value")->dump() + " " + reader.text(price + ".unit"));
+  return contender;
+}
+
+Contender from_plan(const Reader& reader, Contender contender) {
+  contender.kind = "plan";
+  double tokens = reader.number("tokens");
+  const double days = reader.number("days");
+  if (!std::isfinite(tokens)) tokens = reader.number("tokens_per_second") * days * 86400;
+  contender.end = {reader.number("steps"), tokens, days * 86400, reader.number("usd.total"),
+                   reader.number("bits_per_byte")};
+  contender.price = "of the plan";
+  return contender;
+}
+
+}  // namespace
+
+Contender contender_from_run(const ReportInput& input, const std::string& recipe_toml) {
+  const Receipt receipt = make_receipt(input);
+  Contender contender;
+  contender.name = input.name;
+  contender.kind = "run";
+  contender.recipe = flatten(recipe_toml);
+  contender.price = input.book.is_owned ? "own, book " + input.book.name
+                                        : "rent " + fmt::format("{}", input.book.rent.value) + " " +
+                                              input.book.rent.unit;
+  contender.price_date = input.book.is_owned ? input.book.machine.date : input.book.rent.date;
+  contender.model_flops = receipt.ledger.model_flops;
+  contender.joules = receipt.cost.joules;
+  contender.core_hours = receipt.ledger.core_seconds.total() / 3600;
+  if (!input.book.is_owned) contender.rent = input.book.rent.value;
+  contender.end = {static_cast<double>(receipt.ledger.steps),
+                   static_cast<double>(receipt.ledger.tokens), receipt.ledger.wall_seconds,
+                   receipt.cost.usd, receipt.val_bits_per_byte};
+  if (!input.history.attempts.empty() && input.history.attempts.front().begun_unix > 0) {
+    contender.begun_unix = input.history.attempts.front().begun_unix;
+  }
+  const RunSeries series = make_series(input.history, receipt);
+  const auto evals = series.data.find("evals");
+  if (evals == series.data.end() || !evals->second.contains("bits_per_byte")) return contender;
+  const Columns& columns = evals->second;
+  for (std::size_t i = 0; i < columns.at("bits_per_byte").size(); ++i) {
+    contender.curve.push_back({columns.at("steps")[i], columns.at("tokens")[i],
+                               columns.at("seconds")[i], columns.at("usd")[i],
+                               columns.at("bits_per_byte")[i]});
+  }
+  return contender;
+}
+
+Contender contender_from_json(const Json& json, const std::string& where) {
+  if (!json.is_object()) throw_bad_input({where, "no receipt", "not an object", "", ""});
+  const Reader reader(json, where);
+  check_currency(reader);
+  Contender contender;
+  contender.name = reader.text("run");
+  if (contender.name.empty()) contender.name = where;
+  if (json.contains("layout")) {
+    contender = from_plan(reader, contender);
+  } else if (json.contains("usd") && json.contains("tokens")) {
+    contender = from_receipt(reader, contender);
+  } else {
+    throw_bad_input({where, "neither a receipt nor a plan",
+                     "no \"usd\" with \"tokens\", no \"layout\"",
+                     "receipt.json, or what farthing plan --json prints", ""});
+  }
+  if (!std::isfinite(contender.end.tokens) && !std::isfinite(contender.end.usd)) {
+    reader.wrong("tokens, usd.total", "neither", "at least one");
+  }
+  if (std::isfinite(contender.end.bits_per_byte)) contender.curve = {contender.end};
+  return contender;
+}
+
+}  // namespace farthing

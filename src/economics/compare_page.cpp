@@ -1,0 +1,180 @@
+// compare_page.cpp - the comparison as a page: curves, frontier, tables, a slider for the rent.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "economics/compare.h"
+#include "report/chart.h"
+
+namespace farthing {
+namespace {
+
+constexpr std::size_t kMostLines = 4;  // colours of the style sheet
+constexpr std::size_t kMostTiles = 6;
+
+std::string id_of(const char* what, std::size_t i) { return fmt::format("{}_{}", what, i); }
+
+PageTable plain(const std::string& heading, const Table& table, const std::string& note = "") {
+  PageTable page{.heading = heading, .headings = table.headings, .rows = {}, .note = note};
+  for (const auto& row : table.rows) {
+    page.rows.emplace_back();
+    for (const auto& cell : row) page.rows.back().push_back({.text = cell});
+  }
+  return page;
+}
+
+// What each spent: core-hours times a common rent where all were rented at the same one.
+Sheet spending_sheet(const std::vector<Contender>& contenders) {
+  const double rent = contenders.front().rent;
+  const bool common = std::all_of(contenders.begin(), contenders.end(), [&](const Contender& c) {
+    return c.rent == rent && std::isfinite(c.core_hours);
+  });
+  Sheet sheet;
+  if (common) {
+    sheet.add({.id = "rent",
+               .label = "rent of a core-hour",
+               .unit = "USD/h",
+               .value = rent,
+               .source = "the runs' price book",
+               .date = contenders.front().price_date,
+               .slider = true});
+  }
+  for (std::size_t i = 0; i < contenders.size(); ++i) {
+    const Contender& contender = contenders[i];
+    SheetLine usd{.id = id_of("usd", i), .label = contender.name, .unit = "USD"};
+    if (common) {
+      sheet.add({.id = id_of("core_hours", i),
+                 .label = contender.name + ", core-hours",
+                 .unit = "h",
+                 .value = contender.core_hours,
+                 .source = "its events"});
+      usd.formula = id_of("core_hours", i) + " * rent";
+    } else {
+      usd.value = contender.end.usd;
+      usd.source = contender.price;
+    }
+    sheet.add(usd);
+    sheet.add({.id = id_of("bits", i),
+               .label = contender.name + ", bits per byte",
+               .unit = "",
+               .value = contender.end.bits_per_byte,
+               .source = "its last evaluation"});
+    sheet.add({.id = id_of("mtokens", i),
+               .label = contender.name + ", million tokens",
+               .unit = "",
+               .value = contender.end.tokens / 1e6,
+               .source = "its events"});
+    sheet.add({.id = id_of("per_mtoken", i),
+               .label = contender.name + ", per million tokens",
+               .unit = "USD",
+               .formula = id_of("usd", i) + " / " + id_of("mtokens", i)});
+  }
+  sheet.finish("comparison");
+  return sheet;
+}
+
+// Those with a curve to draw, at most kMostLines, the best first.
+std::vector<std::size_t> drawn(const std::vector<Contender>& contenders) {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < contenders.size(); ++i) {
+    if (!contenders[i].curve.empty()) order.push_back(i);
+  }
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return contenders[a].end.bits_per_byte < contenders[b].end.bits_per_byte;
+  });
+  if (order.size() > kMostLines) order.resize(kMostLines);
+  return order;
+}
+
+std::string legend(const Chart& chart) {
+  std::string words;
+  for (std::size_t i = 0; i < chart.lines.size(); ++i) {
+    if (chart.lines[i].style != "line") continue;
+    words += fmt::format("<span><i class=\"s{} line\"></i>{}</span>", i,
+                         escape_html(chart.lines[i].name));
+  }
+  return "<p class=\"legend\">" + words + "</p>";
+}
+
+PageDrawing curves(const std::vector<Contender>& contenders, Against against) {
+  RunSeries series;
+  Chart chart{.id = to_string(against), .title = "Held-out bits per byte", .unit = "", .lines = {}};
+  double most = 0;
+  const auto order = drawn(contenders);
+  for (const std::size_t i : order) {
+    Columns columns;
+    for (const CurvePoint& point : contenders[i].curve) {
+      columns["x"].push_back(along(point, against));
+      columns["bits"].push_back(point.bits_per_byte);
+      if (std::isfinite(along(point, against))) most = std::max(most, along(point, against));
+    }
+    series.data[id_of("run", i)] = columns;
+  }
+  // Lines first, so that the colour's number is the contender's in this order.
+  for (const std::size_t i : order) {
+    chart.lines.push_back({id_of("run", i), "x", contenders[i].name, "line"});
+    chart.lines.back().column = "bits";
+  }
+  Axis axis{"x", to_string(against), 1};
+  if (against == Against::kUsd)
+    axis = most < 1 ? Axis{"x", "US cents", 0.01} : Axis{"x", "US dollars", 1};
+  if (against == Against::kSeconds && most > 300) axis = {"x", "minutes", 60};
+  if (against == Against::kSeconds && most > 3 * 3600) axis = {"x", "hours", 3600};
+  std::string svg = to_svg(chart, series, axis) + legend(chart);
+  return {fmt::format("Held-out bits per byte, against {}", axis.label), svg};
+}
+
+}  // namespace
+
+MoneyPage compare_page(const std::vector<Contender>& contenders, const EqualComparison& equal,
+                       const std::string& today) {
+  MoneyPage page;
+  page.title = fmt::format("{} runs compared", contenders.size());
+  page.answer = winner_words(contenders, equal);
+  page.sheet = spending_sheet(contenders);
+  page.made_on = today;
+  page.command = "farthing compare";
+  for (std::size_t i = 0; i < std::min(contenders.size(), kMostTiles); ++i) {
+    page.tiles.push_back(id_of("usd", i));
+  }
+  PageTable spent{.heading = "What each spent and reached",
+                  .headings = {"", "money", "bits per byte", "per million tokens", "tokens"},
+                  .rows = {}};
+  for (std::size_t i = 0; i < contenders.size(); ++i) {
+    spent.rows.push_back({{.text = contenders[i].name},
+                          figure_cell(id_of("usd", i)),
+                          figure_cell(id_of("bits", i)),
+                          figure_cell(id_of("per_mtoken", i)),
+                          {.text = format_figure(contenders[i].end.tokens, "")}});
+    page.sources.push_back(contenders[i].name + ": " + contenders[i].kind + ", " +
+                           contenders[i].price);
+  }
+  page.add(std::move(spent));
+  if (!drawn(contenders).empty()) {
+    for (const Against against : {Against::kUsd, Against::kTokens}) {
+      page.add(curves(contenders, against));
+    }
+  }
+  const std::string fixed = "With the prices of the runs; the slider does not move this table.";
+  if (std::isfinite(equal.at))
+    page.add(plain("At equal cost", equal_table(contenders, equal), fixed));
+  if (const Table table = frontier_table(contenders); !table.rows.empty()) {
+    page.add(plain("The frontier", table, fixed));
+  }
+  const Trend over_time = trend(contenders);
+  if (over_time.order.size() > 1) {
+    page.add(plain("Over time", trend_table(contenders, over_time), fixed));
+  }
+  if (contenders.size() == 2 && !contenders[0].recipe.empty() && !contenders[1].recipe.empty()) {
+    const Table table{.headings = {"recipe", contenders[0].name, contenders[1].name},
+                      .rows = recipe_difference(contenders[0], contenders[1])};
+    if (!table.rows.empty()) page.add(plain("The difference of the recipes", table));
+  }
+  if (const auto notes = cautions(contenders, equal); !notes.empty()) {
+    page.add(PageText{"Before you believe it", notes});
+  }
+  return page;
+}
+
+}  // namespace farthing

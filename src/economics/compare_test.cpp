@@ -1,0 +1,157 @@
+// compare_test.cpp - runs compared at equal cost, on the frontier, over time; hostile receipts.
+#include "economics/compare.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+
+namespace farthing {
+namespace {
+
+Contender contender(const std::string& name, double usd_per_step, std::vector<double> bits,
+                    double begun = kNotStated) {
+  Contender result;
+  result.name = name, result.kind = "run", result.price = "rent 0.04", result.begun_unix = begun;
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    const double steps = 100 * std::pow(2, static_cast<double>(i));
+    result.curve.push_back({steps, 1000 * steps, 2 * steps, usd_per_step * steps, bits[i]});
+  }
+  result.end = result.curve.back();
+  return result;
+}
+
+TEST(Compare, ValuesBetweenEvaluationsAreLinearInTheLogarithm) {
+  const Contender run = contender("a", 0.01, {3, 2.5, 2.2});
+  EXPECT_EQ(value_at(run, Against::kSteps, 200), 2.5);
+  EXPECT_NEAR(value_at(run, Against::kSteps, std::sqrt(100.0 * 200)), 2.75, 1e-12);
+  EXPECT_TRUE(std::isnan(value_at(run, Against::kSteps, 99)));
+  EXPECT_TRUE(std::isnan(value_at(run, Against::kSteps, 401)));
+  EXPECT_NEAR(usd_to_reach(run, 2.75), 0.01 * std::sqrt(100.0 * 200), 1e-12);
+  EXPECT_TRUE(std::isnan(usd_to_reach(run, 2.1)));
+}
+
+TEST(Compare, TheWinnerAtEqualStepsMayLoseAtEqualDollars) {
+  const std::vector<Contender> two = {contender("thrifty", 0.001, {3, 2.6, 2.4}),
+                                      contender("lavish", 0.004, {2.9, 2.5, 2.3})};
+  const EqualComparison steps = at_equal(two, Against::kSteps);
+  EXPECT_EQ(steps.at, 400);
+  EXPECT_EQ(steps.winner, 1);
+  EXPECT_NEAR(steps.margin, 0.1, 1e-12);
+  const EqualComparison usd = at_equal(two, Against::kUsd);
+  EXPECT_NEAR(usd.at, 0.4, 1e-12);
+  EXPECT_EQ(usd.winner, 0);
+  EXPECT_FALSE(usd.before_the_end[0]);
+  EXPECT_TRUE(usd.before_the_end[1]);
+}
+
+TEST(Compare, TheFrontierLeavesOutWhatIsDearerAndWorse) {
+  const std::vector<Contender> three = {contender("best", 0.01, {3, 2.0}),
+                                        contender("beaten", 0.012, {3, 2.1}),
+                                        contender("cheap", 0.001, {3, 2.4})};
+  EXPECT_EQ(frontier(three), (std::vector<int>{2, 0}));
+  EXPECT_NEAR(usd_per_centibit(three[2], three[0]), (2 - 0.2) / 0.4 * 0.01, 1e-12);
+  EXPECT_NEAR(last_usd_per_centibit(three[0]), 1 / 1.0 * 0.01, 1e-12);
+}
+
+TEST(Compare, RepeatsGiveTheSpread) {
+  std::vector<Contender> runs = {contender("a1", 0.01, {2.10}), contender("a2", 0.01, {2.14}),
+                                 contender("b", 0.01, {2.11})};
+  runs[0].recipe = {{"train.seed", "1"}, {"train.learning_rate", "0.1"}};
+  runs[1].recipe = {{"train.seed", "2"}, {"train.learning_rate", "0.1"}};
+  runs[2].recipe = {{"train.seed", "1"}, {"train.learning_rate", "0.2"}};
+  const EqualComparison equal = at_equal(runs, Against::kSteps);
+  EXPECT_EQ(equal.n_repeats, 2);
+  EXPECT_NEAR(equal.spread, 0.04 / std::sqrt(2.0), 1e-12);
+  EXPECT_NE(winner_words(runs, equal).find("not distinguishable"), std::string::npos);
+  const auto rows = recipe_difference(runs[0], runs[2]);
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0], (std::vector<std::string>{"train.learning_rate", "0.1", "0.2"}));
+}
+
+TEST(Compare, ATrendThatHalvesEveryThirtyDays) {
+  const double day = 86400;
+  const std::vector<Contender> runs = {contender("c", 0.00250, {3, 2}, 60 * day),
+                                       contender("a", 0.01, {3, 2}, 0.001),
+                                       contender("b", 0.005, {3, 2}, 30 * day)};
+  const Trend over_time = trend(runs);
+  EXPECT_EQ(over_time.order, (std::vector<int>{1, 2, 0}));
+  EXPECT_NEAR(over_time.usd_ratio_per_30_days, 0.5, 1e-6);
+  EXPECT_EQ(trend_table(runs, over_time).rows[1][0], "1970-01-31");
+}
+
+Json receipt() {
+  return {
+      {"run", "r"},
+      {"steps", 10},
+      {"tokens", 1000},
+      {"model_flops", 1e9},
+      {"joules", 5},
+      {"core_seconds", 7200},
+      {"seconds", {{"compute", 6}, {"eval", 4}, {"total", 10}}},
+      {"usd", {{"total", 0.08}, {"by_category", {{"compute", 0.05}, {"eval", 0.03}}}}},
+      {"price", {{"basis", "rent"}, {"rent", {{"value", 0.04}, {"unit", "USD per core-hour"}}}}},
+      {"val_bits_per_byte", 2.1}};
+}
+
+TEST(Compare, AReceiptIsAContender) {
+  const Contender found = contender_from_json(receipt(), "receipt.json");
+  EXPECT_EQ(found.kind, "receipt");
+  EXPECT_EQ(found.end.usd, 0.08);
+  EXPECT_EQ(found.core_hours, 2);
+  EXPECT_EQ(found.rent, 0.04);
+  EXPECT_EQ(found.curve.size(), 1u);
+}
+
+TEST(Compare, ReceiptsThatContradictThemselvesAreRefused) {
+  const auto complaint = [](const Json& json) -> std::string {
+    try {
+      contender_from_json(json, "receipt.json");
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code, ErrorCode::kBadInput);
+      return error.message;
+    }
+    return "none";
+  };
+  EXPECT_EQ(complaint(receipt()), "none");
+  Json bad = receipt();
+  bad["seconds"]["total"] = 12;
+  EXPECT_NE(complaint(bad).find("contradicts"), std::string::npos);
+  bad = receipt();
+  bad["usd"]["total"] = 1;
+  EXPECT_NE(complaint(bad).find("usd.total contradicts"), std::string::npos);
+  bad = receipt();
+  bad["usd"]["currency"] = "EUR";
+  EXPECT_NE(complaint(bad).find("EUR"), std::string::npos);
+  bad = receipt();
+  bad["tokens"] = -1;
+  EXPECT_NE(complaint(bad).find("tokens"), std::string::npos);
+  bad = receipt();
+  bad["tokens"] = "many";
+  EXPECT_NE(complaint(bad).find("a number or null"), std::string::npos);
+  bad = receipt();
+  bad["usd"] = 3;
+  EXPECT_EQ(complaint(bad), "none");  // tokens are enough
+  EXPECT_NE(complaint(Json::array()).find("not an object"), std::string::npos);
+  EXPECT_NE(complaint({{"x", 1}}).find("neither"), std::string::npos);
+}
+
+TEST(Compare, UnknownIsNotStatedAndThePageEscapesNames) {
+  std::vector<Contender> two = {contender("<script>", 0.01, {3, 2}),
+                                contender_from_json(receipt(), "r.json")};
+  two[1].end.bits_per_byte = kNotStated, two[1].curve.clear();
+  const EqualComparison equal = at_equal(two, Against::kUsd);
+  EXPECT_EQ(equal.winner, -1);
+  const std::string text = compare_text(two, equal);
+  EXPECT_NE(text.find("not stated"), std::string::npos);
+  EXPECT_NE(text.find("Priced differently"), std::string::npos);
+  const std::string html = to_html(compare_page(two, equal, "2026-11-25"));
+  EXPECT_EQ(html.find("<script>,"), std::string::npos);
+  EXPECT_NE(html.find("&lt;script&gt;"), std::string::npos);
+  EXPECT_TRUE(compare_json(two, equal)["equal"]["winner"].is_null());
+}
+
+}  // namespace
+}  // namespace farthing

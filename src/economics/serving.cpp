@@ -1,0 +1,270 @@
+// serving.cpp - roofline of prefill and decode, and the money of a day.
+#include "economics/serving.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "plan/accounting.h"
+
+namespace farthing {
+namespace {
+
+constexpr double kDay = 86400, kMillion = 1e6;
+constexpr double kNever = std::numeric_limits<double>::quiet_NaN();
+constexpr double kDispatchBytes = 1, kCombineBytes = 2;  // FP8 out, BF16 back
+
+// What both phases need of a device and a model.
+struct Roofline {
+  double matrix_peak, core_peak, bandwidth, memory;  // efficiencies applied
+  double scale_up, scale_out;
+  double matrix_flops;               // forward, one token, without the core
+  double expert_bytes, other_bytes;  // weights
+  double cache_bytes;                // of one token
+
+  Roofline(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
+           const ServeEfficiency& efficiency) {
+    const Device& device = cluster.device;
+    const bool fp8 = load.bytes_per_weight <= 1 && device.fp8_peak.is_known();
+    const Figure& peak = fp8 ? device.fp8_peak : device.bf16_peak;
+    const Figure& gemm = fp8 ? device.gemm_fp8 : device.gemm_bf16;
+    matrix_peak = gemm.is_known() ? gemm.value : peak.value * efficiency.matrix;
+    core_peak = device.bf16_peak.value * efficiency.core;
+    bandwidth = device.memory_bandwidth.value * efficiency.bandwidth;
+    memory = device.memory.value * efficiency.memory;
+    scale_up = cluster.network.scale_up.value * efficiency.link;
+    scale_out = cluster.network.scale_out.value * efficiency.link;
+    const auto active = count_active_parameters(shape);
+    const auto all = count_parameters(shape);
+    matrix_flops = 2 * static_cast<double>(active.main() - active.embedding);
+    expert_bytes = static_cast<double>(all.routed_experts) * load.bytes_per_weight;
+    other_bytes = static_cast<double>(all.main()) * load.bytes_per_weight - expert_bytes;
+    cache_bytes = kv_cache_bytes_per_token(shape, load.bytes_per_cache_value);
+  }
+};
+
+// One layer, one token against `context` keys.
+double decode_core_flops(const ModelShape& shape, double context) {
+  const double keys = shape.is_sparse() ? std::min<double>(context, shape.index_topk) : context;
+  const double width = shape.is_mla() ? 2.0 * shape.kv_lora_rank + shape.qk_rope_head_dim
+                                      : shape.qk_dim() + shape.v_dim();
+  return 2.0 * shape.num_attention_heads * width * keys +
+         2.0 * shape.index_n_heads * shape.index_head_dim * context;
+}
+
+// Seconds on the wire for one token of every layer.  `copies`: sent away per MoE layer.
+double wire_seconds(const ModelShape& shape, const Cluster& cluster, const Roofline& roof, int n,
+                    double copies) {
+  if (n <= 1) return 0;
+  const int domain = cluster.scale_up_domain();
+  const double hidden = shape.hidden_size;
+  if (!shape.is_moe()) {  // two all-reduces a layer, ring: 2 (n - 1) / n each way, BF16
+    const double link = n <= domain ? roof.scale_up : roof.scale_out;
+    return shape.num_hidden_layers * 2 * hidden * 2 * 2 * (n - 1) / n / link;
+  }
+  const double bytes = shape.n_moe_layers() * hidden * (kDispatchBytes + kCombineBytes) * copies;
+  if (n <= domain) return bytes * (n - 1) / n / roof.scale_up;
+  return bytes * (1.0 - static_cast<double>(domain) / n) / roof.scale_out;
+}
+
+struct DecodeStep {
+  double work = 0, wire = 0, latency = 0, memory = 0;
+  bool memory_bound = false;
+  double seconds() const { return std::max(work, wire) + latency; }
+};
+
+DecodeStep decode_step(const ModelShape& shape, const Cluster& cluster, const Roofline& roof,
+                       const ServeLoad& load, int n, double sequences) {
+  DecodeStep step;
+  const double checked = std::ceil(load.tokens_per_step);  // positions computed per sequence
+  const double rows = sequences * checked;
+  const double chosen = shape.is_moe()
+                            ? 1 - std::pow(1 - static_cast<double>(shape.num_experts_per_tok) /
+                                                   shape.n_routed_experts,
+                                           rows * n)
+                            : 1;
+  const double split = shape.is_moe() ? 1 : n;  // dense: the other weights are split too
+  const double halves = n > 1 && shape.is_moe() ? 2 : 1;
+  const double weights = roof.other_bytes / split + roof.expert_bytes * chosen / n;
+  const double read = halves * weights / roof.bandwidth;
+  const double matrix = rows * roof.matrix_flops / roof.matrix_peak;
+  const double cache = sequences * load.context * roof.cache_bytes;
+  const double core = rows * shape.num_hidden_layers * decode_core_flops(shape, load.context);
+  const double keys = shape.is_sparse() ? std::min(1.0, shape.index_topk / load.context) : 1;
+  step.work =
+      std::max(read, matrix) + std::max(cache * keys / roof.bandwidth, core / roof.core_peak);
+  step.memory_bound = read > matrix;
+  // Tensor parallel: every device sees the tokens of all n.
+  const double tokens = shape.is_moe() ? rows : rows * n;
+  step.wire = tokens * wire_seconds(shape, cluster, roof, n, shape.num_experts_per_tok);
+  const double latency = n <= cluster.scale_up_domain() ? cluster.network.scale_up_latency.value
+                                                        : cluster.network.scale_out_latency.value;
+  if (n > 1) step.latency = 2 * shape.num_hidden_layers * latency;
+  step.memory = roof.other_bytes / split + roof.expert_bytes / n + cache;
+  return step;
+}
+
+std::vector<int> instance_sizes(const Cluster& cluster) {
+  std::vector<int> sizes;
+  const int node = cluster.devices_per_node();
+  for (int n = 1; n < node; n *= 2) sizes.push_back(n);
+  for (int nodes = 1; nodes * node <= std::min(kMostInstanceDevices, cluster.n_devices());
+       nodes = nodes < 4 ? nodes + 1 : nodes + nodes / 4) {
+    sizes.push_back(nodes * node);
+  }
+  return sizes;
+}
+
+bool may_split(const ModelShape& shape, const Cluster& cluster, int n) {
+  if (shape.is_moe()) return n <= shape.n_routed_experts;
+  return n <= cluster.scale_up_domain() && n <= shape.num_attention_heads;
+}
+
+[[noreturn]] void does_not_fit(const ModelShape& shape, const Cluster& cluster,
+                               const std::string& why) {
+  throw Error(ErrorCode::kOutOfResource,
+              to_string({shape.name + " on " + cluster.name, "cannot be served", why,
+                         "more or larger devices, fewer bytes per weight, or slower readers", ""}));
+}
+
+void check_positive(const char* what, double value, double low, double high) {
+  if (value >= low && value <= high) return;
+  throw_bad_input(
+      {what, "out of range", fmt::format("{}", value), fmt::format("{} to {}", low, high), ""});
+}
+
+void check(const ServeLoad& load) {
+  check_positive("input tokens per day", load.input_tokens_per_day, 0, 1e18);
+  check_positive("output tokens per day", load.output_tokens_per_day, 0, 1e18);
+  check_positive("share of cache hits", load.hit_share, 0, 1);
+  check_positive("context", load.context, 1, 1e8);
+  check_positive("prompt", load.prompt, 1, 1e8);
+  check_positive("tokens per second of a reader", load.tokens_per_second_reader, 0, 1e5);
+  check_positive("tokens per step", load.tokens_per_step, 1, 16);
+  check_positive("bytes per weight", load.bytes_per_weight, 0.25, 4);
+  check_positive("bytes per cache value", load.bytes_per_cache_value, 0.25, 4);
+  check_positive("load", load.load, 0.001, 1);
+}
+
+}  // namespace
+
+PhaseRate predict_prefill(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
+                          const ServeEfficiency& efficiency) {
+  check(load);
+  const Roofline roof(shape, cluster, load, efficiency);
+  const double core = forward_flops_per_token(shape, load.prompt).attention_core;
+  // Node-limited routing sends one copy to each of the distinct nodes that hold a token's experts.
+  const double groups = std::max(1, shape.topk_group);
+  const double copies = !shape.is_moe() || shape.n_group <= 1
+                            ? shape.num_experts_per_tok
+                            : groups * (1 - std::pow(1 - 1 / groups, shape.num_experts_per_tok));
+  PhaseRate best;
+  for (const int n : instance_sizes(cluster)) {
+    if (!may_split(shape, cluster, n)) continue;
+    const double split = shape.is_moe() ? 1 : n;
+    PhaseRate rate;
+    rate.devices = n;
+    rate.memory_bytes =
+        roof.other_bytes / split + roof.expert_bytes / n + load.prompt * roof.cache_bytes / split;
+    if (rate.memory_bytes > roof.memory) continue;
+    rate.work_seconds = roof.matrix_flops / roof.matrix_peak + core / roof.core_peak;
+    rate.wire_seconds = wire_seconds(shape, cluster, roof, n, copies) * (shape.is_moe() ? 1 : n);
+    // The all-reduces of tensor parallelism wait for their layer; dispatch overlaps the other half.
+    rate.step_seconds = shape.is_moe() ? std::max(rate.work_seconds, rate.wire_seconds)
+                                       : rate.work_seconds + rate.wire_seconds;
+    rate.tokens_per_second = 1 / rate.step_seconds;
+    rate.bound = rate.wire_seconds > rate.work_seconds ? "network" : "compute";
+    if (rate.tokens_per_second > best.tokens_per_second * 1.001) best = rate;
+  }
+  if (best.devices == 0) does_not_fit(shape, cluster, "the weights exceed every instance's memory");
+  return best;
+}
+
+PhaseRate predict_decode(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
+                         const ServeEfficiency& efficiency) {
+  check(load);
+  const Roofline roof(shape, cluster, load, efficiency);
+  PhaseRate best;
+  bool fits = false;
+  for (const int n : instance_sizes(cluster)) {
+    if (!may_split(shape, cluster, n)) continue;
+    for (double sequences = 1; sequences <= 8192; sequences = std::ceil(sequences * 1.05)) {
+      const DecodeStep step = decode_step(shape, cluster, roof, load, n, sequences);
+      if (step.memory > roof.memory) break;
+      fits = true;
+      if (load.tokens_per_step / step.seconds() < load.tokens_per_second_reader) break;
+      const double tokens = sequences * load.tokens_per_step / step.seconds();
+      if (tokens <= best.tokens_per_second * 1.001) continue;
+      best = {tokens,
+              n,
+              sequences,
+              step.seconds(),
+              step.work,
+              step.wire,
+              step.memory,
+              step.wire > step.work ? "network" : step.memory_bound ? "memory" : "compute"};
+    }
+  }
+  if (!fits) does_not_fit(shape, cluster, "weights and one cache exceed every instance's memory");
+  if (best.devices == 0) does_not_fit(shape, cluster, "no instance is as fast as the reader wants");
+  return best;
+}
+
+ServeDay serve_day(const ServeRate& rate, const ServeLoad& load, const ServePrices& prices) {
+  check(load);
+  check_positive("prefill tokens per second of a node", rate.prefill, 1e-6, 1e12);
+  check_positive("decode tokens per second of a node", rate.decode, 1e-6, 1e12);
+  check_positive("USD per device-hour", prices.usd_per_device_hour, 1e-6, 1e6);
+  for (const double price : {prices.input_usd, prices.hit_usd, prices.output_usd}) {
+    check_positive("USD per million tokens", price, 0, 1e6);
+  }
+  ServeDay day;
+  day.prefill_nodes = load.input_tokens_per_day / (kDay * rate.prefill * load.load);
+  day.decode_nodes = load.output_tokens_per_day / (kDay * rate.decode * load.load);
+  const double node_day = rate.devices_per_node * 24 * prices.usd_per_device_hour;
+  day.cost_usd = (day.prefill_nodes + day.decode_nodes) * node_day;
+  const double hits = load.input_tokens_per_day * load.hit_share;
+  const double misses = load.input_tokens_per_day - hits;
+  day.revenue_usd = (hits * prices.hit_usd + misses * prices.input_usd +
+                     load.output_tokens_per_day * prices.output_usd) /
+                    kMillion;
+  day.cost_profit = day.cost_usd > 0 ? day.revenue_usd / day.cost_usd - 1 : kNever;
+  day.gross_margin = day.revenue_usd > 0 ? 1 - day.cost_usd / day.revenue_usd : kNever;
+  day.usd_per_million_input = node_day / (kDay * rate.prefill * load.load) * kMillion;
+  day.usd_per_million_miss =
+      load.hit_share < 1 ? day.usd_per_million_input / (1 - load.hit_share) : kNever;
+  day.usd_per_million_output = node_day / (kDay * rate.decode * load.load) * kMillion;
+  return day;
+}
+
+double lifetime_usd(const Offer& offer, double tokens) {
+  return offer.train_usd + tokens / kMillion * offer.serve_usd_per_million;
+}
+
+double lifetime_crossover(const Offer& a, const Offer& b) {
+  const double train = a.train_usd - b.train_usd;
+  const double serve = b.serve_usd_per_million - a.serve_usd_per_million;
+  if (serve == 0 || train / serve < 0) return kNever;
+  return train / serve * kMillion;
+}
+
+double own_usd(const OwnServing& own, double tokens_per_day) {
+  const double days = own.months * 365.0 / 12;
+  const double floor = own.floor_devices * own.usd_per_device_hour * 24;
+  return own.train_usd + days * std::max(floor, tokens_per_day / kMillion * own.usd_per_million);
+}
+
+double own_beats_api_at(const OwnServing& own, double api_usd_per_million) {
+  const double days = own.months * 365.0 / 12;
+  const double floor = own.floor_devices * own.usd_per_device_hour * 24;
+  // Either while the floor binds, or above it.
+  const double bound = (own.train_usd / days + floor) / api_usd_per_million * kMillion;
+  if (bound / kMillion * own.usd_per_million <= floor) return bound;
+  const double gain = api_usd_per_million - own.usd_per_million;
+  return gain > 0 ? own.train_usd / days / gain * kMillion : kNever;
+}
+
+}  // namespace farthing

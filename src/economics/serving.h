@@ -1,0 +1,144 @@
+// serving.h - what a million tokens cost to serve, and what is left at a price.
+//
+// Money of a throughput (measured or predicted), for a day of traffic:
+//   nodes = input / (86400 s * prefill) + output / (86400 s * decode)       tokens/s of one node
+//   cost  = nodes * devices_per_node * 24 h * USD per device-hour
+//   revenue = hits * hit price + misses * input price + output * output price   (per million)
+//   cost-profit = revenue / cost - 1        gross margin = 1 - cost / revenue
+//
+// Predicted throughput of one device, in an instance of n devices, b sequences on each:
+//   decode step  = max(work, wire) + latency;   tokens/s = b * tokens_per_step / step
+//   work  = max(weights read / bandwidth, matrix FLOPs / peak) + max(cache read / bandwidth, core
+//         / peak)
+//   wire  = b * MoE layers * copies * hidden * (1 byte out + 2 back) / link   (two halves overlap:
+//         max)
+//   core  = MLA: 2 * heads * (2 * kv_rank + rope) * context per layer, the absorbed form;
+//           else 2 * heads * (qk + v) * context
+//   prefill of one token = max(matrix / peak + core at half the prompt / peak, wire)
+// Experts read per step: all * (1 - (1 - k / E)^(b n)), twice because of the two halves.
+// A dense model is split over n devices (tensor parallel), with two all-reduces a layer.
+// n and b are searched: the most tokens/s per device within memory and the speed a reader is owed.
+// Not modelled: imbalance of experts, kernel launches, scheduling, failures: the prediction is of a
+// saturated instance, and published deployments lie well below it (ServeLoad::load).
+//
+// Source   DeepSeek-V3/R1 inference system overview, day 6 of the open-infra week (March 2025);
+//          efficiencies: FlashMLA and DeepEP as published by their authors on H800.
+// Units    bytes, seconds, FLOP/s, USD; a share is 0 to 1.
+// Errors   Error{kBadInput} for prices or traffic that are negative or absurd;
+//          Error{kOutOfResource} when no instance of at most kMostInstanceDevices holds the model.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "plan/cluster.h"
+#include "plan/model_book.h"
+
+namespace farthing {
+
+inline constexpr int kMostInstanceDevices = 512;
+
+// Shares of the sheet's figures that serving kernels reach.
+struct ServeEfficiency {
+  // of the peak of the weights' format; the device's own measured GEMM first
+  double matrix = 0.7;
+  double core = 0.66;      // of the BF16 peak: FlashMLA, 660 of 989 TFLOP/s on H800
+  double bandwidth = 0.9;  // of memory: FlashMLA, 3,000 of 3,350 GB/s
+  double link = 0.85;      // of the network: DeepEP, 39 to 46 of 50 GB/s
+  double memory = 0.9;     // of the memory may be filled
+};
+
+struct ServeLoad {
+  double input_tokens_per_day = 608e9;
+  double output_tokens_per_day = 168e9;
+  double hit_share = 0.5625;             // of the input found in a cache of earlier prefixes
+  double context = 4989;                 // mean tokens in the cache while decoding
+  double prompt = 4096;                  // of a prefill
+  double tokens_per_second_reader = 20;  // at least, for each reader
+  double tokens_per_step = 1;            // above 1 with accepted drafts of an MTP module
+  double bytes_per_weight = 1;           // FP8
+  double bytes_per_cache_value = 2;      // BF16
+  // Of the saturated throughput that is had, day and night.  Two published deployments of
+  // DeepSeek-V3 reach 0.28 and 0.44 (prefill), 0.42 and 0.65 (decode) of this roofline: DeepSeek's
+  // day, and
+  // SGLang's on 12 nodes of H100 (May 2025).  A measured throughput needs 1.
+  double load = 0.4;
+};
+
+struct ServePrices {
+  double usd_per_device_hour = 2;
+  double input_usd = 0.55, hit_usd = 0.14, output_usd = 2.19;  // per million tokens
+};
+
+// Tokens per second of one device.
+struct PhaseRate {
+  double tokens_per_second = 0;
+  int devices = 0;          // of one instance
+  double sequences = 0;     // on one device
+  double step_seconds = 0;  // decode: of a step; prefill: of a token on one device
+  double work_seconds = 0, wire_seconds = 0;
+  double memory_bytes = 0;  // used on one device
+  std::string bound;        // "compute", "memory", "network", "speed"
+};
+PhaseRate predict_prefill(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
+                          const ServeEfficiency& efficiency = {});
+PhaseRate predict_decode(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
+                         const ServeEfficiency& efficiency = {});
+
+// Per node, as the publications count: prefill_rate includes the tokens found in the cache.
+struct ServeRate {
+  double prefill = 0, decode = 0;
+  double devices_per_node = 8;
+};
+
+struct ServeDay {
+  double prefill_nodes = 0, decode_nodes = 0;
+  double cost_usd = 0, revenue_usd = 0;
+  double cost_profit = 0, gross_margin = 0;
+  double usd_per_million_input = 0;  // of all input, hits included
+  double usd_per_million_miss = 0;   // if hits were free
+  double usd_per_million_output = 0;
+};
+ServeDay serve_day(const ServeRate& rate, const ServeLoad& load, const ServePrices& prices);
+
+// The published day of 27 to 28 February 2025: 226.75 nodes of 8 H800 on average.
+struct PublishedDay {
+  ServeRate rate{.prefill = 73700, .decode = 14800, .devices_per_node = 8};
+  ServeLoad load{.input_tokens_per_day = 608e9,
+                 .output_tokens_per_day = 168e9,
+                 .hit_share = 342.0 / 608,
+                 .load = 1};
+  ServePrices prices;
+  double nodes = 226.75, cost_usd = 87072, revenue_usd = 562027, cost_profit = 5.45;
+};
+
+// SGLang's deployment of DeepSeek-V3 on 12 nodes of H100, 2,000-token prompts, about 100 ms between
+// tokens, no cache (May 2025).
+struct SglangDeployment {
+  ServeRate rate{.prefill = 52300, .decode = 22300, .devices_per_node = 8};
+  ServeLoad load{
+      .hit_share = 0, .context = 2000, .prompt = 2000, .tokens_per_second_reader = 10, .load = 1};
+};
+
+// Training once and serving so many tokens: total = train + tokens * serve / 1e6.
+struct Offer {
+  std::string name;
+  double train_usd = 0;
+  double serve_usd_per_million = 0;
+};
+double lifetime_usd(const Offer& offer, double tokens);
+// Tokens from which the one that is dearer to train and cheaper to serve has won; NaN if never.
+double lifetime_crossover(const Offer& a, const Offer& b);
+
+// The least bill of an own model: at least `floor_devices` run day and night, whatever the traffic.
+struct OwnServing {
+  double train_usd = 0;
+  double months = 12;
+  double floor_devices = 8;
+  double usd_per_device_hour = 2;
+  double usd_per_million = 0;  // of the mix, where the floor does not bind
+};
+double own_usd(const OwnServing& own, double tokens_per_day);
+// Tokens a day from which the own model beats an API at that price per million; NaN if never.
+double own_beats_api_at(const OwnServing& own, double api_usd_per_million);
+
+}  // namespace farthing

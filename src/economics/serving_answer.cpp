@@ -1,0 +1,309 @@
+// serving_answer.cpp - the answer as values, text, JSON and a page.
+#include "economics/serving_answer.h"
+
+#include <fmt/core.h>
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "economics/scenario.h"
+#include "report/table.h"
+
+namespace farthing {
+namespace {
+
+Json or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+std::string figure(double value, const char* unit) { return format_figure(value, unit); }
+
+Table rates_table(const ServeAnswer& answer) {
+  Table table{
+      .headings = {"predicted, saturated", "devices", "sequences", "tokens/s a device", "bound by"},
+      .rows = {}};
+  const auto add = [&](const char* what, const PhaseRate& rate, const std::string& sequences) {
+    if (rate.devices == 0) return;
+    table.rows.push_back({what, std::to_string(rate.devices), sequences,
+                          figure(rate.tokens_per_second, ""), rate.bound});
+  };
+  add("prefill of what is not cached", answer.prefill, "-");
+  add("decode", answer.decode, fmt::format("{:.0f}", answer.decode.sequences));
+  return table;
+}
+
+Table money_table(const ServeAnswer& answer) {
+  const ServeDay& day = answer.day;
+  return {
+      .headings = {},
+      .rows = {{"a million tokens in, hits included", figure(day.usd_per_million_input, "USD")},
+               {"a million tokens in that are not cached", figure(day.usd_per_million_miss, "USD")},
+               {"a million tokens out", figure(day.usd_per_million_output, "USD")},
+               {"a million tokens of the mix", figure(answer.mix_usd_per_million, "USD")},
+               {"nodes for prefill", figure(day.prefill_nodes, "")},
+               {"nodes for decode", figure(day.decode_nodes, "")},
+               {"cost of a day", figure(day.cost_usd, "USD")},
+               {"revenue of a day at these prices", figure(day.revenue_usd, "USD")},
+               {"profit over cost", figure(100 * day.cost_profit, "%")},
+               {"gross margin", figure(100 * day.gross_margin, "%")}}};
+}
+
+std::vector<std::string> error_words(const ServeAnswer& answer) {
+  return {
+      fmt::format(
+          "How good is the prediction: saturated, it gives {:+.0f} % for the prefill and {:+.0f} % "
+          "for the decode of DeepSeek's published day, {:+.0f} % and {:+.0f} % for SGLang's "
+          "deployment on 96 H100. It knows no imbalance, launches or scheduling.",
+          100 * answer.prefill_error, 100 * answer.decode_error, 100 * answer.sglang_prefill_error,
+          100 * answer.sglang_decode_error),
+      fmt::format(
+          "So {:.0f} % of it is charged (--load). From its own throughput the published day's "
+          "money comes out within 1 % (farthing cost scenario deepseek-day).",
+          100 * answer.question.load.load)};
+}
+
+std::vector<std::string> lifetime_words(const ServeAnswer& answer) {
+  std::vector<std::string> lines;
+  const ServeQuestion& question = answer.question;
+  lines.push_back(fmt::format("Over {:.0f} months: {} tokens, {} to train and serve.",
+                              question.months, figure(answer.lifetime_tokens, ""),
+                              figure(lifetime_usd(answer.own, answer.lifetime_tokens), "USD")));
+  if (question.rival.train_usd > 0 || question.rival.serve_usd_per_million > 0) {
+    const double own = lifetime_usd(answer.own, answer.lifetime_tokens);
+    const double rival = lifetime_usd(question.rival, answer.lifetime_tokens);
+    lines.push_back(fmt::format(
+        "The other model: {}; {} is cheaper over this life{}.", figure(rival, "USD"),
+        own <= rival ? "this one" : "the other",
+        std::isfinite(answer.crossover_tokens)
+            ? ", and they are level at " + figure(answer.crossover_tokens, "") + " tokens"
+            : ", at any traffic"));
+  }
+  if (question.api_usd_per_million > 0) {
+    lines.push_back(
+        std::isfinite(answer.api_break_even)
+            ? fmt::format("Against an API at {} per million: from {} tokens a day on, with "
+                          "at least {:.0f} devices day and night.",
+                          figure(question.api_usd_per_million, "USD"),
+                          figure(answer.api_break_even, ""), answer.floor_devices)
+            : fmt::format("An API at {} per million is cheaper at any traffic.",
+                          figure(question.api_usd_per_million, "USD")));
+  }
+  return lines;
+}
+
+}  // namespace
+
+const PriceEntry* find_device_price(const PriceList& prices, const std::string& device,
+                                    const std::string& kind) {
+  for (const char* suffix : {"", "-sxm", "-sxm-80", "-nvl72"}) {
+    const PriceEntry* entry = prices.find({device + suffix, kind});
+    if (entry != nullptr) return entry;
+  }
+  return nullptr;
+}
+
+const PriceEntry& device_price(const PriceList& prices, const std::string& device,
+                               const std::string& kind) {
+  if (const PriceEntry* entry = find_device_price(prices, device, kind)) return *entry;
+  throw_bad_input({prices.name, "no " + kind + " price of " + device, "none",
+                   "a [[price]] with item = \"" + device + "\", or the price on the command line",
+                   ""});
+}
+
+void judge_prediction(ServeAnswer& answer, const ModelShape& v3, const Cluster& h800,
+                      const Cluster& h100) {
+  const PublishedDay published;
+  const double node = h800.devices_per_node();
+  const double misses = predict_prefill(v3, h800, published.load).tokens_per_second * node;
+  answer.prefill_error = misses / (1 - published.load.hit_share) / published.rate.prefill - 1;
+  answer.decode_error =
+      predict_decode(v3, h800, published.load).tokens_per_second * node / published.rate.decode - 1;
+  const SglangDeployment sglang;
+  answer.sglang_prefill_error =
+      predict_prefill(v3, h100, sglang.load).tokens_per_second * node / sglang.rate.prefill - 1;
+  answer.sglang_decode_error =
+      predict_decode(v3, h100, sglang.load).tokens_per_second * node / sglang.rate.decode - 1;
+}
+
+ServeAnswer answer_serving(const ServeQuestion& question) {
+  ServeAnswer answer;
+  answer.question = question;
+  const double node = question.cluster.devices_per_node();
+  answer.rate = question.measured;
+  answer.rate.devices_per_node = node;
+  answer.floor_devices = 2 * node;
+  if (!(question.measured.prefill > 0)) {
+    answer.prefill = predict_prefill(question.shape, question.cluster, question.load);
+    const double misses = std::max(1e-3, 1 - question.load.hit_share);
+    answer.rate.prefill = answer.prefill.tokens_per_second * node / misses;
+  }
+  if (!(question.measured.decode > 0)) {
+    answer.decode = predict_decode(question.shape, question.cluster, question.load);
+    answer.rate.decode = answer.decode.tokens_per_second * node;
+  }
+  if (answer.prefill.devices > 0 && answer.decode.devices > 0) {
+    answer.floor_devices = answer.prefill.devices + answer.decode.devices;
+  }
+  answer.day = serve_day(answer.rate, question.load, question.prices);
+  const double tokens = question.load.input_tokens_per_day + question.load.output_tokens_per_day;
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  answer.mix_usd_per_million = tokens > 0 ? answer.day.cost_usd / tokens * 1e6 : kNone;
+  answer.lifetime_tokens = tokens * question.months * 365 / 12;
+  answer.own = {question.shape.name, question.train_usd, answer.mix_usd_per_million};
+  answer.crossover_tokens = lifetime_crossover(answer.own, question.rival);
+  answer.api_break_even = kNone;
+  if (question.api_usd_per_million > 0) {
+    answer.api_break_even =
+        own_beats_api_at({.train_usd = question.train_usd,
+                          .months = question.months,
+                          .floor_devices = answer.floor_devices,
+                          .usd_per_device_hour = question.prices.usd_per_device_hour,
+                          .usd_per_million = answer.mix_usd_per_million},
+                         question.api_usd_per_million);
+  }
+  judge_prediction(answer, load_model_shape("deepseek-v3"), load_cluster("h800-2048"),
+                   with_devices(load_cluster("h100-512"), 96));
+  return answer;
+}
+
+std::string to_text(const ServeAnswer& answer) {
+  const ServeQuestion& question = answer.question;
+  std::string text = fmt::format(
+      "Serving {} on {}, {} a device-hour ({})", question.shape.name, question.cluster.name,
+      figure(question.prices.usd_per_device_hour, "USD"), question.rent_source);
+  text = folded(text) + "\n";
+  if (const Table rates = rates_table(answer); !rates.rows.empty()) text += to_text(rates) + "\n";
+  text += folded(fmt::format(
+              "A node: {} tokens/s in with {:.1f} % found in the cache, {} tokens/s out, {:.0f} % "
+              "load; context {:.0f}, at least {:.0f} tokens/s a reader",
+              figure(answer.rate.prefill, ""), 100 * question.load.hit_share,
+              figure(answer.rate.decode, ""), 100 * question.load.load, question.load.context,
+              question.load.tokens_per_second_reader)) +
+          "\n";
+  text += to_text(money_table(answer)) + "\n";
+  for (const auto& line : lifetime_words(answer)) text += folded(line);
+  if (answer.prefill.devices > 0 || answer.decode.devices > 0) {
+    for (const auto& line : error_words(answer)) text += folded(line);
+  }
+  return text;
+}
+
+Json to_json(const ServeAnswer& answer) {
+  const auto phase = [](const PhaseRate& rate) -> Json {
+    if (rate.devices == 0) return nullptr;
+    return {{"devices", rate.devices},
+            {"sequences_per_device", rate.sequences},
+            {"tokens_per_second_device", rate.tokens_per_second},
+            {"step_seconds", rate.step_seconds},
+            {"work_seconds", rate.work_seconds},
+            {"wire_seconds", rate.wire_seconds},
+            {"memory_bytes", rate.memory_bytes},
+            {"bound", rate.bound}};
+  };
+  const ServeDay& day = answer.day;
+  return {{"model", answer.question.shape.name},
+          {"cluster", answer.question.cluster.name},
+          {"predicted", {{"prefill", phase(answer.prefill)}, {"decode", phase(answer.decode)}}},
+          {"node_tokens_per_second",
+           {{"prefill", answer.rate.prefill}, {"decode", answer.rate.decode}}},
+          {"load", answer.question.load.load},
+          {"usd_per_device_hour", answer.question.prices.usd_per_device_hour},
+          {"usd_per_million",
+           {{"input", day.usd_per_million_input},
+            {"input_not_cached", or_null(day.usd_per_million_miss)},
+            {"output", day.usd_per_million_output},
+            {"mix", or_null(answer.mix_usd_per_million)}}},
+          {"day",
+           {{"cost_usd", day.cost_usd},
+            {"revenue_usd", day.revenue_usd},
+            {"cost_profit", or_null(day.cost_profit)},
+            {"gross_margin", or_null(day.gross_margin)},
+            {"nodes", day.prefill_nodes + day.decode_nodes}}},
+          {"lifetime",
+           {{"tokens", answer.lifetime_tokens},
+            {"usd", or_null(lifetime_usd(answer.own, answer.lifetime_tokens))},
+            {"crossover_tokens", or_null(answer.crossover_tokens)},
+            {"api_break_even_tokens_per_day", or_null(answer.api_break_even)}}},
+          {"error_on_published_day",
+           {{"prefill", answer.prefill_error}, {"decode", answer.decode_error}}},
+          {"error_on_sglang_deployment",
+           {{"prefill", answer.sglang_prefill_error}, {"decode", answer.sglang_decode_error}}}};
+}
+
+MoneyPage serving_page(const ServeAnswer& answer, const std::string& today) {
+  const ServeQuestion& q = answer.question;
+  const std::string rate_source = answer.decode.devices > 0 ? "roofline, saturated" : "measured";
+  const std::string asked = "as asked";
+  MoneyPage page;
+  page.title = "Serving " + q.shape.name + " on " + q.cluster.name;
+  page.made_on = today;
+  page.command = "farthing cost serve " + q.shape.name + " --cluster " + q.cluster.name;
+  Sheet& sheet = page.sheet;
+  const auto given = [&](const char* id, const char* label, const char* unit, double value,
+                         const std::string& source) {
+    sheet.add(
+        {.id = id, .label = label, .unit = unit, .value = value, .source = source, .slider = true});
+  };
+  const auto formula = [&](const char* id, const char* label, const char* unit, const char* text) {
+    sheet.add({.id = id, .label = label, .unit = unit, .formula = text});
+  };
+  given("input", "tokens in, a day", "", q.load.input_tokens_per_day, asked);
+  given("output", "tokens out, a day", "", q.load.output_tokens_per_day, asked);
+  given("hits", "of the input, found in the cache", "%", 100 * q.load.hit_share, asked);
+  given("prefill", "tokens in not cached, per second and node", "1/s",
+        answer.rate.prefill * (1 - q.load.hit_share), rate_source);
+  given("decode", "tokens out, per second and node", "1/s", answer.rate.decode, rate_source);
+  given("load", "load, of saturated", "%", 100 * q.load.load, asked);
+  given("rent", "device-hour", "USD/h", q.prices.usd_per_device_hour, q.rent_source);
+  sheet.add({.id = "node_devices",
+             .label = "devices of a node",
+             .unit = "",
+             .value = answer.rate.devices_per_node,
+             .source = q.cluster.name});
+  given("price_in", "price of a million tokens in", "USD", q.prices.input_usd, asked);
+  given("price_hit", "price of a million from the cache", "USD", q.prices.hit_usd, asked);
+  given("price_out", "price of a million tokens out", "USD", q.prices.output_usd, asked);
+  given("train", "training of the model", "USD", q.train_usd, asked);
+  given("months", "months of its life", "", q.months, asked);
+  formula("prefill_nodes", "nodes for prefill", "",
+          "input * (1 - hits / 100) / 86400 / prefill / (load / 100)");
+  formula("decode_nodes", "nodes for decode", "", "output / 86400 / decode / (load / 100)");
+  formula("node_day", "a node for a day", "USD", "node_devices * 24 * rent");
+  formula("cost_day", "cost of a day", "USD", "(prefill_nodes + decode_nodes) * node_day");
+  formula("usd_in", "a million tokens in", "USD", "prefill_nodes * node_day / input * 10 ** 6");
+  formula("usd_out", "a million tokens out", "USD", "decode_nodes * node_day / output * 10 ** 6");
+  formula("revenue_day", "revenue of a day", "USD",
+          "(input * (hits * price_hit + (100 - hits) * price_in) / 100 + output * price_out) / 10 "
+          "** 6");
+  formula("margin", "gross margin", "%", "100 * (1 - cost_day / revenue_day)");
+  formula("life", "training and serving over its life", "USD",
+          "train + cost_day * months * 365 / 12");
+  sheet.finish("serving " + q.shape.name);
+  page.answer =
+      fmt::format("A million tokens cost {} in and {} out; gross margin {} at these prices.",
+                  figure(sheet.value("usd_in"), "USD"), figure(sheet.value("usd_out"), "USD"),
+                  figure(sheet.value("margin"), "%"));
+  page.tiles = {"usd_in", "usd_out", "cost_day", "revenue_day", "margin", "life"};
+  page.add(PageChart{.kind = "curve",
+                     .heading = "Dollars per million tokens by load, %",
+                     .items = {{.id = "usd_in"}, {.id = "usd_out"}},
+                     .x = "load",
+                     .x_low = 10,
+                     .x_high = 100});
+  page.add(PageChart{.kind = "curve",
+                     .heading = "A day's cost and revenue by the price of a device-hour",
+                     .items = {{.id = "cost_day"}, {.id = "revenue_day"}},
+                     .x = "rent",
+                     .x_low = 0.5,
+                     .x_high = 2 * q.prices.usd_per_device_hour});
+  page.add(PageText{"Over its life", lifetime_words(answer)});
+  if (answer.decode.devices > 0) {
+    page.add(PageText{"How good the prediction is", error_words(answer)});
+  }
+  page.sources = {"device-hour: " + q.rent_source,
+                  "published day: DeepSeek-V3/R1 inference system overview, March 2025",
+                  "kernels: FlashMLA and DeepEP as their authors publish them"};
+  return page;
+}
+
+}  // namespace farthing

@@ -1,0 +1,61 @@
+// serving_answer.h - a question about serving a model answered: rates, dollars, margin, lifetime,
+// API.
+//
+// Without a measured rate the roofline of economics/serving.h is used, scaled by `load`; beside it
+// stands what the same roofline says of DeepSeek's published day, and by how much it is wrong.
+#pragma once
+#include <string>
+
+#include "base/json.h"
+#include "economics/page.h"
+#include "economics/price_list.h"
+#include "economics/serving.h"
+
+namespace farthing {
+
+struct ServeQuestion {
+  ModelShape shape;
+  Cluster cluster;
+  ServeLoad load;
+  ServePrices prices;
+  std::string rent_source;
+  ServeRate measured{.prefill = 0, .decode = 0, .devices_per_node = 8};  // 0: predict
+  double train_usd = 0;
+  double months = 12;
+  Offer rival;                     // train_usd 0 and serve 0: none
+  double api_usd_per_million = 0;  // 0: none
+};
+
+struct ServeAnswer {
+  ServeQuestion question;
+  PhaseRate prefill, decode;  // predicted; devices 0 where both were measured
+  ServeRate rate;             // of a node, what the money is computed from (before `load`)
+  ServeDay day;
+  double mix_usd_per_million = 0;  // serving, of input and output together
+  double lifetime_tokens = 0;
+  Offer own;
+  double crossover_tokens = 0;  // NaN: never or no rival
+  double api_break_even = 0;    // tokens a day; NaN: never or no API
+  double floor_devices = 0;     // one instance of each phase
+  // The published day: predicted over published, minus one.
+  double prefill_error = 0, decode_error = 0;
+  double sglang_prefill_error = 0, sglang_decode_error = 0;
+};
+
+ServeAnswer answer_serving(const ServeQuestion& question);
+// The roofline against DeepSeek's day on H800 and SGLang's deployment on H100.
+void judge_prediction(ServeAnswer& answer, const ModelShape& v3, const Cluster& h800,
+                      const Cluster& h100);
+
+// A device of the cluster book in the price list: its name, or with -sxm, -sxm-80.
+// Errors: Error{kBadInput} where the list has no such price.
+const PriceEntry& device_price(const PriceList& prices, const std::string& device,
+                               const std::string& kind);
+const PriceEntry* find_device_price(const PriceList& prices, const std::string& device,
+                                    const std::string& kind);
+
+std::string to_text(const ServeAnswer& answer);
+Json to_json(const ServeAnswer& answer);
+MoneyPage serving_page(const ServeAnswer& answer, const std::string& today);
+
+}  // namespace farthing
