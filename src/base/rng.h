@@ -19,6 +19,8 @@ enum class RngStream : std::uint32_t {
   kTest = 4,
   kRounding = 5,
   kBench = 6,
+  kFillInMiddle = 7,
+  kMixture = 8,
 };
 
 std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,

@@ -13,7 +13,6 @@
 #include "cli/commands.h"
 #include "cli/support.h"
 #include "data/debian_corpus.h"
-#include "data/inspect.h"
 #include "data/prepare.h"
 
 namespace farthing {
@@ -171,76 +170,9 @@ void add_corpus_command(CLI::App& data) {
   corpus->callback([options] { corpus_command(*options); });
 }
 
-// A bar for each power of two of a document's length.
-std::string format_histogram(const Json& histogram) {
-  double most = 1;
-  for (const Json& bucket : histogram) most = std::max(most, bucket["documents"].get<double>());
-  std::vector<std::vector<std::string>> rows;
-  for (const Json& bucket : histogram) {
-    const double documents = bucket["documents"];
-    const auto width = static_cast<std::size_t>(std::ceil(documents / most * 40));
-    rows.push_back({"  " + bucket["from"].dump() + "-" + bucket["to"].dump(),
-                    format_count(documents), std::string(width, '#')});
-    rows.back().back().resize(40, ' ');
-  }
-  return format_table(rows);
-}
-
-std::string format_inspection(const Json& found) {
-  std::vector<std::vector<std::string>> rows = {
-      {"split", "documents", "tokens", "bytes/token", "longest", "largest id"}};
-  for (const auto& [name, split] : found["splits"].items()) {
-    const Json& ratio = split["bytes_per_token"];
-    char text[32];
-    std::snprintf(text, sizeof(text), "%.3f", ratio.is_null() ? 0.0 : ratio.get<double>());
-    rows.push_back({name, split["documents"].dump(), split["tokens"].dump(),
-                    ratio.is_null() ? "unknown" : text, split["longest_document"].dump(),
-                    split["largest_id"].dump()});
-  }
-  std::string out = format_table(rows);
-  if (!found["sources"].empty()) {
-    rows = {{"source", "documents", "tokens", "share", "licence"}};
-    for (const Json& source : found["sources"]) {
-      char share[32];
-      std::snprintf(share, sizeof(share), "%.1f %%", source["share"].get<double>() * 100);
-      rows.push_back({source["name"], source["documents"].dump(), source["tokens"].dump(), share,
-                      source["licence"]});
-    }
-    out += "\n" + format_table(rows);
-  }
-  const std::string shown = found["splits"].contains("train")
-                                ? "train" : found["splits"].begin().key();
-  const Json& split = found["splits"][shown];
-  out += "\ntokens in a document of " + shown + "\n" + format_histogram(split["histogram"]);
-  if (split["samples"].is_null()) return out;
-  for (const auto& [which, text] : split["samples"].items()) {
-    out += "\n" + which + ": " + text.get<std::string>() + "\n";
-  }
-  return out;
-}
-
-void add_inspect_command(CLI::App& data) {
-  struct InspectOptions {
-    std::string folder;
-    std::uint64_t seed = 1;
-    bool json = false;
-  };
-  auto options = std::make_shared<InspectOptions>();
-  CLI::App* inspect = data.add_subcommand("inspect", "sizes, histograms and samples of shards");
-  inspect->add_option("folder", options->folder, "folder with .bin and .idx files")->required();
-  inspect->add_option("--seed", options->seed, "chooses the random samples");
-  add_json_flag(*inspect, options->json);
-  set_example(*inspect, "farthing data inspect data/book");
-  inspect->callback([options] {
-    const Json found = inspect_data(options->folder, options->seed);
-    options->json ? print_json(found) : void(std::cout << format_inspection(found));
-  });
-}
-
 void add_data_command(CLI::App& app) {
   CLI::App& data = parent_command(app, "data", "prepare text for training, and look into it");
   add_prepare_command(data);
-  add_inspect_command(data);
   add_corpus_command(data);
 }
 

@@ -70,7 +70,14 @@ void eval_command(const EvalOptions& options) {
     throw Error(ErrorCode::kUsage,
                 options.model + " belongs to no run that names its data: give --data DIR");
   }
-  const std::string data = options.data.empty() ? recipe->data.train : options.data;
+  const bool of_run = options.data.empty();
+  const std::vector<ValidationPlace> places =
+      of_run ? validation_places(recipe->data) : validation_places(options.data);
+  if (places.empty()) {
+    throw_bad_input({options.model, "its data has no validation split", "", "val.idx and val.bin",
+                     "made by `farthing data prepare`"});
+  }
+  const std::string data = places.front().folder;
   const LoadedModel loaded = load_model(place);
   const Tokenizer tokenizer = tokenizer_of_data(data, place, loaded.config);
   const Model<float> model(loaded.config, *loaded.table, loaded.weights);
@@ -83,7 +90,7 @@ void eval_command(const EvalOptions& options) {
   settings.progress = [&](const std::string&, double done, double total) {
     line.show_share(done, total, "tokens");
   };
-  const auto scores = evaluate_data(model, tokenizer, data, settings);
+  const auto scores = evaluate_data(model, tokenizer, places, settings);
   line.end();
   const SourceScore total = total_score(scores);
   if (!options.json) return print_scores(scores, total);

@@ -35,6 +35,38 @@ void read_setting(Settings& settings, const char* path, LrShape& field, const Se
   }
 }
 
+constexpr std::size_t kMostSources = 64;
+constexpr double kMostWeight = 1e9;
+
+void read_setting(Settings& settings, const char* path, std::vector<MixSource>& sources,
+                  const SettingRule&) {
+  const std::size_t n = settings.count(path);
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::string element = fmt::format("{}.{}.", path, i);
+    MixSource source;
+    settings.read(element + "name", source.name, {});
+    settings.read(element + "data", source.data, {});
+    settings.read(element + "weight", source.weight, {.low = 0, .high = kMostWeight});
+    sources.push_back(std::move(source));
+  }
+}
+
+void read_setting(Settings& settings, const char* path, std::vector<MixStage>& stages,
+                  const SettingRule&) {
+  const std::size_t n = settings.count(path);
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::string element = fmt::format("{}.{}.", path, i);
+    MixStage stage;
+    settings.read(element + "tokens", stage.tokens, {.low = 0, .high = 1e15});
+    stage.weights.resize(settings.count(element + "weights"));
+    for (std::size_t k = 0; k < stage.weights.size(); ++k) {
+      settings.read(fmt::format("{}weights.{}", element, k), stage.weights[k],
+                    {.low = 0, .high = kMostWeight});
+    }
+    stages.push_back(std::move(stage));
+  }
+}
+
 template <class T>
 void read_setting(Settings& settings, const char* path, T& field, const SettingRule& rule) {
   settings.read(path, field, rule);
@@ -189,6 +221,60 @@ void check_run(Settings& settings, const RunRecipe& run) {
   if (odd) settings.add_fault("run.name", "\"" + run.name + "\"", "a folder's name");
 }
 
+bool all_zero(const std::vector<double>& weights) {
+  return std::all_of(weights.begin(), weights.end(), [](double weight) { return weight == 0; });
+}
+
+void check_sources(Settings& settings, const DataRecipe& data) {
+  std::vector<std::string> names;
+  std::vector<double> weights;
+  for (std::size_t i = 0; i < data.sources.size(); ++i) {
+    const MixSource& source = data.sources[i];
+    const std::string path = fmt::format("data.sources.{}", i);
+    if (source.name.empty() || std::count(names.begin(), names.end(), source.name) > 0) {
+      settings.add_fault(path + ".name", "\"" + source.name + "\"",
+                         "a name that no other source has");
+    }
+    if (source.data.empty()) {
+      settings.add_fault(path + ".data", "nothing", "a folder of `farthing data prepare`");
+    }
+    names.push_back(source.name);
+    weights.push_back(source.weight);
+  }
+  if (data.sources.size() > kMostSources) {
+    settings.add_fault("data.sources", std::to_string(data.sources.size()),
+                       fmt::format("at most {}", kMostSources));
+  }
+  if (!names.empty() && all_zero(weights)) {
+    settings.add_fault("data.sources", "weights of 0 alone", "a weight above 0");
+  }
+  if (!names.empty() && !data.train.empty()) {
+    settings.add_fault("data.train", "both train and sources", "one of them");
+  }
+}
+
+void check_stages(Settings& settings, const DataRecipe& data) {
+  double before = 0;
+  for (std::size_t i = 0; i < data.stages.size(); ++i) {
+    const MixStage& stage = data.stages[i];
+    const std::string path = fmt::format("data.stages.{}", i);
+    if (stage.tokens <= before) {
+      settings.add_fault(path + ".tokens", fmt::format("{}", stage.tokens),
+                         fmt::format("more than {}, where the stage before it begins", before));
+    }
+    before = stage.tokens;
+    if (stage.weights.size() != data.sources.size() || all_zero(stage.weights)) {
+      settings.add_fault(path + ".weights", fmt::format("{} weights", stage.weights.size()),
+                         fmt::format("{}, one for each of data.sources, not all 0",
+                                     data.sources.size()));
+    }
+  }
+  if (data.stages.empty() && data.stage_shape != DataRecipe{}.stage_shape) {
+    settings.add_fault("data.stage_shape", data.stage_shape, "data.stages",
+                       "it would not be used");
+  }
+}
+
 struct TomlWriter {
   std::string text;
   std::string section;
@@ -207,7 +293,25 @@ struct TomlWriter {
 
   template <class T>
   static std::string toml(const T& value) {
-    if constexpr (std::is_same_v<T, LrShape>) {
+    if constexpr (std::is_same_v<T, std::vector<MixSource>>) {
+      std::string text;
+      for (const MixSource& source : value) {
+        text += fmt::format("{}{{name = {}, data = {}, weight = {}}}", text.empty() ? "" : ", ",
+                            toml(source.name), toml(source.data), toml(source.weight));
+      }
+      return "[" + text + "]";
+    } else if constexpr (std::is_same_v<T, std::vector<MixStage>>) {
+      std::string text;
+      for (const MixStage& stage : value) {
+        text += fmt::format("{}{{tokens = {}, weights = {}}}", text.empty() ? "" : ", ",
+                            toml(stage.tokens), toml(stage.weights));
+      }
+      return "[" + text + "]";
+    } else if constexpr (std::is_same_v<T, std::vector<double>>) {
+      std::string text;
+      for (const double number : value) text += (text.empty() ? "" : ", ") + toml(number);
+      return "[" + text + "]";
+    } else if constexpr (std::is_same_v<T, LrShape>) {
       return toml_text(std::string_view(to_string(value)));
     } else if constexpr (std::is_same_v<T, std::string>) {
       return toml_text(std::string_view(value));
@@ -268,6 +372,8 @@ Recipe parse_recipe(const std::string& toml, const std::string& where,
   });
   if (has_model) check_model(settings, recipe.model);
   check_batch(settings, recipe);
+  check_sources(settings, recipe.data);
+  check_stages(settings, recipe.data);
   check_schedule(settings, recipe.train);
   check_run(settings, recipe.run);
   settings.finish();

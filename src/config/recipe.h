@@ -19,12 +19,34 @@
 
 namespace farthing {
 
+// A source of a mixture: a folder of `farthing data prepare`, or the prefix of one of its shards.
+struct MixSource {
+  std::string name;
+  std::string data;
+  double weight = 1;  // its share of tokens, before any stage, is weight / sum of weights
+
+  bool operator==(const MixSource&) const = default;
+};
+
+// From so many tokens of the run on: other weights, in the order of the sources.
+struct MixStage {
+  double tokens = 0;
+  std::vector<double> weights;
+
+  bool operator==(const MixStage&) const = default;
+};
+
 struct DataRecipe {
   std::string train;      // folder made by `farthing data prepare` (holds train.bin/.idx, val.*)
   std::string tokenizer;  // tokenizer.json; empty: the one in the data folder
   int sequence_length = 512;
   bool document_mask = false;  // V3 pre-trains without
   std::uint64_t seed = 1;      // order of samples
+  std::string packing = "cut";  // windows of the concatenated text, or "best_fit"
+  double fim_rate = 0;          // share of documents rewritten to fill in their middle
+  std::vector<MixSource> sources;  // instead of `train`
+  std::vector<MixStage> stages;    // of the sources' weights, tokens ascending
+  std::string stage_shape = "steps";  // weights hold until the next stage, or change "linear"ly
 
   bool operator==(const DataRecipe&) const = default;
 };

@@ -21,6 +21,13 @@ void visit_data_fields(Data& data, Visitor&& visit) {
         {.low = 2, .high = 1 << 24, .source = "farthing's presets"});
   visit("data.document_mask", data.document_mask, {.source = kDeepseekV3Report});
   visit("data.seed", data.seed, {.source = "arbitrary"});
+  visit("data.packing", data.packing, {.words = "cut best_fit", .source = kDeepseekV3Report});
+  visit("data.fim_rate", data.fim_rate,
+        {.low = 0, .high = 1, .source = "off; DeepSeek-V3 has 0.1"});
+  visit("data.sources", data.sources, {.source = "none: data.train is the only one"});
+  visit("data.stages", data.stages, {.source = "the weights stay"});
+  visit("data.stage_shape", data.stage_shape,
+        {.words = "steps linear", .source = "weights hold until the next stage"});
 }
 
 template <class Train, class Visitor>

@@ -125,6 +125,54 @@ TEST(Recipe, ContradictionsAreFaults) {
   EXPECT_EQ(faults("[train]\nbatch_tokens_start = 512\nbatch_ramp_tokens = 9\n"), "accepted");
 }
 
+constexpr const char* kMixture = R"([data]
+packing = "best_fit"
+fim_rate = 0.1
+stage_shape = "linear"
+[[data.sources]]
+name = "code"
+data = "d/code"
+weight = 3
+[[data.sources]]
+name = "prose"
+data = "d/prose"
+[[data.stages]]
+tokens = 1e6
+weights = [0.25, 1]
+)";
+
+TEST(Recipe, ReadsAMixtureAndWritesIt) {
+  const Recipe recipe = parse_recipe(std::string(kTiny) + kMixture, "r.toml");
+  ASSERT_EQ(recipe.data.sources.size(), 2u);
+  EXPECT_EQ(recipe.data.sources[0], (MixSource{"code", "d/code", 3}));
+  EXPECT_EQ(recipe.data.sources[1], (MixSource{"prose", "d/prose", 1}));
+  ASSERT_EQ(recipe.data.stages.size(), 1u);
+  EXPECT_EQ(recipe.data.stages[0], (MixStage{1e6, {0.25, 1}}));
+  EXPECT_EQ(recipe.data.packing, "best_fit");
+  EXPECT_EQ(recipe.data.fim_rate, 0.1);
+  EXPECT_EQ(parse_recipe(to_toml(recipe), "again"), recipe);
+  EXPECT_NE(recipe_hash(recipe), recipe_hash(parse_recipe(kTiny, "r.toml")));
+}
+
+TEST(Recipe, MixtureFaults) {
+  const auto changed = [](const std::string& from, const std::string& to) {
+    std::string text = kMixture;
+    return faults(text.replace(text.find(from), from.size(), to));
+  };
+  EXPECT_NE(changed("weight = 3", "wieght = 3").find("did you mean"), std::string::npos);
+  EXPECT_NE(changed("weight = 3", "weight = -3").find("0 to"), std::string::npos);
+  EXPECT_NE(changed("\"prose\"", "\"code\"").find("no other source"), std::string::npos);
+  EXPECT_NE(changed("data = \"d/prose\"", "").find("data.sources.1.data"), std::string::npos);
+  EXPECT_NE(changed("[0.25, 1]", "[0.25]").find("1 weights, wanted 2"), std::string::npos);
+  EXPECT_NE(changed("[0.25, 1]", "[0, 0]").find("not all 0"), std::string::npos);
+  EXPECT_NE(changed("tokens = 1e6", "tokens = 0").find("more than 0"), std::string::npos);
+  EXPECT_NE(changed("best_fit", "bestfit").find("packing"), std::string::npos);
+  EXPECT_NE(changed("[data]", "[data]\ntrain = \"d\"").find("both train and sources"),
+            std::string::npos);
+  EXPECT_NE(faults("[data]\nstage_shape = \"linear\"\n").find("would not be used"),
+            std::string::npos);
+}
+
 TEST(Recipe, ModelFaultsCarryTheirLine) {
   EXPECT_EQ(faults("n_group = 3\ntopk_group = 2\n"),
             "r.toml:18: model.n_group: found 3, wanted a divisor of n_routed_experts = 16");

@@ -97,9 +97,9 @@ IndexHeader read_header(const MappedFile& index) {
 }
 
 // Every sequence begins where the one before ends, and the last ends where the data ends.
-void check_sequences(const MappedFile& index, const MappedFile& data, const IndexHeader& header,
+void check_sequences(const MappedFile& index, const ShardBytes& data, const IndexHeader& header,
                      const std::byte* lengths, const std::byte* offsets) {
-  const auto data_bytes = static_cast<std::int64_t>(data.bytes().size());
+  const std::int64_t data_bytes = data.size();
   std::int64_t end = 0;
   for (std::int64_t sequence = 0; sequence < header.n_sequences; ++sequence) {
     const auto length = load<std::int32_t>(lengths, sequence);
@@ -225,8 +225,8 @@ std::int64_t ShardWriter::n_documents() const {
   return static_cast<std::int64_t>(state_->lengths.size());
 }
 
-ShardReader::ShardReader(const std::string& path_prefix)
-    : index_(path_prefix + ".idx"), data_(path_prefix + ".bin") {
+ShardReader::ShardReader(const std::string& path_prefix, const ShardAccess& access)
+    : index_(path_prefix + ".idx"), data_(path_prefix, access) {
   const IndexHeader header = read_header(index_);
   lengths_ = index_.bytes().data() + kHeaderBytes;
   offsets_ = lengths_ + header.n_sequences * 4;
@@ -236,20 +236,19 @@ ShardReader::ShardReader(const std::string& path_prefix)
   token_bytes_ = header.token_bytes;
   n_sequences_ = header.n_sequences;
   n_documents_ = header.n_documents;
-  n_tokens_ = static_cast<std::int64_t>(data_.bytes().size()) / token_bytes_;
+  n_tokens_ = data_.size() / token_bytes_;
 }
 
 void ShardReader::read(std::int64_t first, std::span<std::int32_t> out) const {
   const auto count = static_cast<std::int64_t>(out.size());
   CHECK(first >= 0 && first <= n_tokens_ - count, "tokens outside the shard");
   if (count == 0) return;
-  const std::byte* source = data_.bytes().data() + first * token_bytes_;
-  if (token_bytes_ == 4) {
-    std::memcpy(out.data(), source, out.size_bytes());
-    return;
-  }
-  for (std::int64_t i = 0; i < count; ++i) {
-    out[static_cast<std::size_t>(i)] = load<std::uint16_t>(source, i);
+  if (token_bytes_ == 4) return data_.read(first * 4, std::as_writable_bytes(out));
+  // Into the front half of `out`, then widened from the back.
+  const auto halves = std::as_writable_bytes(out).first(out.size() * 2);
+  data_.read(first * 2, halves);
+  for (std::int64_t i = count - 1; i >= 0; --i) {
+    out[static_cast<std::size_t>(i)] = load<std::uint16_t>(halves.data(), i);
   }
 }
 

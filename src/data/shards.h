@@ -6,7 +6,8 @@
 // .bin  the tokens, one sequence after another
 // Here a sequence is a document, its end-of-text token included.
 // Source   Megatron-LM's indexed dataset, as its published reader reads it.
-// Errors   Error{kBadInput}: path, found, wanted; lengths and offsets are checked against .bin's size.
+// Errors   Error{kBadInput}: path, found, wanted; lengths and offsets are checked against the size
+//          of .bin.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -14,6 +15,7 @@
 #include <string>
 
 #include "base/file.h"
+#include "data/shard_bytes.h"
 
 namespace farthing {
 
@@ -34,9 +36,11 @@ class ShardWriter {
 
 class ShardReader {
  public:
-  explicit ShardReader(const std::string& path_prefix);
+  // The tokens are those of path_prefix.bin, or of path_prefix.bin.zst (shard_bytes.h).
+  explicit ShardReader(const std::string& path_prefix, const ShardAccess& access = {});
   std::int64_t n_tokens() const { return n_tokens_; }
   std::int64_t n_documents() const { return n_documents_; }
+  std::int64_t n_sequences() const { return n_sequences_; }
   // Copies tokens [first, first + out.size()) of the concatenation. REQUIRES in range.
   void read(std::int64_t first, std::span<std::int32_t> out) const;
   // First token of a document; document n_documents() ends the last.
@@ -44,9 +48,11 @@ class ShardReader {
   // The document that token `position` belongs to: O(log n).
   std::int64_t document_of(std::int64_t position) const;
   int max_id() const;  // scans once; for checking against vocab_size
+  const ShardBytes& bytes() const { return data_; }
 
  private:
-  MappedFile index_, data_;
+  MappedFile index_;
+  ShardBytes data_;
   std::int64_t n_tokens_ = 0, n_documents_ = 0, n_sequences_ = 0;
   int token_bytes_ = 0;
   const std::byte* lengths_ = nullptr;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "data/loader.h"
 #include "data/shards.h"
 #include "eval/score.h"
 
@@ -17,11 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Ids = std::vector<std::int32_t>;
-
-struct Place {
-  std::string name;
-  std::string shard_prefix;
-};
 
 // Ids [begin, end): a window's inputs and, one further, its targets.
 struct Piece {
@@ -40,23 +36,45 @@ std::string only_source(const std::string& folder) {
   return card.contains(name) && card[name].is_string() ? card[name].get<std::string>() : "val";
 }
 
-// val-NAME shards where the data has several sources, else val.
-std::vector<Place> find_sources(const std::string& folder) {
+}  // namespace
+
+std::vector<ValidationPlace> validation_places(const std::string& folder) {
   if (!fs::is_directory(folder)) (void)read_file(folder + "/val.idx");  // says why
-  std::vector<Place> sources;
+  std::vector<ValidationPlace> sources;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string stem = entry.path().stem().string();
     if (entry.path().extension() != ".idx" || !stem.starts_with("val-")) continue;
-    sources.push_back({stem.substr(4), folder + "/" + stem});
+    sources.push_back({stem.substr(4), folder, folder + "/" + stem});
   }
-  std::ranges::sort(sources, {}, &Place::name);
+  std::ranges::sort(sources, {}, &ValidationPlace::name);
   if (!sources.empty()) return sources;
   if (!file_exists(folder + "/val.idx")) {
     throw_bad_input({folder, "no validation split", "", "val.idx and val.bin",
                      "made by `farthing data prepare`"});
   }
-  return {{only_source(folder), folder + "/val"}};
+  return {{only_source(folder), folder, folder + "/val"}};
 }
+
+std::vector<ValidationPlace> validation_places(const DataRecipe& data) {
+  if (data.sources.empty()) {
+    if (!file_exists(data.train + "/val.idx")) return {};
+    return validation_places(data.train);
+  }
+  std::vector<ValidationPlace> places;
+  for (const MixSource& source : data.sources) {
+    const fs::path train = train_prefix(source.data);
+    std::string name = train.filename().string();  // train-NAME and val-NAME belong together
+    if (name.starts_with("train")) name.replace(0, 5, "val");
+    const std::string folder = train.parent_path().string();
+    const std::string prefix = (train.parent_path() / name).string();
+    if (name != train.filename() && file_exists(prefix + ".idx")) {
+      places.push_back({source.name, folder, prefix});
+    }
+  }
+  return places;
+}
+
+namespace {
 
 void add_pieces(std::vector<Piece>& pieces, std::int64_t begin, std::int64_t end, int window) {
   for (; begin + 1 < end; begin += window) {
@@ -167,10 +185,12 @@ int window_of(const ModelConfig& config, const EvaluateSettings& settings) {
 
 }  // namespace
 
-ValidationSplit::ValidationSplit(const std::string& data_folder, const ModelConfig& config,
-                                 const EvaluateSettings& settings, const Tokenizer* tokenizer) {
+ValidationSplit::ValidationSplit(const std::vector<ValidationPlace>& places,
+                                 const ModelConfig& config,
+                                 const EvaluateSettings& settings,
+                                 const Tokenizer* tokenizer) {
   const int window = window_of(config, settings);
-  for (const Place& place : find_sources(data_folder)) {
+  for (const ValidationPlace& place : places) {
     Source source = {place.name, place.shard_prefix,
                      std::make_unique<ShardReader>(place.shard_prefix), {}, 0, 0};
     const int largest = source.shard->max_id();
@@ -181,7 +201,7 @@ ValidationSplit::ValidationSplit(const std::string& data_folder, const ModelConf
                        "made with another tokenizer, or model.vocab_size is too small"});
     }
     source.add(settings, window);
-    source.count_bytes(data_folder, settings, tokenizer);
+    source.count_bytes(place.folder, settings, tokenizer);
     sources_.push_back(std::move(source));
   }
 }
@@ -236,9 +256,9 @@ double SourceScore::nats_per_token() const { return -sum_logprob / static_cast<d
 double SourceScore::bits_per_byte() const { return farthing::bits_per_byte(sum_logprob, n_bytes); }
 
 std::vector<SourceScore> evaluate_data(const Model<float>& model, const Tokenizer& tokenizer,
-                                       const std::string& data_folder,
+                                       const std::vector<ValidationPlace>& places,
                                        const EvaluateSettings& settings) {
-  return ValidationSplit(data_folder, model.config, settings, &tokenizer).score(model, settings);
+  return ValidationSplit(places, model.config, settings, &tokenizer).score(model, settings);
 }
 
 SourceScore total_score(const std::vector<SourceScore>& sources) {

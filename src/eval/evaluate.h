@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "config/recipe.h"
 #include "data/tokenizer.h"
 #include "eval/score.h"
 #include "model/model.h"
@@ -43,13 +44,29 @@ struct EvaluateSettings {
   std::function<void(const std::string& source, double done, double total)> progress = {};
 };
 
+// Where a source's held-out tokens lie.
+struct ValidationPlace {
+  std::string name;
+  std::string folder;  // whose card.json knows the bytes of text
+  std::string shard_prefix;
+};
+// val-NAME shards of a folder where its data has several sources, else val.
+// Errors: Error{kBadInput}: there are none.
+std::vector<ValidationPlace> validation_places(const std::string& data_folder);
+// Of a recipe's data: of its folder, or of every source of its mixture that has a validation split,
+// under that source's name.  Empty: there is none.
+std::vector<ValidationPlace> validation_places(const DataRecipe& data);
+
 // The validation split, opened: it stays what it is though its folder be replaced.
 class ValidationSplit {
  public:
   // The bytes of text are those of card.json or, without them and for max_tokens, those that the
   // tokenizer decodes; null: then they are not known.
-  ValidationSplit(const std::string& data_folder, const ModelConfig& config,
+  ValidationSplit(const std::vector<ValidationPlace>& places, const ModelConfig& config,
                   const EvaluateSettings& settings, const Tokenizer* tokenizer);
+  ValidationSplit(const std::string& data_folder, const ModelConfig& config,
+                  const EvaluateSettings& settings, const Tokenizer* tokenizer)
+      : ValidationSplit(validation_places(data_folder), config, settings, tokenizer) {}
   ~ValidationSplit();
   ValidationSplit(ValidationSplit&&) noexcept;
 
@@ -65,8 +82,15 @@ class ValidationSplit {
 
 // One entry per source.  The tokenizer is the data's.
 std::vector<SourceScore> evaluate_data(const Model<float>& model, const Tokenizer& tokenizer,
-                                       const std::string& data_folder,
+                                       const std::vector<ValidationPlace>& places,
                                        const EvaluateSettings& settings);
+
+inline std::vector<SourceScore> evaluate_data(const Model<float>& model,
+                                              const Tokenizer& tokenizer,
+                                              const std::string& data_folder,
+                                              const EvaluateSettings& settings) {
+  return evaluate_data(model, tokenizer, validation_places(data_folder), settings);
+}
 
 // All sources as one.
 SourceScore total_score(const std::vector<SourceScore>& sources);

@@ -38,6 +38,7 @@ void put_sample(Batch& batch, int sequence, const Sample& sample, const Recipe& 
     batch.ids[token] = sample.tokens[position];
     batch.targets[token] = sample.tokens[position + 1];
     batch.positions[token] = i;
+    if (i + 1 >= sample.n_valid) batch.targets[token] = -1;  // padding
     if (!masks) continue;
     const std::int32_t start = sample.document_start[position];
     batch.document_start[token] = start;
@@ -51,13 +52,14 @@ void put_sample(Batch& batch, int sequence, const Sample& sample, const Recipe& 
 
 }  // namespace
 
-BatchFiller shard_batches(const SampleSource& source, const Recipe& recipe,
+BatchFiller shard_batches(const SampleStream& source, const Recipe& recipe,
                           const std::string& where) {
-  return [&source, recipe, where](Batch& batch, std::int64_t first_sample) {
+  return [&source, recipe, where, sample = Sample()](Batch& batch,
+                                                     std::int64_t first_sample) mutable {
     resize(batch, recipe.data.document_mask);
     for (int sequence = 0; sequence < batch.n_sequences; ++sequence) {
       const std::int64_t index = first_sample + sequence;
-      const Sample sample = source.sample(index);
+      source.read(index, sample);
       check_ids(sample, recipe.model.vocab_size, index, where);
       put_sample(batch, sequence, sample, recipe);
       batch.sample_index[static_cast<std::size_t>(sequence)] = index;

@@ -19,7 +19,7 @@ using BatchFiller = std::function<void(Batch& batch, std::int64_t first_sample)>
 
 // Errors   an id that the model's vocabulary lacks: Error{kBadInput} naming the sample.
 // REQUIRES source outlives the filler.
-BatchFiller shard_batches(const SampleSource& source, const Recipe& recipe,
+BatchFiller shard_batches(const SampleStream& source, const Recipe& recipe,
                           const std::string& where);
 
 // Uniform random ids, for measuring.

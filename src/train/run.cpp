@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -12,6 +13,7 @@
 #include "base/parallel.h"
 #include "base/units.h"
 #include "config/accounting.h"
+#include "data/prefetch.h"
 #include "model/hf_model.h"
 #include "train/run_state.h"
 
@@ -117,7 +119,7 @@ void Run::store_recipe() {
 
 void Run::copy_tokenizer() {
   const std::string& given = recipe_.data.tokenizer;
-  const std::string source = given.empty() ? recipe_.data.train + "/tokenizer.json" : given;
+  const std::string source = tokenizer_path(recipe_.data);
   if (file_exists(folder_.paths().tokenizer)) return;
   if (!file_exists(source)) {
     if (!given.empty()) (void)read_file(source);  // says why
@@ -191,15 +193,25 @@ void Run::begin_from(const std::string& source) {
 }
 
 void Run::open_data() {
-  const std::string train = recipe_.data.train + "/train";
-  train_source_ = std::make_unique<SampleSource>(train, recipe_.data.sequence_length,
-                                                 recipe_.data.seed);
-  train_fill_ = shard_batches(*train_source_, recipe_, train + ".bin");
-  if (!file_exists(recipe_.data.train + "/val.bin")) {
-    return say("no val.bin beside train.bin: no evaluation");
+  std::string where = "data.sources";
+  if (recipe_.data.sources.empty()) {
+    where = recipe_.data.train + "/train.bin";
+    train_source_ = std::make_unique<SampleSource>(
+        recipe_.data.train + "/train", recipe_.data.sequence_length, recipe_.data.seed,
+        sample_options(recipe_.data));
+  } else {
+    auto mixed = std::make_unique<MixedSource>(recipe_.data);
+    mixed_source_ = mixed.get();
+    train_source_ = std::move(mixed);
   }
+  // Two steps ahead: one is in work while the next is fetched.
+  const int depth = std::min(4096, 2 * recipe_.train.batch_tokens / recipe_.data.sequence_length);
+  train_source_ = std::make_unique<PrefetchedStream>(std::move(train_source_), depth, 1);
+  train_fill_ = shard_batches(*train_source_, recipe_, where);
   try {
-    validation_ = std::make_unique<ValidationSplit>(recipe_.data.train, recipe_.model,
+    const std::vector<ValidationPlace> places = validation_places(recipe_.data);
+    if (places.empty()) return say("no val.bin beside train.bin: no evaluation");
+    validation_ = std::make_unique<ValidationSplit>(places, recipe_.model,
                                                     evaluate_settings(recipe_), nullptr);
   } catch (const Error& error) {
     say("no evaluation: " + error.message);

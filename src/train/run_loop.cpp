@@ -24,6 +24,19 @@ constexpr double kForwardShare = 0.4;                 // of a step, for what an 
 
 Json or_null(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
+Json sources_json(const std::vector<SourceScore>& scores) {
+  Json sources = Json::array();
+  for (const SourceScore& score : scores) {
+    const bool has_bits = score.n_bytes > 0;
+    sources.push_back({{"name", score.name},
+                       {"loss", or_null(score.nats_per_token())},
+                       {"bits_per_byte", has_bits ? or_null(score.bits_per_byte()) : Json()},
+                       {"tokens", score.n_tokens},
+                       {"bytes", score.n_bytes}});
+  }
+  return sources;
+}
+
 }  // namespace
 
 RunOutcome Run::loop() {
@@ -134,6 +147,9 @@ void Run::report_step(const StepResult& result, double rate, double seconds) {
     step["max_vio_by_layer"] = std::move(max_vio);
   }
   if (!load.empty()) step["expert_load"] = std::move(load);
+  if (mixed_source_ != nullptr && step_ % kStepsPerExpertLoad == 1) {
+    step["source_tokens"] = source_tokens();
+  }
   write_closing("step", std::move(step));
   for (const ExpertTrace& trace : result.trace) {
     events_->write("trace", {{"step", step_.load()},
@@ -168,6 +184,16 @@ void Run::write_closing(const char* kind, Json fields) {
   events_->write(kind, fields);
 }
 
+// The achieved mixture: tokens of the run so far, by source.
+Json Run::source_tokens() const {
+  Json tokens = Json::object();
+  const std::vector<std::int64_t> counts = mixed_source_->mixture().counts(next_sample_);
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    tokens[recipe_.data.sources[i].name] = counts[i] * recipe_.data.sequence_length;
+  }
+  return tokens;
+}
+
 // Of an evaluation during training; 0: all.
 std::int64_t Run::sample_tokens() const {
   const std::int64_t wanted =
@@ -192,26 +218,30 @@ void Run::evaluate(bool complete) {
   settings.sample_tokens = sample;
   settings.context = &trainer_->idle_context();
   evaluated_step_ = step_;
-  SourceScore score;
+  std::vector<SourceScore> scores;
   try {
-    score = total_score(validation_->score(trainer_->model(), settings));
+    scores = validation_->score(trainer_->model(), settings);
   } catch (const Error& error) {  // no reason to lose the run
     if (error.code != ErrorCode::kBadInput) throw;
     bits_per_byte_ = 0;
     events_->write("alert", {{"what", "evaluation"}, {"text", error.message}});
     return say("no evaluation: " + error.message);
   }
+  const SourceScore score = total_score(scores);
   bits_per_byte_ = score.n_bytes > 0 ? score.bits_per_byte() : 0;
   evaluated_all_ = sample == 0;
   const double seconds = events_->seconds() - begin;
   eval_seconds_per_token_ = seconds / static_cast<double>(score.n_tokens);
-  write_closing("eval", {{"step", step_.load()},
+  Json event = {{"step", step_.load()},
                          {"loss", or_null(score.nats_per_token())},
                          {"bits_per_byte", score.n_bytes > 0 ? or_null(bits_per_byte_) : Json()},
                          {"tokens", score.n_tokens},
                          {"bytes", score.n_bytes},
                          {"complete", evaluated_all_},
-                         {"seconds", seconds}});
+                         {"seconds", seconds}};
+  if (scores.size() > 1) event["sources"] = sources_json(scores);
+  if (mixed_source_ != nullptr) event["source_tokens"] = source_tokens();
+  write_closing("eval", std::move(event));
 }
 
 void Run::maybe_save() {

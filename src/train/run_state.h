@@ -62,6 +62,7 @@ class Run {
   RunOutcome finish();
   [[noreturn]] void guard_stop(const std::string& verdict, double loss);
   void write_closing(const char* kind, Json fields);
+  Json source_tokens() const;
   double elapsed_seconds() const;
   Pace pace() const;
   RunOutcome outcome(RunEnd end) const;
@@ -78,7 +79,8 @@ class Run {
   std::vector<std::pair<std::int64_t, std::string>> damaged_;  // checkpoints: step, fault
   std::optional<CheckpointEntry> checkpoint_;  // resumed from
   std::unique_ptr<Trainer> trainer_;
-  std::unique_ptr<SampleSource> train_source_;
+  std::unique_ptr<SampleStream> train_source_;
+  const MixedSource* mixed_source_ = nullptr;  // what train_source_ reads, if a mixture
   std::unique_ptr<ValidationSplit> validation_;  // null: none to evaluate on
   BatchFiller train_fill_;
   RunPlan plan_;

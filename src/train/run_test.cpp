@@ -52,8 +52,9 @@ class RunTest : public ::testing::Test {
   }
 
   // Documents that count upwards, each from another place.
-  void write_split(const std::string& name, int n_documents) {
-    ShardWriter writer(root_ + "/data/" + name, 48);
+  void write_split(const std::string& name, int n_documents, const std::string& folder = "data") {
+    fs::create_directories(root_ + "/" + folder);
+    ShardWriter writer(root_ + "/" + folder + "/" + name, 48);
     for (int document = 0; document < n_documents; ++document) {
       std::vector<std::int32_t> ids;
       for (int i = 0; i < 10 + document % 7; ++i) ids.push_back(2 + (document * 5 + i) % 46);
@@ -323,6 +324,57 @@ TEST_F(RunTest, BeginsFromAnotherRunsCheckpoint) {
   EXPECT_EQ(losses("branch").begin()->first, 11);
   recipe_.train.init_from = root_ + "/base@11";
   expect_error(request("nothing", "30steps"), ErrorCode::kBadInput, "train.init_from");
+}
+
+// Three sources: a folder, another one, and a shard by its prefix, without a validation split.
+TEST_F(RunTest, AMixtureResumesToTheBitAndSaysWhatItWas) {
+  for (const char* folder : {"one", "two"}) {
+    write_split("train", 100, folder);
+    write_split("val", 10, folder);
+    write_file_atomically(root_ + "/" + folder + "/card.json",
+                          R"({"splits": {"val": {"bytes": 500}}})");
+  }
+  write_split("train-b", 50, "three");
+  recipe_.data.train.clear();
+  recipe_.data.sources = {{"a", root_ + "/one", 2}, {"b", root_ + "/three/train-b", 1},
+                          {"c", root_ + "/two", 0}};
+  recipe_.data.stages = {{640, {0, 1, 3}}};
+  recipe_.data.packing = "best_fit";
+  recipe_.train.eval_every = 8;
+  const RunOutcome whole = train_run(request("whole", "30steps"), {});
+  run_until_stopped(request("parts", "30steps"), 7);
+  run_until_stopped(request("parts", "30steps"), 19);
+  const RunOutcome parts = train_run(request("parts", "30steps"), {});
+  EXPECT_EQ(parts.weights_hash, whole.weights_hash);
+  EXPECT_EQ(losses("parts"), losses("whole"));
+  Json last;
+  read_events(root_ + "/whole/events.jsonl", [&](const Json& event) {
+    if (event.at("kind") == "eval") last = event;
+  });
+  ASSERT_EQ(last.at("sources").size(), 2u);
+  EXPECT_EQ(last["sources"][0]["name"], "a");
+  EXPECT_EQ(last["sources"][1]["name"], "c");
+  EXPECT_GT(last["sources"][1]["bits_per_byte"], 0.1);
+  EXPECT_EQ(last["sources"][0]["bytes"], 500);
+  const Json& tokens = last.at("source_tokens");
+  EXPECT_EQ(tokens["a"].get<int>() + tokens["b"].get<int>() + tokens["c"].get<int>(), 30 * 64);
+  // 640 tokens at 2:1:0, then 1280 at 0:1:3, to within a sample and a source.
+  EXPECT_NEAR(tokens["a"].get<double>(), 640.0 * 2 / 3, 2 * recipe_.data.sequence_length);
+  EXPECT_NEAR(tokens["c"].get<double>(), 1280.0 * 3 / 4, 5 * recipe_.data.sequence_length);
+}
+
+TEST_F(RunTest, SourcesOfDifferentTokenizersAreRefused) {
+  write_split("train", 50, "one");
+  write_split("train", 50, "two");
+  for (const char* style : {"gpt2", "deepseek"}) {
+    const std::string folder = style == std::string("gpt2") ? "one" : "two";
+    write_file_atomically(root_ + "/" + folder + "/tokenizer.json",
+                          read_file(std::string(FARTHING_SOURCE_DIR "/tests/golden/tokenizer_") +
+                                    style + "_style.json"));
+  }
+  recipe_.data.train.clear();
+  recipe_.data.sources = {{"a", root_ + "/one", 1}, {"b", root_ + "/two", 1}};
+  expect_error(request("a", "5steps"), ErrorCode::kBadInput, "another tokenizer");
 }
 
 TEST_F(RunTest, KeepsTracesOfTheRouter) {
