@@ -55,6 +55,7 @@ constexpr std::pair<Dimension, Unit> kSpecial[] = {
     {Dimension::kSeconds, {"min", 60}},  {Dimension::kSeconds, {"h", kHour}},
     {Dimension::kSeconds, {"d", kDay}},  {Dimension::kSeconds, {"day", kDay}},
     {Dimension::kSeconds, {"days", kDay}},
+    {Dimension::kSeconds, {"w", 7 * kDay}},
     {Dimension::kSeconds, {"weeks", 7 * kDay}},
     {Dimension::kSeconds, {"months", kYear / 12}},
     {Dimension::kSeconds, {"years", kYear}},

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "cli/budget.h"
 #include "cli/commands.h"
 #include "cli/support.h"
 #include "plan/plan.h"
@@ -27,6 +28,7 @@ struct PlanOptions {
   double software = 0;
   bool forced_balance = false;
   bool json = false;
+  BudgetOptions budget;
 };
 
 bool gives_layout(const PlanOptions& o) {
@@ -86,12 +88,33 @@ PlanRequest make_request(const PlanOptions& o) {
   return request;
 }
 
+// The money first, the model from it, or a given one.
+void plan_for_money(const PlanOptions& o) {
+  BudgetPlace place;
+  place.cluster = load_cluster(o.cluster.empty() ? "h100-512" : o.cluster, o.overrides);
+  if (!o.device.empty()) place.cluster = with_device(place.cluster, load_device(o.device));
+  if (o.devices > 0) place.cluster = with_devices(place.cluster, o.devices);
+  if (!o.model.empty()) place.model = load_model_shape(o.model);
+  if (!o.precision.empty()) place.precision = parse_format(o.precision, "--precision");
+  if (!o.deadline.empty()) {
+    place.deadline_seconds = parse_as(o.deadline, Dimension::kSeconds, "--deadline");
+  }
+  place.json = o.json;
+  budget_command(o.budget, place);
+}
+
 void plan_command(const PlanOptions& options) {
+  if (!options.budget.budget.empty()) return plan_for_money(options);
+  if (options.model.empty()) {
+    throw Error{ErrorCode::kUsage, "plan: wanted a model, or --budget (see farthing plan --help)"};
+  }
   const Plan plan = make_plan(make_request(options));
   if (options.json) {
-    print_json(to_json(plan));
+    Json json = to_json(plan);
+    json["usd"] = plan.fits ? plan_usd(plan, options.budget) : Json(nullptr);
+    print_json(json);
   } else {
-    std::cout << to_text(plan);
+    std::cout << to_text(plan) << (plan.fits ? "\n" + plan_usd_words(plan, options.budget) : "");
   }
   if (!plan.fits) throw Error(ErrorCode::kOutOfResource, "");
 }
@@ -112,7 +135,7 @@ void add_plan_command(CLI::App& app) {
   auto options = std::make_shared<PlanOptions>();
   CLI::App* plan = app.add_subcommand("plan", "predict layout, time, memory and energy of a run");
   PlanOptions& o = *options;
-  plan->add_option("model", o.model, "a name under models/, a config.json or its folder")->required();
+  plan->add_option("model", o.model, "a name under models/, a config.json or its folder");
   plan->add_option("--cluster", o.cluster, "a name under clusters/, or a file");
   plan->add_option("--device", o.device, "other devices; with --deadline their number is chosen");
   plan->add_option("--devices", o.devices, "other number of devices")->check(CLI::Range(1, 1 << 20));
@@ -126,6 +149,7 @@ void add_plan_command(CLI::App& app) {
   plan->add_flag("--forced-balance", o.forced_balance, "experts get equal loads, as in benchmarks");
   plan->add_option("--set", o.overrides, "section.key=value of the cluster file");
   add_layout_options(*plan, o);
+  add_budget_options(*plan, o.budget);
   add_json_flag(*plan, o.json);
   set_example(*plan, "farthing plan deepseek-v3 --cluster h800-2048 --tokens 14.8T");
   plan->callback([options] { plan_command(*options); });

@@ -135,6 +135,9 @@ Contender from_plan(const Reader& reader, Contender contender) {
   contender.end = {reader.number("steps"), tokens, days * 86400, reader.number("usd.total"),
                    reader.number("bits_per_byte")};
   contender.price = "of the plan";
+  contender.price_date = reader.text("usd.date");
+  contender.joules = reader.number("energy_joules");
+  contender.name = reader.text("model") + " on " + reader.text("cluster");
   return contender;
 }
 

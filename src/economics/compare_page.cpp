@@ -87,14 +87,15 @@ std::vector<std::size_t> drawn(const std::vector<Contender>& contenders) {
   return order;
 }
 
-std::string legend(const Chart& chart) {
+// Names in the drawing itself, so that a saved one has them too.
+std::string with_legend(std::string svg, const Chart& chart) {
   std::string words;
   for (std::size_t i = 0; i < chart.lines.size(); ++i) {
-    if (chart.lines[i].style != "line") continue;
-    words += fmt::format("<span><i class=\"s{} line\"></i>{}</span>", i,
-                         escape_html(chart.lines[i].name));
+    const std::string& name = chart.lines[i].name;
+    words += fmt::format("<text class=\"s{}\" x=\"{}\" y=\"10\">{}</text>", i, 76 + 140 * i,
+                         escape_html(name.size() > 26 ? name.substr(0, 24) + ".." : name));
   }
-  return "<p class=\"legend\">" + words + "</p>";
+  return svg.insert(svg.rfind("</svg>"), words);
 }
 
 PageDrawing curves(const std::vector<Contender>& contenders, Against against) {
@@ -111,17 +112,15 @@ PageDrawing curves(const std::vector<Contender>& contenders, Against against) {
     }
     series.data[id_of("run", i)] = columns;
   }
-  // Lines first, so that the colour's number is the contender's in this order.
   for (const std::size_t i : order) {
-    chart.lines.push_back({id_of("run", i), "x", contenders[i].name, "line"});
-    chart.lines.back().column = "bits";
+    chart.lines.push_back({id_of("run", i), "bits", contenders[i].name, "line"});
   }
   Axis axis{"x", to_string(against), 1};
   if (against == Against::kUsd)
     axis = most < 1 ? Axis{"x", "US cents", 0.01} : Axis{"x", "US dollars", 1};
   if (against == Against::kSeconds && most > 300) axis = {"x", "minutes", 60};
   if (against == Against::kSeconds && most > 3 * 3600) axis = {"x", "hours", 3600};
-  std::string svg = to_svg(chart, series, axis) + legend(chart);
+  const std::string svg = with_legend(to_svg(chart, series, axis), chart);
   return {fmt::format("Held-out bits per byte, against {}", axis.label), svg};
 }
 

@@ -1,6 +1,7 @@
 // compare_text.cpp - the comparison as tables, JSON and a page.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -151,7 +152,10 @@ std::vector<std::string> cautions(const std::vector<Contender>& contenders,
   if (!all_alike(contenders, [](const Contender& c) { return c.price; })) {
     lines.push_back("Priced differently; --prices FILE prices all run folders alike.");
   }
-  if (!all_alike(contenders, recipe_value("data.train"))) {
+  const bool unknown = std::any_of(contenders.begin(), contenders.end(), [](const Contender& c) {
+    return value_of(c, "data.train").empty();
+  });
+  if (unknown || !all_alike(contenders, recipe_value("data.train"))) {
     lines.push_back(
         "Trained on different data folders, or not known: the held-out text may differ.");
   }

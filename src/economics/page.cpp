@@ -104,7 +104,7 @@ std::string section_html(const MoneyPage&, const PageChart& chart, std::size_t i
 
 std::string section_html(const MoneyPage&, const PageDrawing& drawing, std::size_t index) {
   return fmt::format(
-      "<figure class=\"drawing\" data-chart=\"{}\"><figcaption>{}<button type=\"button\" "
+      "<figure class=\"drawing wide\" data-chart=\"{}\"><figcaption>{}<button type=\"button\" "
       "class=\"save\">save as SVG</button></figcaption>{}{}</figure>\n",
       index, escape_html(drawing.heading), drawing.svg,
       drawing.note.empty() ? "" : "<p class=\"fine\">" + escape_html(drawing.note) + "</p>");

@@ -26,6 +26,8 @@ figcaption{display:flex;justify-content:space-between;gap:10px;align-items:basel
 .money path.s2{stroke:var(--s2)}.money path.s3{stroke:var(--s3)}
 .money text.s0{fill:var(--s0)}.money text.s1{fill:var(--s1)}.money text.s2{fill:var(--s2)}
 .money text.s3{fill:var(--s3)}
+.drawing text.s0{fill:var(--s0)}.drawing text.s1{fill:var(--s1)}.drawing text.s2{fill:var(--s2)}
+.drawing text.s3{fill:var(--s3)}
 .cite q{font-size:14px}
 details.card summary{font-size:17px}details[open] summary{margin-bottom:8px}
 @media(max-width:820px){.money svg text{font-size:13px}}

@@ -6,7 +6,7 @@
 namespace farthing {
 namespace {
 
-PageTable plain(const std::string& heading, const Table& table, const std::string& note = "") {
+PageTable plain(const std::string& heading, const Table& table, const std::string& note) {
   PageTable page{.heading = heading, .headings = table.headings, .rows = {}, .note = note};
   for (const auto& row : table.rows) {
     page.rows.emplace_back();

@@ -58,9 +58,8 @@ struct ServeLoad {
   double bytes_per_weight = 1;           // FP8
   double bytes_per_cache_value = 2;      // BF16
   // Of the saturated throughput that is had, day and night.  Two published deployments of
-  // DeepSeek-V3 reach 0.28 and 0.44 (prefill), 0.42 and 0.65 (decode) of this roofline: DeepSeek's
-  // day, and
-  // SGLang's on 12 nodes of H100 (May 2025).  A measured throughput needs 1.
+  // DeepSeek-V3 reach 0.28 and 0.39 (prefill), 0.42 and 0.50 (decode) of this roofline: DeepSeek's
+  // day, and SGLang's on 12 nodes of H100.  A measured throughput needs 1.
   double load = 0.4;
 };
 

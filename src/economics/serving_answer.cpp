@@ -65,9 +65,12 @@ std::vector<std::string> error_words(const ServeAnswer& answer) {
 std::vector<std::string> lifetime_words(const ServeAnswer& answer) {
   std::vector<std::string> lines;
   const ServeQuestion& question = answer.question;
-  lines.push_back(fmt::format("Over {:.0f} months: {} tokens, {} to train and serve.",
-                              question.months, figure(answer.lifetime_tokens, ""),
-                              figure(lifetime_usd(answer.own, answer.lifetime_tokens), "USD")));
+  const bool trained = question.train_usd > 0;
+  lines.push_back(
+      fmt::format("Over {:.0f} months: {} tokens, {} to {}.", question.months,
+                  figure(answer.lifetime_tokens, ""),
+                  figure(lifetime_usd(answer.own, answer.lifetime_tokens), "USD"),
+                  trained ? "train and serve" : "serve; its training is not stated (--train-usd)"));
   if (question.rival.train_usd > 0 || question.rival.serve_usd_per_million > 0) {
     const double own = lifetime_usd(answer.own, answer.lifetime_tokens);
     const double rival = lifetime_usd(question.rival, answer.lifetime_tokens);
@@ -263,7 +266,13 @@ MoneyPage serving_page(const ServeAnswer& answer, const std::string& today) {
   given("price_in", "price of a million tokens in", "USD", q.prices.input_usd, asked);
   given("price_hit", "price of a million from the cache", "USD", q.prices.hit_usd, asked);
   given("price_out", "price of a million tokens out", "USD", q.prices.output_usd, asked);
-  given("train", "training of the model", "USD", q.train_usd, asked);
+  constexpr double kUnstated = std::numeric_limits<double>::quiet_NaN();
+  sheet.add({.id = "train",
+             .label = "training of the model",
+             .unit = "USD",
+             .value = q.train_usd > 0 ? q.train_usd : kUnstated,
+             .source = asked,
+             .slider = q.train_usd > 0});
   given("months", "months of its life", "", q.months, asked);
   formula("prefill_nodes", "nodes for prefill", "",
           "input * (1 - hits / 100) / 86400 / prefill / (load / 100)");

@@ -1,0 +1,119 @@
+// cost_budget.cpp - farthing plan --budget: from money to a model.
+#include <fmt/core.h>
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/units.h"
+#include "cli/budget.h"
+#include "cli/cost.h"
+#include "cli/support.h"
+#include "economics/budget.h"
+#include "economics/serving_answer.h"
+
+namespace farthing {
+namespace {
+
+PriceEntry given_rent(const std::string& device, double rent) {
+  PriceEntry entry;
+  entry.item = device, entry.unit = "USD/h", entry.source = "--rent";
+  entry.value = entry.low = entry.high = rent;
+  entry.confidence = "assumed", entry.where = "--rent";
+  return entry;
+}
+
+const char* kind_of(const Cluster& cluster) {
+  return cluster.spot.preemptions.is_known() ? "spot" : "on-demand";
+}
+
+// The price of a plan's device-hour; nullopt where nothing states it.
+std::optional<PriceEntry> price_of(const Cluster& cluster, const BudgetOptions& options) {
+  if (options.rent >= 0) return given_rent(cluster.device.name, options.rent);
+  const PriceList prices = load_price_list(options.prices);
+  const PriceEntry* entry = find_device_price(prices, cluster.device.name, kind_of(cluster));
+  return entry == nullptr ? std::nullopt : std::optional<PriceEntry>(*entry);
+}
+
+// What waits for spot capacity is not paid.
+double paid_share(const Cluster& cluster) {
+  return cluster.spot.availability.is_known() ? cluster.spot.availability.value : 1;
+}
+
+}  // namespace
+
+Json plan_usd(const Plan& plan, const BudgetOptions& options) {
+  const Cluster& cluster = plan.request.cluster;
+  const auto price = price_of(cluster, options);
+  if (!price) return nullptr;
+  const double rate = price->value * paid_share(cluster);
+  const Quantiles& hours = plan.range.gpu_hours;
+  return {
+      {"total", rate * plan.gpu_hours},
+      {"range", {{"p10", rate * hours.p10}, {"p50", rate * hours.p50}, {"p90", rate * hours.p90}}},
+      {"usd_per_device_hour", price->value},
+      {"source", price->source},
+      {"date", price->date}};
+}
+
+std::string plan_usd_words(const Plan& plan, const BudgetOptions& options) {
+  const Cluster& cluster = plan.request.cluster;
+  const auto price = price_of(cluster, options);
+  if (!price) {
+    return fmt::format("Money: not stated, the list has no {} price of {} (--rent USD per hour)\n",
+                       kind_of(cluster), cluster.device.name);
+  }
+  const double rate = price->value * paid_share(cluster);
+  const Quantiles& hours = plan.range.gpu_hours;
+  return fmt::format("Money: {} ({} to {}), at {}\n", format_dollars(rate * plan.gpu_hours),
+                     format_dollars(rate * hours.p10), format_dollars(rate * hours.p90),
+                     describe(*price));
+}
+
+void add_budget_options(CLI::App& plan, BudgetOptions& o) {
+  plan.add_option("--budget", o.budget, "of the project, as 300kUSD: chooses model and tokens");
+  plan.add_option("--experiments", o.experiments,
+                  "with --budget: share of it for experiments, 0 to 1");
+  plan.add_option("--failed", o.failed, "with --budget: failed attempts, of the final run");
+  plan.add_option("--other", o.other,
+                  "with --budget: data, storage, people paid from it, as 20kUSD");
+  plan.add_option("--confidence", o.confidence, "with --budget: of staying inside, 0.05 to 0.99");
+  plan.add_option("--rent", o.rent, "USD per device-hour; else from the price list");
+  plan.add_option("--prices", o.prices, "price list: a file, or a name under prices/");
+  plan.add_option("--html", o.html, "with --budget: write one self-contained page to this file");
+}
+
+void budget_command(const BudgetOptions& options, const BudgetPlace& place) {
+  const PriceList prices = load_price_list(options.prices);
+  const std::string& device = place.cluster.device.name;
+  BudgetRequest request;
+  request.usd = parse_as(options.budget, Dimension::kUsd, "--budget");
+  if (!options.other.empty())
+    request.other_usd = parse_as(options.other, Dimension::kUsd, "--other");
+  request.deadline_seconds = place.deadline_seconds;
+  request.cluster = place.cluster;
+  request.model = place.model;
+  request.precision = place.precision;
+  request.experiments = options.experiments;
+  request.failed = options.failed;
+  request.confidence = options.confidence;
+  request.on_demand = find_device_price(prices, device, "on-demand");
+  request.spot = find_device_price(prices, device, "spot");
+  request.buy = find_device_price(prices, device, "buy");
+  request.price = options.rent >= 0 ? given_rent(device, options.rent)
+                                    : device_price(prices, device, kind_of(place.cluster));
+  const auto old = options.rent >= 0 ? std::nullopt : staleness(request.price, today());
+  if (old) std::cerr << "warning: " << *old << "\n";
+  ProgressLine progress;
+  const BudgetPlan plan = plan_budget(
+      request, [&](int done, int total) { progress.show_share(done, total, "models"); });
+  progress.end();
+  if (!options.html.empty()) write_page(options.html, to_html(budget_page(plan, today())));
+  if (place.json) {
+    print_json(to_json(plan));
+  } else if (options.html.empty()) {
+    std::cout << to_text(plan);
+  }
+}
+
+}  // namespace farthing

@@ -1,0 +1,115 @@
+// budget.h - from money to model: what a project's budget trains by a day, and with what chance.
+//
+//   purse       budget - other; of it `experiments` for experiments, the rest for the final run
+//   draws       hours (the plan's P10 to P90, lognormal), price (low, value, high of the price
+//               list), failed attempts (0, f, 2.5 f of the run) and experiments (0.8, 1, 1.3 of the
+//               plan) are drawn kBudgetDraws times, triangular and independent
+//   size        the most device-hours H for which budget and deadline hold in `confidence` of draws
+//   tokens      H * tokens per device-hour of the plan (failures and checkpoints taken off)
+//   model       of the ladder, the fewest active parameters (the cheapest to serve) within 0.01 nats
+//               of the least expected loss
+//   loss        the dense law of simulate/scaling_laws.h (the first that applies); a mixture
+//               counts as a dense model of sqrt(active * all) parameters, the band from active to
+//               all
+//
+// Experiments come first in time as well: the deadline is the final run's, failed attempts
+// included.
+// Source   OLMo (arXiv:2503.05804): development is half of the final run, a third of all; Olmo 3
+//          (arXiv:2605.01158): 82.2 % of all compute was not the final runs.
+// Errors   Error{kBadInput} for what is negative or absurd; Error{kOutOfResource} when nothing can
+//          be trained for the money, with what would help.
+// Cost     two plans for each rung of the ladder: a few seconds.
+#pragma once
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "economics/page.h"
+#include "economics/price_list.h"
+#include "plan/plan.h"
+
+namespace farthing {
+
+inline constexpr int kBudgetDraws = 2000;
+
+struct BudgetRequest {
+  double usd = 0;
+  double deadline_seconds = 0;  // 0: none, 30 days are aimed at
+  Cluster cluster;              // its number of devices is the most that can be had
+  double experiments = 0.5;     // share of the purse
+  double failed = 0.1;          // failed attempts, of the final run
+  double other_usd = 0;         // data, storage, people paid from the budget
+  double confidence = 0.8;
+  std::optional<ModelShape> model;        // given: only this one
+  std::optional<NumberFormat> precision;  // absent: bf16, fp8 where it pays
+  PriceEntry price;                       // USD per device-hour, what is paid
+  const PriceEntry* on_demand = nullptr;  // for the comparison; null: not stated
+  const PriceEntry* spot = nullptr;
+  const PriceEntry* buy = nullptr;  // USD of a bare device
+};
+
+struct LossBand {
+  double low = 0, mid = 0, high = 0;  // nats per token; within one law
+};
+LossBand expected_loss(const ModelShape& shape, double tokens);
+
+struct BudgetChoice {
+  ModelShape shape;
+  Plan plan;
+  bool is_fp8 = false;
+  double tokens = 0;
+  int devices = 0;
+  // device-hours of the final run at the median, interruptions included
+  double final_hours = 0;
+  double final_usd = 0, failed_usd = 0;  // at the median
+  double days = 0;                       // of the final run at the median, failed attempts included
+  double p_budget = 0, p_deadline = 1;
+  bool limited_by_deadline = false;
+  LossBand loss;
+};
+
+struct WayToPay {
+  std::string name;
+  double usd_per_hour = 0;  // NaN: not stated
+  double final_usd = 0;
+  std::string note;
+};
+
+struct OpenModel {
+  std::string name;
+  double active = 0, tokens = 0;
+  LossBand loss;
+  double continue_usd = 0;  // 100 billion tokens more
+  double tune_usd = 0;      // 1 billion
+};
+
+struct BudgetPlan {
+  BudgetRequest request;
+  double experiments_usd = 0;
+  double purse_usd = 0;  // of the final run and its failed attempts
+  BudgetChoice best;
+  std::vector<BudgetChoice> ladder;  // by expected loss, the least first
+  std::optional<BudgetChoice> best_dense, best_moe;
+  double fp8_speedup = 0;  // 0: the device has none
+  std::vector<WayToPay> ways;
+  std::optional<OpenModel> open;
+  // such final runs for the whole budget, if nothing else is paid
+  double runs_a_year = 0;
+  std::vector<std::string> verdicts;  // what to know: one sentence each
+};
+
+// `progress` is told how many rungs are done of how many.
+BudgetPlan plan_budget(const BudgetRequest& request,
+                       const std::function<void(int, int)>& progress = {});
+
+// Dense decoders and mixtures of the proportions of Llama 3 and DeepSeek-V3, from 0.1 B to 100 B
+// active.
+std::vector<ModelShape> budget_ladder();
+
+std::string to_text(const BudgetPlan& plan);
+Json to_json(const BudgetPlan& plan);
+MoneyPage budget_page(const BudgetPlan& plan, const std::string& today);
+
+}  // namespace farthing

@@ -1,0 +1,133 @@
+// budget_test.cpp - money to model: conservation, chances, verdicts, refusals.
+#include "economics/budget.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "config/share.h"
+#include "plan/accounting.h"
+
+namespace farthing {
+namespace {
+
+PriceEntry price(double value, double low, double high) {
+  PriceEntry entry;
+  entry.item = "h100", entry.unit = "USD/h", entry.source = "test", entry.date = "2026-05";
+  entry.value = value, entry.low = low, entry.high = high;
+  return entry;
+}
+
+BudgetRequest request() {
+  set_share_folder(FARTHING_SOURCE_DIR);
+  BudgetRequest request;
+  request.usd = 250000;
+  request.deadline_seconds = 42 * 86400.0;
+  request.cluster = load_cluster("h100-spot");
+  request.price = price(2.5, 2, 3);
+  request.model = budget_ladder()[15];  // a mixture of a few billion parameters: one rung is quick
+  return request;
+}
+
+const BudgetPlan& usual() {
+  static const BudgetPlan plan = plan_budget(request());
+  return plan;
+}
+
+TEST(Budget, EveryDollarIsInOneLine) {
+  BudgetRequest asked = request();
+  asked.other_usd = 10000;
+  const BudgetPlan plan = plan_budget(asked);
+  EXPECT_DOUBLE_EQ(plan.experiments_usd, 0.5 * 240000);
+  EXPECT_DOUBLE_EQ(plan.purse_usd, 120000);
+  const BudgetChoice& best = plan.best;
+  EXPECT_LE(best.final_usd + best.failed_usd, plan.purse_usd);
+  EXPECT_GT(best.final_usd, 0.5 * plan.purse_usd);
+  EXPECT_DOUBLE_EQ(best.final_usd, best.final_hours * 2.5);
+}
+
+TEST(Budget, ChancesAreWhatWasAskedFor) {
+  const BudgetPlan& sure = usual();
+  EXPECT_GE(sure.best.p_budget, 0.78);
+  EXPECT_GE(sure.best.p_deadline, 0.78);
+  EXPECT_LE(sure.best.days * 86400, request().deadline_seconds);
+  BudgetRequest bold = request();
+  bold.confidence = 0.5;
+  const BudgetPlan risky = plan_budget(bold);
+  EXPECT_LT(risky.best.p_budget, sure.best.p_budget);
+  EXPECT_GT(risky.best.tokens, sure.best.tokens);
+}
+
+TEST(Budget, TokensAreTheHoursOfThePlan) {
+  const BudgetPlan& plan = usual();
+  const BudgetChoice& best = plan.best;
+  // At the MFU that the plan states, before interruptions.
+  const double flops = model_flops_per_token(best.shape, 4096).total() * best.tokens;
+  const double mfu = flops / (best.final_hours * 3600 * request().cluster.device.bf16_peak.value);
+  EXPECT_LE(mfu, best.plan.best().time.mfu * 1.001);
+  EXPECT_GT(mfu, best.plan.best().time.mfu * 0.8);
+}
+
+TEST(Budget, AShortDeadlineBindsInsteadOfTheMoney) {
+  BudgetRequest asked = request();
+  asked.usd = 5e6;
+  asked.deadline_seconds = 7 * 86400.0;
+  const BudgetPlan plan = plan_budget(asked);
+  EXPECT_TRUE(plan.best.limited_by_deadline);
+  EXPECT_EQ(plan.best.devices, asked.cluster.n_devices());
+  EXPECT_GT(plan.best.p_budget, 0.99);
+  EXPECT_NE(plan.verdicts.front().find("deadline binds"), std::string::npos);
+}
+
+TEST(Budget, LossFallsWithTokensAndItsBandOpensForMixtures) {
+  set_share_folder(FARTHING_SOURCE_DIR);
+  const auto ladder = budget_ladder();
+  for (const ModelShape& shape : ladder) {
+    EXPECT_TRUE(validate(shape).empty()) << shape.name << ": " << validate(shape).front();
+    const LossBand few = expected_loss(shape, 1e10), many = expected_loss(shape, 1e12);
+    EXPECT_LT(many.mid, few.mid) << shape.name;
+    EXPECT_LT(few.low, few.mid);
+    EXPECT_LT(few.mid, few.high);
+  }
+}
+
+TEST(Budget, WhatBuysNothingSaysWhatWouldHelp) {
+  BudgetRequest asked = request();
+  asked.usd = 1;
+  asked.price = price(1000, 1000, 1000);
+  try {
+    plan_budget(asked);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kOutOfResource);
+    EXPECT_NE(error.message.find("more money"), std::string::npos);
+  }
+}
+
+TEST(Budget, AbsurdRequestsAreRefused) {
+  for (double BudgetRequest::*field :
+       {&BudgetRequest::usd, &BudgetRequest::deadline_seconds, &BudgetRequest::experiments,
+        &BudgetRequest::failed, &BudgetRequest::other_usd, &BudgetRequest::confidence}) {
+    BudgetRequest bad = request();
+    bad.*field = -1;
+    EXPECT_THROW(plan_budget(bad), Error);
+    bad.*field = std::nan("");
+    EXPECT_THROW(plan_budget(bad), Error);
+  }
+  BudgetRequest bad = request();
+  bad.other_usd = bad.usd;
+  EXPECT_THROW(plan_budget(bad), Error);
+}
+
+TEST(Budget, TextJsonAndPageSayTheSame) {
+  const BudgetPlan& plan = usual();
+  EXPECT_NEAR(to_json(plan)["final_usd"].get<double>(), plan.best.final_usd, 1e-6);
+  EXPECT_NE(to_text(plan).find(plan.best.shape.name), std::string::npos);
+  const MoneyPage page = budget_page(plan, "2026-11-25");
+  EXPECT_NEAR(page.sheet.value("tokens"), plan.best.tokens, 1e-6 * plan.best.tokens);
+}
+
+}  // namespace
+}  // namespace farthing
