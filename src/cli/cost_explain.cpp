@@ -79,7 +79,7 @@ std::string definitions_text(const CostCase& result, const Definitions& definiti
                         each.id.empty() ? "not stated" : result.computed(each.id, each.to));
     text += wrap_text(each.words, 4);
     std::vector<std::string> in;
-    for (const auto& part : definition.parts) in.push_back(definitions.label_of(part));
+    for (const auto& part : definition.parts) in.push_back(definitions.name_of(part));
     text += wrap_text("in: " + in_words(in), 4);
     text += wrap_text("out: " + in_words(definitions.excluded(definition)), 4);
   }

@@ -114,7 +114,7 @@ std::string text_of(const ProjectCost& cost, const Definitions& definitions,
     std::vector<std::string> in;
     for (const auto& part : definition.parts) {
       if (std::isfinite(cost.sheet.value(part)))
-        in.push_back(money(cost, part) + " " + definitions.label_of(part));
+        in.push_back(money(cost, part) + " " + definitions.name_of(part));
     }
     text += wrap_text("in: " + joined(in), 4);
     if (!each.missing.empty()) text += wrap_text("not stated: " + joined(each.missing), 4);

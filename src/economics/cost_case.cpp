@@ -118,12 +118,19 @@ std::string Definitions::label_of(const std::string& part) const {
   return part;
 }
 
-std::vector<std::string> Definitions::excluded(const Definition& definition) const {
-  std::vector<std::string> labels;
-  for (const auto& part : parts) {
-    if (!definition.has(part.id)) labels.push_back(part.label);
+std::string Definitions::name_of(const std::string& part) const {
+  for (const auto& each : parts) {
+    if (each.id == part) return each.name;
   }
-  return labels;
+  return part;
+}
+
+std::vector<std::string> Definitions::excluded(const Definition& definition) const {
+  std::vector<std::string> names;
+  for (const auto& part : parts) {
+    if (!definition.has(part.id)) names.push_back(part.name);
+  }
+  return names;
 }
 
 Definitions load_definitions() {
@@ -137,7 +144,8 @@ Definitions parse_definitions(const std::string& toml, const std::string& where)
   const std::size_t n_parts = settings.count("part");
   for (std::size_t i = 0; i < n_parts; ++i) {
     CostPart part;
-    read_words(settings, fmt::format("part.{}.", i), {{"id", &part.id}, {"label", &part.label}});
+    read_words(settings, fmt::format("part.{}.", i),
+               {{"id", &part.id}, {"name", &part.name}, {"label", &part.label}});
     result.parts.push_back(part);
   }
   const std::size_t n = settings.count("definition");

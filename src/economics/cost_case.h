@@ -11,11 +11,11 @@
 //   [[by_definition]]        for each of the five: id (and to) or none, words
 //   [[note]]                 heading, text
 //
-// Agreement: computed against stated, ends of ranges each, relative to stated: within 1 % "follows",
-// within 6 % "follows, rounded", else "does not follow"; "over X" has no high and follows from any
-// number that is not below it.
+// Agreement: computed against stated, ends of ranges each, relative to stated: within 1 %
+// "follows", within 6 % "follows, rounded", else "does not follow"; "over X" has no high and
+// follows from any number that is not below it.
 //
-// claims/definitions.toml: [[part]] id label, [[definition]] id label meaning parts[].
+// claims/definitions.toml: [[part]] id name label, [[definition]] id label meaning parts[].
 // Errors   Error{kBadInput}, every fault with its line.
 #pragma once
 #include <optional>
@@ -28,7 +28,7 @@
 namespace farthing {
 
 struct CostPart {
-  std::string id, label;
+  std::string id, name, label;  // name: a word or two
 };
 
 struct Definition {
@@ -41,9 +41,10 @@ struct Definitions {
   std::vector<CostPart> parts;
   std::vector<Definition> definitions;
   const Definition& at(const std::string& id) const;  // REQUIRES: one of the five (CHECK)
-  // The labels of the parts that are out.
+  // The names of the parts that are out.
   std::vector<std::string> excluded(const Definition& definition) const;
   std::string label_of(const std::string& part) const;
+  std::string name_of(const std::string& part) const;
 };
 Definitions load_definitions();
 Definitions parse_definitions(const std::string& toml, const std::string& where);

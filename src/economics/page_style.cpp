@@ -31,7 +31,7 @@ figcaption{display:flex;justify-content:space-between;gap:10px;align-items:basel
 .cite q{font-size:14px}
 details.card summary{font-size:17px}details[open] summary{margin-bottom:8px}
 @media(max-width:820px){.money svg text{font-size:13px}}
-@media(max-width:480px){.moneypage h1{font-size:25px}.prose td{min-width:4.5em}}
+@media(max-width:480px){.moneypage h1{font-size:25px}.prose td+td{min-width:9em}}
 @media print{:root{--back:#fff;--card:#fff;--ink:#000;--soft:#444;--rule:#bbb;--grid:#ddd;--s0:#2563a8;
 --s1:#b4471f;--s2:#1d7a4f;--s3:#8250a8;--c0:#3f7f5f;--c1:#c9a227;--c2:#4f7cac}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}

@@ -75,7 +75,7 @@ struct PhaseCost {
 struct DefinitionCost {
   std::string definition;
   std::string id;                    // of the sheet: the sum of what is stated
-  std::vector<std::string> missing;  // labels of parts that are in and not stated
+  std::vector<std::string> missing;  // names of parts that are in and not stated
 };
 
 struct ProjectCost {

@@ -78,6 +78,16 @@ class ProjectSheet {
     return fmt::format("phase{}", index + 1);
   }
 
+  // One line for each device and price.
+  std::string rate_of(const std::string& device, double usd_per_hour) {
+    std::string& id = rates_[fmt::format("{} {}", device, usd_per_hour)];
+    if (id.empty()) {
+      id = fmt::format("rate{}", rates_.size());
+      input(id, "rent of " + device, "USD/h", usd_per_hour, "project.toml", true);
+    }
+    return id;
+  }
+
   // Hours by phase, purpose and device, each its own line of the sheet.
   void add_phases() {
     struct Group {
@@ -109,10 +119,7 @@ class ProjectSheet {
       input(hours, group.label, core ? "core-h" : group.device + "-h", group.hours,
             core ? "the runs' events and ledger lines" : "project.toml");
       std::string rate = "core_rent";
-      if (!core) {
-        rate = fmt::format("rate{}", i + 1);
-        input(rate, "rent of " + group.device, "USD/h", group.usd_per_hour, "project.toml", true);
-      }
+      if (!core) rate = rate_of(group.device, group.usd_per_hour);
       formula(money, group.label + " at the rent", "USD", hours + " * " + rate);
       usd[group.phase + (group.is_final ? "final" : "other")].push_back(money);
       (group.is_final ? final_ : other_).push_back(money);
@@ -230,7 +237,7 @@ class ProjectSheet {
         if (std::isfinite(probe.value(part))) {
           stated.push_back(part);
         } else {
-          cost.missing.push_back(label(part));
+          cost.missing.push_back(definitions_.name_of(part));
         }
       }
       if (stated.empty()) {
@@ -246,6 +253,7 @@ class ProjectSheet {
   const Definitions& definitions_;
   ProjectCost cost_;
   bool owned_ = false;
+  std::map<std::string, std::string> rates_;
   std::vector<std::string> final_, other_, elsewhere_;  // ids of usd lines
 };
 

@@ -1,0 +1,230 @@
+// cost_compare.cpp - farthing cost compare: a history of training costs, and why one run cost more.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/cost.h"
+#include "cli/support.h"
+#include "economics/history.h"
+#include "economics/page.h"
+
+namespace farthing {
+namespace {
+
+struct CompareOptions {
+  std::string from, to;
+  CostOutput output;
+};
+
+std::string usd_words(const HistoryModel& model) {
+  if (!model.usd_low) return "not stated";
+  return format_figure(SheetRange{*model.usd_low, model.usd_high.value_or(*model.usd_low)}, "USD");
+}
+
+std::string history_text(const History& history) {
+  std::string text;
+  for (const auto& model : history.models) {
+    text +=
+        fmt::format("{}  {:24} {:20}  {}\n", model.year, model.name, usd_words(model), model.id);
+    text += wrap_text(model.basis + "; " + model.source, 6);
+    if (!model.note.empty()) text += wrap_text(model.note, 6);
+  }
+  return text +
+         "\nTwo ids take the ratio of their costs apart: farthing cost compare gpt-4 deepseek-v3\n";
+}
+
+Json history_json(const History& history) {
+  Json json = Json::array();
+  const auto value = [](const std::optional<double>& number) {
+    return number ? Json(*number) : Json("not stated");
+  };
+  for (const auto& model : history.models) {
+    json.push_back({{"id", model.id},
+                    {"name", model.name},
+                    {"year", model.year},
+                    {"usd_low", value(model.usd_low)},
+                    {"usd_high", value(model.usd_high)},
+                    {"basis", model.basis},
+                    {"disclosed", model.is_disclosed()},
+                    {"hours", value(model.hours)},
+                    {"tokens", value(model.tokens)},
+                    {"active", value(model.active)},
+                    {"source", model.source},
+                    {"note", model.note}});
+  }
+  return json;
+}
+
+std::string chain_text(const ArticleChain& chain, double ratio) {
+  std::string text = "\nThe article's own chain, " + chain.source + "\n";
+  for (const auto& factor : chain.factors) {
+    text += fmt::format("  {:>8}  {}\n", format_figure(factor.value, "x"), factor.label);
+    text += wrap_text(factor.note, 12);
+  }
+  text += fmt::format("  {:>8}  product; the article says {:g}, off by {:.0f} %\n",
+                      format_figure(chain.product(), "x"), chain.stated,
+                      100 * std::abs(chain.product() / chain.stated - 1));
+  return text + wrap_text(fmt::format(
+                              "Its factors overlap, so their product explains no cost: by the five "
+                              "factors above, which do not overlap, the ratio is {:.3g}.",
+                              ratio),
+                          2);
+}
+
+std::string text_of(const HistoryModel& a, const HistoryModel& b, const Comparison& comparison,
+                    const ArticleChain* chain) {
+  const Sheet& sheet = comparison.sheet;
+  std::string text = fmt::format("{} over {}\n\n", a.name, b.name);
+  for (const auto& id : comparison.factors) {
+    const std::string key = id.substr(2);
+    const std::string& unit = sheet.at("a_" + key).unit;
+    text += fmt::format("  {:>8}  {}: {} against {}\n", format_figure(sheet.value(id), "x"),
+                        sheet.at(id).label, format_figure(sheet.value("a_" + key), unit),
+                        format_figure(sheet.value("b_" + key), unit));
+  }
+  text += fmt::format("  {:>8}  cost: {} against {}\n\n", format_figure(sheet.value("ratio"), "x"),
+                      format_dollars(sheet.value("a_usd")), format_dollars(sheet.value("b_usd")));
+  for (const auto* model : {&a, &b}) {
+    text += wrap_text(fmt::format("{}: {} ({}; {}){}", model->name, usd_words(*model), model->basis,
+                                  model->source, model->note.empty() ? "" : ". " + model->note),
+                      2);
+  }
+  return chain == nullptr ? text : text + chain_text(*chain, sheet.value("ratio"));
+}
+
+MoneyPage comparison_page(const HistoryModel& a, const HistoryModel& b, Comparison comparison,
+                          const ArticleChain* chain) {
+  MoneyPage page;
+  page.title = "Why " + a.name + " cost more than " + b.name;
+  page.answer =
+      "The ratio of two runs' costs is a product of five ratios, exactly. Change any input and "
+      "the chain follows.";
+  PageChart factors;
+  factors.kind = "factors", factors.heading = "Five factors that multiply to the ratio";
+  PageTable table;
+  table.heading = "Side by side";
+  table.headings = {"", a.name, b.name, "ratio"};
+  for (const auto& id : comparison.factors) {
+    factors.items.push_back({id});
+    const std::string key = id.substr(2);
+    table.rows.push_back({{comparison.sheet.at(id).label},
+                          figure_cell("a_" + key),
+                          figure_cell("b_" + key),
+                          figure_cell(id)});
+  }
+  table.rows.push_back(
+      {{"the run"}, figure_cell("a_usd"), figure_cell("b_usd"), figure_cell("ratio")});
+  factors.items.push_back({"ratio", "", true});
+  page.sheet = std::move(comparison.sheet);
+  page.tiles = {"a_usd", "b_usd", "ratio"};
+  page.add(factors), page.add(table);
+  if (chain != nullptr) {
+    PageTable own;
+    own.heading = "The article's own chain", own.is_prose = true;
+    own.headings = {"factor", "claimed", "what about it"};
+    for (const auto& factor : chain->factors) {
+      own.rows.push_back({{factor.label}, {format_figure(factor.value, "x")}, {factor.note}});
+    }
+    own.rows.push_back({{"product"},
+                        {format_figure(chain->product(), "x")},
+                        {fmt::format("the article says {:g}", chain->stated)}});
+    page.add(own);
+    page.sources.push_back(chain->source);
+  }
+  for (const auto* model : {&a, &b}) page.sources.push_back(model->name + ": " + model->source);
+  page.made_on = today();
+  page.command = "farthing cost compare " + a.id + " " + b.id;
+  return page;
+}
+
+MoneyPage history_page(const History& history) {
+  MoneyPage page;
+  page.title = "What training language models cost, 2020 to 2025";
+  page.answer =
+      "Disclosed figures, or whose estimate. The final run alone, at rental prices, unless said.";
+  PageTable table;
+  table.heading = "Model by model", table.is_prose = true;
+  table.headings = {"year", "model", "cost", "basis", "source", ""};
+  PageChart bars;
+  bars.kind = "bars", bars.heading = "Middle of each range";
+  int index = 0;
+  for (const auto& model : history.models) {
+    table.rows.push_back({{std::to_string(model.year)},
+                          {model.name},
+                          {usd_words(model)},
+                          {model.basis},
+                          {model.source},
+                          {model.note}});
+    page.sources.push_back(model.name + ": " + model.source);
+    if (!model.usd_low) continue;
+    SheetLine line;
+    line.id = "m" + std::to_string(++index), line.unit = "USD", line.source = model.source;
+    line.label = model.name + (model.is_disclosed() ? ", disclosed" : ", estimate");
+    line.low = model.usd_low, line.high = model.usd_high.value_or(*model.usd_low);
+    line.value = std::sqrt(*line.low * *line.high);
+    if (line.value < *line.low || line.value > *line.high) line.value = *line.low;
+    page.sheet.add(line);
+    bars.items.push_back({line.id});
+  }
+  page.sheet.finish("history page");
+  page.add(bars), page.add(table);
+  page.made_on = today();
+  page.command = "farthing cost compare";
+  return page;
+}
+
+Json comparison_json(const Comparison& comparison, const ArticleChain* chain) {
+  Json json = {{"ratio", comparison.sheet.value("ratio")},
+               {"factors", Json::object()},
+               {"sheet", comparison.sheet.to_json()},
+               {"article_chain", nullptr}};
+  for (const auto& id : comparison.factors) json["factors"][id] = comparison.sheet.value(id);
+  if (chain != nullptr) {
+    json["article_chain"] = {
+        {"stated", chain->stated}, {"product", chain->product()}, {"source", chain->source}};
+  }
+  return json;
+}
+
+void compare_command(const CompareOptions& options) {
+  const History history = load_history();
+  const CostOutput& output = options.output;
+  if (options.from.empty()) {
+    if (!output.html.empty()) return write_page(output.html, to_html(history_page(history)));
+    if (output.json) return print_json(history_json(history));
+    std::cout << history_text(history);
+    return;
+  }
+  if (options.to.empty()) throw Error{ErrorCode::kUsage, "compare: wanted two models, or none"};
+  const HistoryModel& a = history.at(options.from);
+  const HistoryModel& b = history.at(options.to);
+  const Comparison comparison = compare_costs(a, b);
+  const ArticleChain* chain = history.chain(options.from, options.to);
+  if (!output.html.empty()) {
+    return write_page(output.html, to_html(comparison_page(a, b, comparison, chain)));
+  }
+  if (output.json) return print_json(comparison_json(comparison, chain));
+  std::cout << text_of(a, b, comparison, chain);
+}
+
+void add_cost_compare(CLI::App& app) {
+  auto options = std::make_shared<CompareOptions>();
+  CLI::App* compare = cost_command(app).add_subcommand(
+      "compare", "history of training costs; with two models, the factors between them");
+  compare->add_option("from", options->from, "a model of claims/history.toml");
+  compare->add_option("to", options->to, "another");
+  add_cost_output(*compare, options->output, false);
+  set_example(*compare, "farthing cost compare gpt-4 deepseek-v3");
+  compare->callback([options] { compare_command(*options); });
+}
+
+const CommandRegistration kCostCompare{add_cost_compare, kCostOrder};
+
+}  // namespace
+}  // namespace farthing

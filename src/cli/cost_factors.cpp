@@ -1,0 +1,225 @@
+// cost_factors.cpp - farthing cost factors: what makes a model cheap, claimed beside computed.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/cost.h"
+#include "cli/support.h"
+#include "economics/factors.h"
+#include "economics/history.h"
+#include "economics/page.h"
+
+namespace farthing {
+namespace {
+
+struct FactorsOptions {
+  std::string model, cluster = "h800-2048";
+  double year = 2025;
+  int sequence_length = 0;
+  CostOutput output;
+};
+
+PlanRequest request_of(const FactorsOptions& options) {
+  PlanRequest request;
+  request.model = load_model_shape(options.model);
+  request.cluster = load_cluster(options.cluster);
+  const TrainingDefaults usual = training_defaults(options.model);
+  request.batch.sequence_length =
+      options.sequence_length > 0 ? options.sequence_length : usual.sequence_length;
+  request.batch.global_batch = usual.global_batch > 0 ? usual.global_batch : 4096;
+  request.software = software_of(options.year, Framework::kDeepSeek, request.cluster.device);
+  request.software->hides_ep = true;
+  request.software->dispatcher = Dispatcher::kDeepEp;
+  const bool fp8 = request.cluster.device.fp8_peak.is_known();
+  request.precision = fp8 ? NumberFormat::kFp8Block : NumberFormat::kBf16;
+  return request;
+}
+
+std::string number(double value) { return fmt::format("{:.2f}", value); }
+
+// Device-hours per billion tokens, where a run's hours were published.
+std::optional<double> published_rate(const std::string& model) {
+  for (const auto& known : load_history().models) {
+    if (known.id == model && known.hours && known.tokens) return *known.hours / *known.tokens * 1e9;
+  }
+  return std::nullopt;
+}
+
+std::string text_of(const FactorReport& report, const FactorClaims& claims,
+                    const PlanRequest& request) {
+  std::string text = fmt::format(
+      "{} on {}, sequences of {}: what each technique saves in device-time per token\n\n",
+      request.model.name, request.cluster.name, request.batch.sequence_length);
+  std::vector<std::vector<std::string>> rows = {
+      {"technique", "claimed", "computed (Shapley)", "in any order", "lost alone", "by FLOPs"}};
+  double claimed = 1;
+  for (const auto& factor : report.factors) {
+    claimed *= factor.claim.claimed.value_or(1);
+    rows.push_back({factor.claim.label,
+                    factor.claim.claimed ? number(*factor.claim.claimed) : "not claimed",
+                    factor.present ? number(factor.shapley) : "no effect",
+                    number(factor.low) + " to " + number(factor.high), number(factor.alone),
+                    factor.by_flops ? number(*factor.by_flops) : "-"});
+  }
+  rows.push_back({"all of them", number(claimed), number(report.total()), "", "", ""});
+  text += format_table(rows) + "\n";
+  text +=
+      wrap_text(fmt::format("The claim: {}, rounded to {:g}.", claims.source, claims.product), 0);
+  text += wrap_text(fmt::format("Computed: {:.1f} device-hours per billion tokens with all of them "
+                                "({}), {:.1f} with none ({}).",
+                                report.seconds_per_token_all * 1e9 / 3600, report.layout_all,
+                                report.seconds_per_token_none * 1e9 / 3600, report.layout_none),
+                    0);
+  text += "\n";
+  for (const auto& factor : report.factors) {
+    text += wrap_text(factor.claim.label + ": " + factor.claim.what, 2);
+  }
+  text +=
+      "\n" + wrap_text(
+                 "By FLOPs: what arithmetic at the peak rate alone would give; the planner also "
+                 "has memory, launches and traffic.",
+                 0);
+  if (const auto rate = published_rate(request.model.name)) {
+    text += wrap_text(
+        fmt::format("Published: {:.1f} device-hours per billion tokens. Where the planner is "
+                    "slower than that, it underrates what the authors' own kernels get "
+                    "out of precision and overlap.",
+                    *rate),
+        0);
+  }
+  return text + "\n" +
+         wrap_text(
+             "Device-time per token is not the whole of efficiency: a dense model of "
+             "as many parameters would learn more from each token, and nobody has "
+             "published by how much.",
+             0);
+}
+
+Json json_of(const FactorReport& report, const FactorClaims& claims) {
+  Json json = {{"total", report.total()},
+               {"claimed_product", claims.product},
+               {"seconds_per_token_all", report.seconds_per_token_all},
+               {"seconds_per_token_none", report.seconds_per_token_none},
+               {"layout_all", report.layout_all},
+               {"layout_none", report.layout_none},
+               {"factors", Json::array()}};
+  for (const auto& factor : report.factors) {
+    json["factors"].push_back(
+        {{"id", factor.claim.id},
+         {"label", factor.claim.label},
+         {"claimed", factor.claim.claimed ? Json(*factor.claim.claimed) : Json(nullptr)},
+         {"shapley", factor.shapley},
+         {"low", factor.low},
+         {"high", factor.high},
+         {"alone", factor.alone},
+         {"first", factor.first},
+         {"by_flops", factor.by_flops ? Json(*factor.by_flops) : Json(nullptr)},
+         {"what", factor.claim.what}});
+  }
+  return json;
+}
+
+MoneyPage page_of(const FactorReport& report, const FactorClaims& claims,
+                  const PlanRequest& request, const FactorsOptions& options) {
+  MoneyPage page;
+  page.title = "What makes " + request.model.name + " cheap to train";
+  page.answer = fmt::format(
+      "Claimed: a factor of about {:g}. Switched off one by one in the model of a "
+      "training step, in every order: {:.1f}.",
+      claims.product, report.total());
+  PageChart claimed, computed;
+  claimed.kind = computed.kind = "factors";
+  claimed.heading = "As an article multiplies it", computed.heading = "As the planner computes it";
+  computed.note =
+      "Mean over all orders of switching off (Shapley): the product is the whole, nothing "
+      "is counted twice. " +
+      request.cluster.name + ".";
+  std::string product_claimed = "1", product = "1";
+  PageTable table;
+  table.heading = "Technique by technique", table.is_prose = true;
+  table.headings = {"technique",    "claimed",        "computed",
+                    "in any order", "by FLOPs alone", "what is switched off"};
+  for (const auto& factor : report.factors) {
+    const std::string& id = factor.claim.id;
+    SheetLine line;
+    line.id = id, line.label = factor.claim.label, line.unit = "x", line.value = factor.shapley;
+    line.low = factor.low, line.high = factor.high, line.slider = factor.present;
+    line.source = "farthing's planner, every order of " + std::to_string(report.factors.size());
+    page.sheet.add(line);
+    product += " * " + id;
+    computed.items.push_back({id});
+    PageCell stated{"not claimed"};
+    if (factor.claim.claimed) {
+      SheetLine claim = {.id = id + "_claimed", .label = factor.claim.label, .unit = "x"};
+      claim.value = *factor.claim.claimed, claim.source = claims.source;
+      page.sheet.add(claim);
+      product_claimed += " * " + claim.id;
+      claimed.items.push_back({claim.id});
+      stated = figure_cell(claim.id);
+    }
+    table.rows.push_back({{factor.claim.label},
+                          stated,
+                          figure_cell(id),
+                          {number(factor.low) + " to " + number(factor.high)},
+                          {factor.by_flops ? number(*factor.by_flops) : "-"},
+                          {factor.claim.what}});
+  }
+  page.sheet.add(
+      {.id = "claimed", .label = "the article's product", .unit = "x", .formula = product_claimed});
+  page.sheet.add({.id = "computed", .label = "computed", .unit = "x", .formula = product});
+  page.sheet.finish("factors page");
+  claimed.items.push_back({"claimed", "", true}), computed.items.push_back({"computed", "", true});
+  page.tiles = {"claimed", "computed"};
+  page.add(claimed), page.add(computed), page.add(table);
+  page.add(PageText{"What is not in it",
+                    {"Device-time per token is not the whole of efficiency: a dense "
+                     "model of as many parameters would learn more from each token, and nobody has "
+                     "published by how much."}});
+  page.sources = {claims.source, request.model.source,
+                  request.cluster.name + " of the cluster book"};
+  page.made_on = today();
+  page.command = "farthing cost factors " + options.model + " --cluster " + options.cluster;
+  return page;
+}
+
+void factors_command(const FactorsOptions& options) {
+  const FactorClaims claims = load_factor_claims();
+  const PlanRequest request = request_of(options);
+  ProgressLine line;
+  const FactorReport report = efficiency_factors(request, claims, [&](int done, int total) {
+    line.show(fmt::format("{} of {} combinations", done, total));
+  });
+  line.end();
+  if (!options.output.html.empty()) {
+    write_page(options.output.html, to_html(page_of(report, claims, request, options)));
+  } else if (options.output.json) {
+    print_json(json_of(report, claims));
+  } else {
+    std::cout << text_of(report, claims, request);
+  }
+}
+
+void add_cost_factors(CLI::App& app) {
+  auto options = std::make_shared<FactorsOptions>();
+  CLI::App* factors = cost_command(app).add_subcommand(
+      "factors", "what makes a model cheap: each technique switched off, claimed beside computed");
+  factors->add_option("model", options->model, "a name under models/, or a file")->required();
+  factors->add_option("--cluster", options->cluster, "a name under clusters/, or a file");
+  factors->add_option("--software", options->year, "year of the training software")
+      ->check(CLI::Range(2015.0, 2040.0));
+  factors->add_option("--seq", options->sequence_length, "sequence length")
+      ->check(CLI::Range(16, 1 << 22));
+  add_cost_output(*factors, options->output, false);
+  set_example(*factors, "farthing cost factors deepseek-v3 --cluster h800-2048");
+  factors->callback([options] { factors_command(*options); });
+}
+
+const CommandRegistration kCostFactors{add_cost_factors, kCostOrder};
+
+}  // namespace
+}  // namespace farthing
