@@ -11,7 +11,7 @@
 // (off: plain all-to-all in the open), data (off: a step's tokens are read before it), mtp, sparse
 // attention.  What a technique does to quality per token is not in it.
 //
-//   by FLOPs   the same ratio if arithmetic at the peak rate were all there is: for experts, mtp and
+//   by FLOPs   the same ratio if arithmetic at its peak were all there is: for experts, mtp and
 //              sparse, FLOPs without over FLOPs with; for precision 1 / (1 - s + s * BF16 peak /
 //              FP8 peak), s the share of FLOPs in FP8 products (no head, router, attention core)
 //
