@@ -12,84 +12,20 @@
 #include "base/units.h"
 #include "cli/budget.h"
 #include "cli/commands.h"
+#include "cli/plan_options.h"
 #include "cli/support.h"
 #include "plan/plan.h"
 
 namespace farthing {
 namespace {
 
-struct PlanOptions {
-  std::string model, cluster, device, tokens, deadline;
-  std::vector<std::string> overrides;
-  int devices = 0, sequence_length = 0;
-  std::string global_batch;
-  int pp = 0, ep = 0, tp = 0, cp = 0, vp = 0, micro_batch = 0, zero = -1;
-  std::string schedule, recompute, precision;
-  double software = 0;
-  bool forced_balance = false;
-  bool json = false;
+struct PlanCommand {
+  PlanOptions plan;
   BudgetOptions budget;
 };
 
-bool gives_layout(const PlanOptions& o) {
-  return o.pp > 0 || o.ep > 0 || o.tp > 0 || o.cp > 0 || o.vp > 0 || o.micro_batch > 0 ||
-         o.zero >= 0 || !o.schedule.empty() || !o.recompute.empty();
-}
-
-Layout layout_of(const PlanOptions& o, const Cluster& cluster, NumberFormat precision) {
-  Layout layout;
-  layout.pp = std::max(1, o.pp);
-  layout.ep = std::max(1, o.ep);
-  layout.tp = std::max(1, o.tp);
-  layout.cp = std::max(1, o.cp);
-  layout.vp = std::max(1, o.vp);
-  layout.micro_batch = std::max(1, o.micro_batch);
-  layout.dp = std::max(1, cluster.n_devices() / (layout.pp * layout.tp * layout.cp));
-  layout.schedule = layout.pp == 1  ? PipelineSchedule::kNone
-                    : layout.vp > 1 ? PipelineSchedule::kInterleaved
-                                    : PipelineSchedule::kOneFOneB;
-  if (!o.schedule.empty()) layout.schedule = parse_schedule(o.schedule, "--schedule");
-  if (o.zero >= 0) layout.zero_stage = o.zero;
-  if (!o.recompute.empty()) layout.recompute = parse_recompute(o.recompute, "--recompute");
-  layout.precision = precision;
-  return layout;
-}
-
-PlanRequest make_request(const PlanOptions& o) {
-  PlanRequest request;
-  request.model = load_model_shape(o.model);
-  request.cluster = load_cluster(o.cluster.empty() ? "h100-512" : o.cluster, o.overrides);
-  if (!o.device.empty()) {
-    request.cluster = with_device(request.cluster, load_device(o.device));
-    request.choose_devices = o.devices == 0;
-  }
-  if (o.devices > 0) request.cluster = with_devices(request.cluster, o.devices);
-  const TrainingDefaults usual = training_defaults(o.model);
-  request.tokens = o.tokens.empty() ? usual.tokens : parse_as(o.tokens, Dimension::kCount, "--tokens");
-  if (!o.deadline.empty()) {
-    request.deadline_seconds = parse_as(o.deadline, Dimension::kSeconds, "--deadline");
-  }
-  request.batch.sequence_length = o.sequence_length > 0 ? o.sequence_length : usual.sequence_length;
-  request.batch.global_batch =
-      o.global_batch.empty()
-          ? usual.global_batch
-          : static_cast<std::int64_t>(parse_as(o.global_batch, Dimension::kCount, "--global-batch"));
-  const std::string format = o.precision.empty() ? usual.precision : o.precision;
-  request.precision = format.empty() ? NumberFormat::kBf16 : parse_format(format, "--precision");
-  // A model's own precision is a default, not a demand.
-  if (o.precision.empty() && is_fp8(*request.precision) &&
-      !request.cluster.device.fp8_peak.is_known()) {
-    request.precision = NumberFormat::kBf16;
-  }
-  request.software = software_of(o.software > 0 ? o.software : 2026.0, Framework::kMegatron,
-                                 request.cluster.device);
-  request.software->forced_balance = o.forced_balance;
-  if (gives_layout(o)) request.layout = layout_of(o, request.cluster, *request.precision);
-  return request;
-}
-
 // The money first, the model from it, or a given one.
-void plan_for_money(const PlanOptions& o) {
+void plan_for_money(const PlanOptions& o, const BudgetOptions& budget) {
   BudgetPlace place;
   place.cluster = load_cluster(o.cluster.empty() ? "h100-512" : o.cluster, o.overrides);
   if (!o.device.empty()) place.cluster = with_device(place.cluster, load_device(o.device));
@@ -100,59 +36,33 @@ void plan_for_money(const PlanOptions& o) {
     place.deadline_seconds = parse_as(o.deadline, Dimension::kSeconds, "--deadline");
   }
   place.json = o.json;
-  budget_command(o.budget, place);
+  budget_command(budget, place);
 }
 
-void plan_command(const PlanOptions& options) {
-  if (!options.budget.budget.empty()) return plan_for_money(options);
+void plan_command(const PlanOptions& options, const BudgetOptions& budget) {
+  if (!budget.budget.empty()) return plan_for_money(options, budget);
   if (options.model.empty()) {
     throw Error{ErrorCode::kUsage, "plan: wanted a model, or --budget (see farthing plan --help)"};
   }
-  const Plan plan = make_plan(make_request(options));
+  const Plan plan = make_plan(make_plan_request(options));
   if (options.json) {
     Json json = to_json(plan);
-    json["usd"] = plan.fits ? plan_usd(plan, options.budget) : Json(nullptr);
+    json["usd"] = plan.fits ? plan_usd(plan, budget) : Json(nullptr);
     print_json(json);
   } else {
-    std::cout << to_text(plan) << (plan.fits ? "\n" + plan_usd_words(plan, options.budget) : "");
+    std::cout << to_text(plan) << (plan.fits ? "\n" + plan_usd_words(plan, budget) : "");
   }
   if (!plan.fits) throw Error(ErrorCode::kOutOfResource, "");
 }
 
-void add_layout_options(CLI::App& plan, PlanOptions& o) {
-  plan.add_option("--pp", o.pp, "pipeline stages (a given layout; the search is left out)");
-  plan.add_option("--ep", o.ep, "expert parallelism");
-  plan.add_option("--tp", o.tp, "tensor parallelism");
-  plan.add_option("--cp", o.cp, "context parallelism");
-  plan.add_option("--vp", o.vp, "model chunks per rank");
-  plan.add_option("--micro-batch", o.micro_batch, "sequences of a micro-batch");
-  plan.add_option("--zero", o.zero, "0 to 3")->check(CLI::Range(0, 3));
-  plan.add_option("--schedule", o.schedule, "none gpipe 1f1b interleaved zb1p dualpipe dualpipev");
-  plan.add_option("--recompute", o.recompute, "none selective cheap full");
-}
-
 void add_plan_command(CLI::App& app) {
-  auto options = std::make_shared<PlanOptions>();
+  auto options = std::make_shared<PlanCommand>();
   CLI::App* plan = app.add_subcommand("plan", "predict layout, time, memory and energy of a run");
-  PlanOptions& o = *options;
-  plan->add_option("model", o.model, "a name under models/, a config.json or its folder");
-  plan->add_option("--cluster", o.cluster, "a name under clusters/, or a file");
-  plan->add_option("--device", o.device, "other devices; with --deadline their number is chosen");
-  plan->add_option("--devices", o.devices, "other number of devices")->check(CLI::Range(1, 1 << 20));
-  plan->add_option("--tokens", o.tokens, "to train on, as 14.8T");
-  plan->add_option("--deadline", o.deadline, "as 60d");
-  plan->add_option("--seq", o.sequence_length, "sequence length")->check(CLI::PositiveNumber);
-  plan->add_option("--global-batch", o.global_batch, "sequences of a step");
-  plan->add_option("--precision", o.precision, "bf16 fp16 fp8 fp8_block mxfp8 nvfp4");
-  plan->add_option("--software", o.software, "year of the training software, as 2025.5")
-      ->check(CLI::Range(2015.0, 2040.0));
-  plan->add_flag("--forced-balance", o.forced_balance, "experts get equal loads, as in benchmarks");
-  plan->add_option("--set", o.overrides, "section.key=value of the cluster file");
-  add_layout_options(*plan, o);
-  add_budget_options(*plan, o.budget);
-  add_json_flag(*plan, o.json);
+  add_plan_options(*plan, options->plan);
+  add_budget_options(*plan, options->budget);
+  add_json_flag(*plan, options->plan.json);
   set_example(*plan, "farthing plan deepseek-v3 --cluster h800-2048 --tokens 14.8T");
-  plan->callback([options] { plan_command(*options); });
+  plan->callback([options] { plan_command(options->plan, options->budget); });
 }
 
 const CommandRegistration kPlan{add_plan_command, 72};

@@ -122,7 +122,8 @@ class StepSimulator {
 
   void finish() {
     timeline_.pipeline_seconds = *std::max_element(rank_free_.begin(), rank_free_.end());
-    timeline_.step_seconds = timeline_.pipeline_seconds + costs_.tail_seconds;
+    timeline_.step_seconds =
+        (timeline_.pipeline_seconds + costs_.tail_seconds) * (1 + costs_.waiting_share);
     const double busy =
         std::accumulate(timeline_.busy_seconds.begin(), timeline_.busy_seconds.end(), 0.0);
     timeline_.bubble_seconds =

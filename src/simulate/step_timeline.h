@@ -35,6 +35,7 @@ struct StepCosts {
   double pair_share = 1;          // (F&B) / (F + B); 1: nothing is hidden
   double send_seconds = 0;        // activations or their gradient, to a neighbouring rank
   double tail_seconds = 0;        // gradients that are not hidden, and the optimizer
+  double waiting_share = 0;       // of all that: for the slowest of many nodes
 };
 
 // What makes operations of one kind differ.
@@ -53,7 +54,7 @@ struct TimedOp {
 struct StepTimeline {
   std::vector<std::vector<TimedOp>> ranks;
   double pipeline_seconds = 0;  // to the end of the last operation
-  double step_seconds = 0;      // and the tail
+  double step_seconds = 0;      // and the tail and the waiting
   std::vector<double> busy_seconds;  // of each rank
   double bubble_seconds = 0;    // idle time of the mean rank
   double bubble_share = 0;      // of the step

@@ -1,0 +1,31 @@
+// plan_options.h - the flags that say what to plan, shared by plan and simulate.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "plan/plan.h"
+
+namespace CLI {
+class App;
+}
+
+namespace farthing {
+
+struct PlanOptions {
+  std::string model, cluster, device, tokens, deadline;
+  std::vector<std::string> overrides;
+  int devices = 0, sequence_length = 0;
+  std::string global_batch;
+  int pp = 0, ep = 0, tp = 0, cp = 0, vp = 0, micro_batch = 0, zero = -1;
+  std::string schedule, recompute, precision;
+  double software = 0;
+  bool forced_balance = false;
+  bool json = false;
+};
+
+// Model, cluster, tokens, batch, layout and precision; not --json.
+void add_plan_options(CLI::App& command, PlanOptions& options);
+// Errors: Error{kBadInput} for names, units and shapes.
+PlanRequest make_plan_request(const PlanOptions& options);
+
+}  // namespace farthing

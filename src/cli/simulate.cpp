@@ -1,0 +1,87 @@
+// farthing simulate - a plan acted out: a step's timeline, weeks with failures, a run folder.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/units.h"
+#include "cli/commands.h"
+#include "cli/plan_options.h"
+#include "cli/support.h"
+#include "simulate/simulate_plan.h"
+
+namespace farthing {
+namespace {
+
+struct SimulateOptions {
+  PlanOptions plan;
+  SimulationOptions simulation;
+  std::string run, trace, checkpoint_every;
+};
+
+void simulate_command(const SimulateOptions& options) {
+  if (options.plan.model.empty()) {
+    throw Error(ErrorCode::kUsage, "simulate: wanted a model (see farthing simulate --help)");
+  }
+  SimulationOptions how = options.simulation;
+  if (!options.checkpoint_every.empty()) {
+    how.checkpoint_seconds =
+        parse_as(options.checkpoint_every, Dimension::kSeconds, "--checkpoint-every");
+  }
+  const Plan plan = make_plan(make_plan_request(options.plan));
+  if (!plan.fits) {
+    std::cout << to_text(plan);
+    throw Error(ErrorCode::kOutOfResource, "");
+  }
+  const Simulation simulation = simulate_plan(plan, how);
+  if (!options.run.empty()) {
+    write_run_folder(options.run,
+                     to_events(simulation.job, simulation.outcome, simulation.words));
+  }
+  if (!options.trace.empty()) {
+    write_file_atomically(options.trace,
+                          to_chrome_trace(simulation.timeline,
+                                          plan.request.model.name + " on " +
+                                              plan.request.cluster.name));
+  }
+  if (options.plan.json) {
+    print_json(to_json(simulation));
+    return;
+  }
+  std::cout << to_text(simulation);
+  if (!options.run.empty()) {
+    std::cout << "\n" << options.run << ": farthing report " << options.run << "\n";
+  }
+  for (const std::string& file : {options.trace}) {
+    if (!file.empty()) std::cout << file << "\n";
+  }
+}
+
+void add_simulate_command(CLI::App& app) {
+  auto options = std::make_shared<SimulateOptions>();
+  CLI::App* simulate =
+      app.add_subcommand("simulate", "act a plan out: a step's timeline, weeks with failures");
+  SimulateOptions& o = *options;
+  add_plan_options(*simulate, o.plan);
+  simulate->add_option("--run", o.run, "new run folder to write; report and compare read it");
+  simulate->add_option("--trace", o.trace, "Chrome trace of one step, for Perfetto");
+  simulate->add_option("--seed", o.simulation.seed, "of the failures");
+  simulate->add_option("--runs", o.simulation.n_runs, "simulated for the band")
+      ->check(CLI::Range(1, 1'000'000));
+  simulate->add_option("--draws", o.simulation.n_draws, "of the uncertain inputs")
+      ->check(CLI::Range(1, 1'000'000));
+  simulate->add_option("--spares", o.simulation.spares, "spare nodes; default the cluster's")
+      ->check(CLI::Range(0.0, 1e6));
+  simulate->add_option("--checkpoint-every", o.checkpoint_every, "as 30min; default Young and Daly");
+  add_json_flag(*simulate, o.plan.json);
+  set_example(*simulate, "farthing simulate deepseek-v3 --cluster h800-2048 --run runs/v3-simulated");
+  simulate->callback([options] { simulate_command(*options); });
+}
+
+const CommandRegistration kSimulate{add_simulate_command, 73};
+
+}  // namespace
+}  // namespace farthing

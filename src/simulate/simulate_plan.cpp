@@ -1,0 +1,247 @@
+// simulate_plan.cpp - a plan's figures handed to the simulators.
+#include "simulate/simulate_plan.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+#include "base/rng.h"
+#include "plan/accounting.h"
+#include "plan/constants.h"
+
+namespace farthing {
+namespace {
+
+ScheduleKind kind_of(const Layout& layout) {
+  switch (layout.schedule) {
+    case PipelineSchedule::kGpipe: return ScheduleKind::kGpipe;
+    case PipelineSchedule::kInterleaved: return ScheduleKind::kInterleaved;
+    case PipelineSchedule::kZb1p: return ScheduleKind::kZb1p;
+    case PipelineSchedule::kDualPipe: return ScheduleKind::kDualPipe;
+    case PipelineSchedule::kDualPipeV: return ScheduleKind::kDualPipeV;
+    case PipelineSchedule::kNone:
+    case PipelineSchedule::kOneFOneB: break;
+  }
+  return ScheduleKind::kOneFOneB;
+}
+
+double or_else(const Figure& figure, double otherwise) {
+  return figure.is_known() ? figure.value : otherwise;
+}
+
+UncertainInput around(std::string name, double median, double factor, std::string unit,
+                      std::string source) {
+  const InputShape shape = median > 0 ? InputShape::kLognormal : InputShape::kFixed;
+  return {std::move(name), shape,           median / factor,  median,
+          median * factor, std::move(unit), std::move(source)};
+}
+
+std::string source_of(const Figure& figure, const char* otherwise) {
+  return figure.is_known() ? figure.source : otherwise;
+}
+
+// Ranks of one step differ by the plan's jitter; mean 1.
+std::vector<double> rank_jitter(const Plan& plan, std::uint64_t seed) {
+  const double jitter = constants_for(plan.request.cluster).wait_jitter;
+  const Rng rng(seed, RngStream::kSampling, 2);
+  std::vector<double> slowdown;
+  for (int rank = 0; rank < plan.best().layout.pp; ++rank) {
+    slowdown.push_back(
+        std::max(0.5, 1 + jitter * rng.normal(static_cast<std::uint64_t>(rank))));
+  }
+  return slowdown;
+}
+
+// In the order in which drawn_days() reads them.
+std::vector<UncertainInput> inputs_of(const Simulation& s) {
+  const Reliability& facts = s.plan.request.cluster.reliability;
+  const Quantiles& step = s.plan.range.step_seconds;
+  const double rate_factor = std::exp(1.2816 * s.model.rate_sigma);
+  const double time_factor = std::exp(1.2816 * s.model.duration_sigma);
+  return {{"step", InputShape::kLognormal, step.p10, step.p50, step.p90, "s",
+           "the plan's range: constants of the time model"},
+          around("failures per device", s.model.failures_per_device_hour, rate_factor, "1/h",
+                 source_of(facts.device_failures, "arXiv:2410.21680") +
+                     "; width: two clusters of arXiv:2410.21680"),
+          around("noticing a failure", s.model.detect_seconds, time_factor, "s",
+                 source_of(facts.detect, "assumed")),
+          around("restart", s.model.restart_seconds, time_factor, "s",
+                 source_of(facts.restart, "assumed")),
+          around("repair of a node", s.model.repair_seconds, time_factor, "s",
+                 source_of(facts.repair, "assumed")),
+          around("checkpoint stall", s.job.checkpoint_stall_seconds, 2, "s",
+                 "bytes over the storage's write rate; width assumed"),
+          around("stragglers", s.model.stragglers_per_node_month, 3, "1/(node month)",
+                 source_of(facts.stragglers, "arXiv:2402.15627") + "; width assumed"),
+          around("preemptions", s.model.preemptions_per_node_hour, 2, "1/(node h)",
+                 source_of(s.plan.request.cluster.spot.preemptions, "not stated"))};
+}
+
+double drawn_days(const SimulatedJob& base, const ReliabilityModel& facts,
+                  std::span<const double> v, std::uint64_t seed) {
+  SimulatedJob job = base;
+  ReliabilityModel model = facts;
+  job.step_seconds = v[0];
+  model.failures_per_device_hour = v[1];
+  model.detect_seconds = v[2];
+  model.restart_seconds = v[3];
+  model.repair_seconds = v[4];
+  job.checkpoint_stall_seconds = v[5];
+  model.stragglers_per_node_month = v[6];
+  model.preemptions_per_node_hour = v[7];
+  model.rate_sigma = 0;  // drawn above
+  model.duration_sigma = 0;
+  return simulate_run(job, model, seed).wall_seconds / 86400;
+}
+
+RunDescription words_of(const Simulation& s) {
+  const Plan& plan = s.plan;
+  RunDescription words;
+  words.model = plan.request.model.name;
+  words.cluster = plan.request.cluster.name;
+  words.device = plan.request.cluster.device.name;
+  words.precision = name(plan.best().layout.precision);
+  words.begun_unix = s.options.begun_unix;
+  words.tokens_per_step = plan.best().batch.tokens();
+  const LossQuestion question = loss_question_of(plan);
+  words.parameters = count_parameters(plan.request.model).total();
+  words.active_parameters = count_active_parameters(plan.request.model).total();
+  words.model_flops_per_token =
+      model_flops_per_token(plan.request.model, plan.best().batch.sequence_length).total();
+  words.device_peak_flops = plan.request.cluster.device.bf16_peak.value;
+  words.micro_batch = plan.best().layout.micro_batch;
+  words.checkpoint_bytes = plan.checkpoint_bytes;
+  words.watts = plan.power_watts;
+  words.seed = s.options.seed;
+  words.loss_law = s.losses.front().law.name;
+  words.expected_loss = [question](double tokens) {
+    LossQuestion at = question;
+    at.tokens = std::max(tokens, 1e6);
+    return expected_losses(at).front().loss;
+  };
+  return words;
+}
+
+}  // namespace
+
+Schedule schedule_of(const Plan& plan) {
+  const Layout& layout = plan.best().layout;
+  const auto n = n_micro_batches(layout, plan.best().batch.global_batch);
+  return make_schedule(kind_of(layout), layout.pp, static_cast<int>(n), layout.vp);
+}
+
+StepCosts step_costs_of(const Plan& plan, const Schedule& schedule) {
+  const StepTime& time = plan.best().time;
+  const auto n_ranks = static_cast<std::size_t>(schedule.n_ranks());
+  CHECK(time.stages.size() == n_ranks);
+  double slowest = 0, total = 0;
+  for (const StageTime& stage : time.stages) {
+    slowest = std::max(slowest, stage.total());
+    total += stage.total() / static_cast<double>(n_ranks);
+  }
+  const bool is_dual =
+      schedule.kind == ScheduleKind::kDualPipe || schedule.kind == ScheduleKind::kDualPipeV;
+  StepCosts costs;
+  // What a pair saves on the busiest rank; without pairs in the schedule the saving is in every F and
+  // B, as the closed formulas have it.
+  const double paired = time.paired_seconds;
+  double scale = 1;
+  if (paired > 0 && is_dual) costs.pair_share = paired / total;
+  if (paired > 0 && !is_dual) scale = paired / slowest;
+  const bool halves = schedule.kind == ScheduleKind::kInterleaved ||
+                      schedule.kind == ScheduleKind::kDualPipeV;
+  if (halves) scale /= schedule.n_chunks;
+  for (int stage = 0; stage < schedule.n_stages(); ++stage) {
+    const int rank = place_of(schedule, 0, stage).rank;
+    const StageTime& from = time.stages[static_cast<std::size_t>(rank)];
+    costs.stages.push_back({from.forward * scale, from.backward_input * scale,
+                            from.backward_weight * scale});
+  }
+  costs.send_seconds = time.stages.front().send;
+  costs.tail_seconds = time.parts.dp_exposed + time.parts.optimizer;
+  const Cluster& cluster = plan.request.cluster;
+  const double nodes =
+      std::max(1.0, static_cast<double>(plan.best().layout.n_devices()) / cluster.devices_per_node());
+  costs.waiting_share = constants_for(cluster).straggler * std::log2(nodes);
+  return costs;
+}
+
+ReliabilityModel reliability_of(const Cluster& cluster) {
+  const Reliability& facts = cluster.reliability;
+  ReliabilityModel model;
+  if (facts.device_failures.is_known()) {
+    model.failures_per_device_hour = facts.device_failures.value * 3600;
+  }
+  model.detect_seconds = or_else(facts.detect, model.detect_seconds);
+  model.restart_seconds = or_else(facts.restart, model.restart_seconds);
+  model.repair_seconds = or_else(facts.repair, model.repair_seconds);
+  model.spare_nodes = static_cast<int>(or_else(facts.spares, 0));
+  model.stragglers_per_node_month = or_else(facts.stragglers, model.stragglers_per_node_month);
+  model.straggler_slowdown = or_else(facts.straggler_slowdown, model.straggler_slowdown);
+  model.preemptions_per_node_hour = or_else(cluster.spot.preemptions, 0) * 3600;
+  model.notice_seconds = or_else(cluster.spot.notice, 0);
+  model.availability = or_else(cluster.spot.availability, 1);
+  return model;
+}
+
+SimulatedJob job_of(const Plan& plan) {
+  const Cluster& cluster = plan.request.cluster;
+  SimulatedJob job;
+  job.n_devices = plan.best().layout.n_devices();
+  job.devices_per_node = cluster.devices_per_node();
+  job.n_steps = std::max(1.0, std::ceil(plan.n_steps));
+  job.step_seconds = plan.best().time.step_seconds;
+  job.checkpoint_stall_seconds =
+      cluster.storage.write.is_known() ? plan.checkpoint_bytes / cluster.storage.write.value : 60;
+  job.checkpoint_seconds = or_else(cluster.reliability.checkpoint_every, 0);
+  return job;
+}
+
+LossQuestion loss_question_of(const Plan& plan) {
+  const ModelShape& model = plan.request.model;
+  const double embedding = static_cast<double>(model.vocab_size) * model.hidden_size *
+                           (model.tie_word_embeddings ? 1 : 2);
+  LossQuestion question;
+  question.active_parameters =
+      std::max(1.0, count_active_parameters(model).total() - embedding);
+  question.total_parameters = std::max(1.0, count_parameters(model).total() - embedding);
+  question.tokens = plan.request.tokens;
+  question.is_moe = model.is_moe();
+  if (model.is_moe()) {  // a dense layer of the same model is four hidden sizes wide, by Krajewski
+    question.granularity =
+        std::max(1.0, 4.0 * model.hidden_size / std::max(1, model.moe_intermediate_size));
+  }
+  return question;
+}
+
+Simulation simulate_plan(const Plan& plan, const SimulationOptions& options) {
+  CHECK(plan.fits);
+  Simulation s;
+  s.plan = plan;
+  s.options = options;
+  s.schedule = schedule_of(plan);
+  s.costs = step_costs_of(plan, s.schedule);
+  s.timeline = simulate_step(s.schedule, s.costs,
+                             {.rank_slowdown = rank_jitter(plan, options.seed),
+                              .spread = 0, .seed = options.seed});
+  s.job = job_of(plan);
+  if (options.checkpoint_seconds > 0) s.job.checkpoint_seconds = options.checkpoint_seconds;
+  s.model = reliability_of(plan.request.cluster);
+  if (options.spares >= 0) s.model.spare_nodes = static_cast<int>(options.spares);
+  s.outcome = simulate_run(s.job, s.model, options.seed, true);
+  s.band = simulate_runs(s.job, s.model, options.n_runs, options.seed);
+  s.inputs = inputs_of(s);
+  s.days = sample_range(
+      s.inputs,
+      [&](std::span<const double> v, std::uint64_t seed) {
+        return drawn_days(s.job, s.model, v, seed);
+      },
+      {.n_draws = options.n_draws, .n_repeats = 50, .seed = options.seed});
+  s.losses = expected_losses(loss_question_of(plan));
+  s.batch = batch_advice(s.losses.front().loss,
+                         6 * loss_question_of(plan).active_parameters * plan.request.tokens);
+  s.words = words_of(s);
+  return s;
+}
+
+}  // namespace farthing
