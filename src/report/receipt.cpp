@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <cmath>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -102,6 +103,11 @@ Receipt make_receipt(const ReportInput& input) {
   receipt.book = input.book;
   receipt.cost = cost_of(receipt.ledger, input.book);
   receipt.weights_hash = input.history.weights_hash;
+  if (!input.history.attempts.empty()) {
+    const AttemptRecord& last = input.history.attempts.back();
+    receipt.begun_unix = input.history.attempts.front().begun_unix;
+    receipt.ended_unix = last.begun_unix + last.wall_seconds;
+  }
   const double core_seconds = receipt.ledger.core_seconds.total();
   for (std::size_t i = 0; core_seconds > 0 && i < receipt.usd.values.size(); ++i) {
     receipt.usd.values[i] =
@@ -123,6 +129,59 @@ Receipt make_receipt(const ReportInput& input) {
   return receipt;
 }
 
+namespace {
+
+std::string day_of(double time_unix) {
+  const auto seconds = static_cast<std::time_t>(time_unix);
+  std::tm utc{};
+  char text[16];
+  if (time_unix < 1 || gmtime_r(&seconds, &utc) == nullptr) return "not stated";
+  std::strftime(text, sizeof text, "%Y-%m-%d", &utc);
+  return text;
+}
+
+Json listed(const char* item, const Price& price) {
+  Json json = to_json(price);
+  json["item"] = item;
+  return json;
+}
+
+// The keys of docs/receipt.schema.json.  One run knows the cost of itself; of the other definitions
+// nobody has told it anything.
+Json standard_part(const Receipt& receipt) {
+  const Ledger& ledger = receipt.ledger;
+  const double hours = ledger.core_seconds.total() / 3600;
+  Json definitions = Json::object();
+  for (const char* name : {"final_run", "all_runs", "research_and_development", "programme",
+                           "amortised"}) {
+    definitions[name] = "not stated";
+  }
+  if (receipt.run.purpose == "final") {
+    definitions["final_run"] = {{"usd", receipt.cost.rented_usd},
+                                {"basis", fmt::format("core-hours at {} USD", receipt.book.rent.value)}};
+  }
+  const PriceBook& book = receipt.book;
+  return {{"receipt", "farthing-receipt/1"},
+          {"definitions", definitions},
+          {"compute", {{"training_flops", ledger.model_flops},
+                       {"training_time_hours", ledger.wall_seconds / 3600},
+                       {"device", "core"},
+                       {"device_hours", hours},
+                       {"usd_per_device_hour", book.rent.value}}},
+          {"energy", {{"kwh", receipt.cost.joules / 3.6e6},
+                      {"basis", receipt.cost.joules_estimated ? "estimated" : "measured"},
+                      {"pue", book.cooling.value}}},
+          {"dates", {{"begun", day_of(receipt.begun_unix)}, {"ended", day_of(receipt.ended_unix)}}},
+          {"prices", {listed("core-hour", book.rent), listed("machine", book.machine),
+                      listed("power", book.power), listed("cooling", book.cooling),
+                      listed("electricity", book.electricity)}},
+          {"hashes", {{"weights", receipt.weights_hash.empty() ? "not stated" : receipt.weights_hash},
+                      {"recipe", receipt.start.recipe_hash.empty() ? "not stated"
+                                                                   : receipt.start.recipe_hash}}}};
+}
+
+}  // namespace
+
 Json to_json(const Receipt& receipt) {
   const Ledger& ledger = receipt.ledger;
   const Cost& cost = receipt.cost;
@@ -135,7 +194,7 @@ Json to_json(const Receipt& receipt) {
               {"depreciation", cost.depreciation_usd},
               {"electricity", cost.electricity_usd},
               {"per_million_tokens", receipt.usd_per_million_tokens}};
-  return {{"run", receipt.name},
+  Json json = {{"run", receipt.name},
           {"state", receipt.state},
           {"project", receipt.run.project},
           {"purpose", receipt.run.purpose},
@@ -165,6 +224,8 @@ Json to_json(const Receipt& receipt) {
           {"final_loss", or_null(receipt.final_loss)},
           {"val_bits_per_byte", or_null(receipt.val_bits_per_byte)},
           {"weights_hash", or_null(receipt.weights_hash)}};
+  json.update(standard_part(receipt));
+  return json;
 }
 
 Table spending_table(const Receipt& receipt) {

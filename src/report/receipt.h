@@ -37,12 +37,14 @@ struct Receipt {
   double tokens_per_second = 0;  // over the whole wall time
   double share_of_peak = 0;      // model FLOPs over measured FP32 peak, while computing; 0: unknown
   std::string weights_hash;
+  double begun_unix = 0, ended_unix = 0;  // first event of the first attempt, last of the last
 };
 
 Receipt make_receipt(const ReportInput& input);
 
 // receipt.json: steps, tokens, model_flops, seconds{}, joules, usd{}, final_loss, val_bits_per_byte,
-// weights_hash, and more.  What is not known is null.
+// weights_hash, and more; and the keys of docs/receipt.schema.json, which anyone's receipt has.  What
+// is not known is null, or "not stated" in those.
 Json to_json(const Receipt& receipt);
 
 // At most 100 columns; the last sentence gives the price per million tokens and the total in farthings.

@@ -1,0 +1,59 @@
+// cost_validate.cpp - farthing cost validate: a receipt made by anyone, checked for form and sums.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/cost.h"
+#include "cli/support.h"
+#include "config/share.h"
+#include "economics/receipt_check.h"
+
+namespace farthing {
+namespace {
+
+struct ValidateOptions {
+  std::string file;
+  bool json = false;
+};
+
+void validate_command(const ValidateOptions& options) {
+  const Json schema = read_json(find_shared("docs", "receipt.schema", ".json"));
+  const std::vector<Finding> findings = check_receipt(read_json(options.file), schema);
+  const auto n = std::count_if(findings.begin(), findings.end(),
+                               [](const Finding& finding) { return !finding.is_warning; });
+  if (options.json) {
+    Json json = {{"valid", n == 0}, {"findings", Json::array()}};
+    for (const auto& finding : findings) {
+      json["findings"].push_back({{"where", finding.where},
+                                  {"what", finding.what},
+                                  {"severity", finding.is_warning ? "warning" : "error"}});
+    }
+    print_json(json);
+  } else {
+    for (const auto& finding : findings) {
+      std::cout << options.file << ": " << finding.where << ": "
+                << (finding.is_warning ? "warning: " : "") << finding.what << "\n";
+    }
+    std::cout << options.file << (n == 0 ? ": a valid receipt, its sums hold\n" : ": not valid\n");
+  }
+  if (n > 0) throw Error(ErrorCode::kBadInput, "");
+}
+
+void add_cost_validate(CLI::App& app) {
+  auto options = std::make_shared<ValidateOptions>();
+  CLI::App* validate =
+      cost_command(app).add_subcommand("validate", "check a receipt, anyone's: form and sums");
+  validate->add_option("file", options->file, "receipt.json")->required();
+  add_json_flag(*validate, options->json);
+  set_example(*validate, "farthing cost validate runs/quickstart/receipt.json");
+  validate->callback([options] { validate_command(*options); });
+}
+
+const CommandRegistration kCostValidate{add_cost_validate, kCostOrder};
+
+}  // namespace
+}  // namespace farthing

@@ -1,0 +1,121 @@
+// receipt_check_test.cpp - our own receipt conforms; contradictions are found one by one.
+#include "economics/receipt_check.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "ledger/price_book.h"
+#include "report/receipt.h"
+
+namespace farthing {
+namespace {
+
+Json schema() { return read_json(std::string(FARTHING_SOURCE_DIR) + "/docs/receipt.schema.json"); }
+
+Json v3_receipt() {
+  return Json::parse(R"({"receipt": "farthing-receipt/1",
+    "definitions": {"final_run": {"usd": 5576000, "low": 4739600, "high": 13940000, "basis": "rent",
+      "parts": [{"name": "pre-training", "usd": 5328000}, {"name": "extension", "usd": 238000},
+                {"name": "post-training", "usd": 10000}]},
+      "all_runs": "not stated", "research_and_development": "not stated", "programme": "not stated",
+      "amortised": "not stated"},
+    "compute": {"training_flops": 3.7e24, "training_time_hours": 1361.4, "device": "H800",
+      "devices": 2048, "device_hours": 2788000, "usd_per_device_hour": 2},
+    "energy": {"kwh": 2927400, "basis": "estimated", "pue": 1.3}, "tokens": 14.8e12,
+    "dates": {"begun": "2024-10-01", "ended": "2024-12-26"},
+    "prices": [{"item": "H800 hour", "value": 2, "unit": "USD/h", "date": "2024-12",
+      "source": "report"}],
+    "hashes": {"weights": "not stated"}})");
+}
+
+std::string first_of(const Json& receipt) {
+  const auto findings = check_receipt(receipt, schema());
+  return findings.empty() ? "" : findings[0].where + ": " + findings[0].what;
+}
+
+// The same with one place changed.
+std::string with(const std::string& pointer, const Json& value) {
+  Json receipt = v3_receipt();
+  receipt[Json::json_pointer(pointer)] = value;
+  return first_of(receipt);
+}
+
+TEST(ReceiptCheck, AnyonesReceiptMayBeValid) { EXPECT_EQ(first_of(v3_receipt()), ""); }
+
+TEST(ReceiptCheck, OurOwnReceiptConforms) {
+  const std::string events =
+      "{\"time_unix\":1700000000,\"t_monotonic\":0,\"attempt\":1,\"rank\":0,\"kind\":\"run_start\","
+      "\"n_threads\":2,\"recipe_hash\":\"abc\"}\n"
+      "{\"time_unix\":1700000100,\"t_monotonic\":100,\"attempt\":1,\"rank\":0,\"kind\":\"step\","
+      "\"step\":1,"
+      "\"tokens\":1000,\"step_tokens\":1000,\"loss\":3,\"model_flops\":1e12,\"seconds\":{"
+      "\"compute\":90}}\n";
+  for (const char* purpose : {"final", "experiment"}) {
+    ReportInput input;
+    input.name = "r", input.run.purpose = purpose;
+    input.history = parse_history(events, "e");
+    input.book = load_price_book(std::string(FARTHING_SOURCE_DIR) + "/prices/default.toml");
+    const Json receipt = to_json(make_receipt(input));
+    for (const auto& finding : check_receipt(receipt, schema())) {
+      EXPECT_TRUE(finding.is_warning) << finding.where << " " << finding.what;
+    }
+    EXPECT_EQ(receipt.at("definitions").at("final_run").is_object(),
+              std::string(purpose) == "final");
+    EXPECT_EQ(receipt.at("dates").at("begun"), "2023-11-14");
+    Json forged = receipt;
+    forged["usd"]["total"] = 5;
+    EXPECT_NE(first_of(forged).find("sum of its categories"), std::string::npos);
+    forged = receipt;
+    forged["energy"]["kwh"] = 1;
+    EXPECT_NE(first_of(forged), "");
+  }
+}
+
+TEST(ReceiptCheck, FindsWhatContradictsItself) {
+  EXPECT_EQ(with("/definitions/final_run/usd", 5.8e6),
+            "/definitions/final_run/usd: 5.8e+06, but the sum "
+            "of its parts is 5.576e+06");
+  EXPECT_NE(with("/definitions/all_runs", Json{{"usd", 1e6}, {"basis", "x"}}).find("part of it"),
+            std::string::npos);
+  EXPECT_NE(with("/definitions/final_run/low", 6e6).find("above"), std::string::npos);
+  EXPECT_NE(with("/compute/usd_per_device_hour", 2.1).find("device_hours x"), std::string::npos);
+  EXPECT_NE(with("/compute/devices", 1024).find("more than 1024 devices"), std::string::npos);
+  EXPECT_NE(with("/compute/training_flops", 1e30).find("no device"), std::string::npos);
+  EXPECT_NE(with("/energy/kwh", 2927).find("W a device"), std::string::npos);
+  EXPECT_NE(with("/energy/kwh", 2.9e9).find("W a device"), std::string::npos);
+  EXPECT_NE(with("/dates/ended", "2024-10-20").find("days from"), std::string::npos);
+  EXPECT_NE(with("/dates/ended", "2023-10-20").find("before it began"), std::string::npos);
+  EXPECT_NE(with("/energy/pue", 0.9).find("at least 1"), std::string::npos);
+  EXPECT_NE(with("/prices/0/date", "2022-01").find("for a run that ended"), std::string::npos);
+}
+
+TEST(ReceiptCheck, FindsWhatHasNotTheForm) {
+  EXPECT_EQ(with("/receipt", "farthing-receipt/2"),
+            "/receipt: found \"farthing-receipt/2\", wanted \"farthing-receipt/1\"");
+  EXPECT_EQ(with("/tokens", "many"), "/tokens: found \"many\", wanted \"not stated\"");
+  EXPECT_EQ(with("/tokens", -1), "/tokens: found -1, wanted at least 0");
+  EXPECT_EQ(with("/definitions/cheap", 1), "/definitions/cheap: unknown key");
+  EXPECT_NE(with("/definitions/programme", nullptr), "");
+  EXPECT_NE(with("/definitions/programme", Json{{"usd", 1}}).find("basis: missing"),
+            std::string::npos);
+  EXPECT_NE(with("/prices", Json::array({1})), "");
+  EXPECT_NE(with("/dates/begun", "yesterday!"), "");
+  for (const char* text : {"[]", "3", "null", "{}", "\"x\""}) {
+    EXPECT_NE(first_of(Json::parse(text)), "") << text;
+  }
+}
+
+TEST(Schema, RefusesWhatItWouldNotCheck) {
+  EXPECT_THROW(check_schema(1, Json{{"multipleOf", 2}}), Error);
+  EXPECT_THROW(check_schema(1, Json{{"$ref", "#/$defs/none"}}), Error);
+  EXPECT_THROW(check_schema(1, Json{{"type", 3}}), Error);
+  const Json circle =
+      Json::parse(R"({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}})");
+  EXPECT_THROW(check_schema(1, circle), Error);
+}
+
+}  // namespace
+}  // namespace farthing

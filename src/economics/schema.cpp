@@ -1,0 +1,177 @@
+// schema.cpp - a walk over schema and document together.
+#include "economics/schema.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+
+namespace farthing {
+namespace {
+
+constexpr int kDeepest = 64;
+
+std::string shown(const Json& json) {
+  std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (text.size() > 60) text = text.substr(0, 57) + "...";
+  return text;
+}
+
+bool has_type(const Json& json, const std::string& type) {
+  if (type == "object") return json.is_object();
+  if (type == "array") return json.is_array();
+  if (type == "string") return json.is_string();
+  if (type == "number") return json.is_number();
+  if (type == "integer") return json.is_number_integer();
+  if (type == "boolean") return json.is_boolean();
+  if (type == "null") return json.is_null();
+  throw_bad_input({"schema", "type", type, "one of JSON's", ""});
+}
+
+class SchemaCheck {
+ public:
+  explicit SchemaCheck(const Json& root) : root_(root) {}
+
+  std::vector<Finding> check(const Json& value, const Json& schema, const std::string& where,
+                             int depth) const {
+    if (depth > kDeepest) throw_bad_input({"schema", "$ref", "a circle", "", ""});
+    if (!schema.is_object()) throw_bad_input({"schema", where, shown(schema), "an object", ""});
+    std::vector<Finding> found;
+    for (const auto& [keyword, rule] : schema.items()) {
+      append(found, apply(keyword, rule, value, schema, where, depth));
+    }
+    return found;
+  }
+
+ private:
+  static void append(std::vector<Finding>& all, std::vector<Finding> more) {
+    all.insert(all.end(), more.begin(), more.end());
+  }
+  static std::vector<Finding> wanted(bool holds, const std::string& where, const Json& found,
+                                     const std::string& what) {
+    if (holds) return {};
+    return {{where.empty() ? "/" : where, "found " + shown(found) + ", wanted " + what}};
+  }
+
+  std::vector<Finding> apply(const std::string& keyword, const Json& rule, const Json& value,
+                             const Json& schema, const std::string& where, int depth) const {
+    static const std::vector<std::string> kWords = {"$schema", "$id", "title", "description",
+                                                    "$defs"};
+    if (std::find(kWords.begin(), kWords.end(), keyword) != kWords.end()) return {};
+    if (keyword == "type") {
+      return wanted(has_type(value, rule.get<std::string>()), where, value,
+                    "of type " + shown(rule));
+    }
+    if (keyword == "const") return wanted(value == rule, where, value, shown(rule));
+    if (keyword == "enum") {
+      return wanted(std::find(rule.begin(), rule.end(), value) != rule.end(), where, value,
+                    "one of " + shown(rule));
+    }
+    if (keyword == "$ref") return check(value, target(rule), where, depth + 1);
+    if (keyword == "oneOf" || keyword == "anyOf") return branch(keyword, rule, value, where, depth);
+    if (keyword == "required" || keyword == "properties" || keyword == "additionalProperties") {
+      return value.is_object() ? object(keyword, rule, value, schema, where, depth)
+                               : std::vector<Finding>{};
+    }
+    if (keyword == "items" || keyword == "minItems")
+      return array(keyword, rule, value, where, depth);
+    return size(keyword, rule, value, where);
+  }
+
+  const Json& target(const Json& rule) const {
+    const std::string path = rule.is_string() ? rule.get<std::string>() : "";
+    const std::string start = "#/$defs/";
+    const auto defs = root_.find("$defs");
+    if (path.starts_with(start) && defs != root_.end()) {
+      const auto found = defs->find(path.substr(start.size()));
+      if (found != defs->end()) return *found;
+    }
+    throw_bad_input({"schema", "$ref", path, "#/$defs/ and a name of $defs", ""});
+  }
+
+  std::vector<Finding> branch(const std::string& keyword, const Json& rule, const Json& value,
+                              const std::string& where, int depth) const {
+    std::vector<Finding> nearest;
+    int held = 0;
+    bool first = true, nearest_has_type = false;
+    for (const auto& each : rule) {
+      auto found = check(value, each, where, depth + 1);
+      if (found.empty()) ++held;
+      const auto type = each.find("type");
+      const bool typed = type != each.end() && has_type(value, type->get<std::string>());
+      if (first || (typed && !nearest_has_type))
+        nearest = std::move(found), nearest_has_type = typed;
+      first = false;
+    }
+    if (held == 1 || (held > 1 && keyword == "anyOf")) return {};
+    return held > 1 ? wanted(false, where, value, "exactly one of several forms") : nearest;
+  }
+
+  std::vector<Finding> object(const std::string& keyword, const Json& rule, const Json& value,
+                              const Json& schema, const std::string& where, int depth) const {
+    std::vector<Finding> found;
+    if (keyword == "required") {
+      for (const auto& key : rule) {
+        const auto name = key.get<std::string>();
+        if (!value.contains(name)) found.push_back({where + "/" + name, "missing"});
+      }
+    } else if (keyword == "properties") {
+      for (const auto& [key, inner] : rule.items()) {
+        const auto at = value.find(key);
+        if (at != value.end()) append(found, check(*at, inner, where + "/" + key, depth + 1));
+      }
+    } else if (rule == false) {
+      const auto known = schema.find("properties");
+      for (const auto& [key, inner] : value.items()) {
+        if (known == schema.end() || !known->contains(key))
+          found.push_back({where + "/" + key, "unknown key"});
+      }
+    }
+    return found;
+  }
+
+  std::vector<Finding> array(const std::string& keyword, const Json& rule, const Json& value,
+                             const std::string& where, int depth) const {
+    std::vector<Finding> found;
+    if (!value.is_array()) return found;
+    if (keyword == "minItems") {
+      return wanted(value.size() >= rule.get<std::size_t>(), where, value, "more elements");
+    }
+    for (std::size_t i = 0; i < value.size(); ++i) {
+      append(found, check(value[i], rule, fmt::format("{}/{}", where, i), depth + 1));
+    }
+    return found;
+  }
+
+  static std::vector<Finding> size(const std::string& keyword, const Json& rule, const Json& value,
+                                   const std::string& where) {
+    const bool length = keyword == "minLength" || keyword == "maxLength";
+    if (!length && keyword != "minimum" && keyword != "maximum") {
+      throw_bad_input({"schema", "keyword", keyword, "one that is checked here", ""});
+    }
+    if (length ? !value.is_string() : !value.is_number()) return {};
+    const double limit = rule.get<double>();
+    const double found = length ? static_cast<double>(value.get_ref<const std::string&>().size())
+                                : value.get<double>();
+    const bool low = keyword.starts_with("min");
+    return wanted(
+        low ? found >= limit : found <= limit, where, value,
+        fmt::format("{} {:g}{}", low ? "at least" : "at most", limit, length ? " characters" : ""));
+  }
+
+  const Json& root_;
+};
+
+}  // namespace
+
+std::vector<Finding> check_schema(const Json& document, const Json& schema) {
+  try {
+    return SchemaCheck(schema).check(document, schema, "", 0);
+  } catch (const Json::exception& error) {
+    throw_bad_input({"schema", "a keyword of the wrong type", error.what(), "", ""});
+  }
+}
+
+}  // namespace farthing
