@@ -130,7 +130,7 @@ void bench_data_command(const BenchDataOptions& options) {
                       {"wait_seconds_per_step", waited.wait / options.steps},
                       {"data_wait_share", share}, {"speedup", speed}});
       table.push_back({slow ? "slow" : "as it is", variant.name,
-                       format_seconds(waited.wait / options.steps),
+                       fmt::format("{:.3f} ms", 1e3 * waited.wait / options.steps),
                        fmt::format("{:.2f} %", 100 * share), fmt::format("{:.2f}", speed)});
     }
   }

@@ -12,8 +12,8 @@
 //    dropped[{reason, documents, share, source}], documents_in, examples[], cost{}}
 //
 // `bytes`, `sources`, `dropped` and `cost` come from card.json, texts from tokenizer.json; without
-// those files they are null or empty, so that shards made elsewhere can be looked at too.  A source's
-// cost is the card's, shared out by bytes of text where the card does not say it.
+// those files they are null or empty, so that shards made elsewhere can be looked at too.  The cost
+// of a source is the card's, shared out by bytes of text where the card does not say it.
 // Errors   Error{kBadInput}: no train.idx, a damaged file, an id that the tokenizer does not have,
 //          a card whose counts are not those of its shards.
 // Cost     one pass over the tokens, on one thread; 24 bytes a document.

@@ -149,10 +149,13 @@ const Json& shown_split(const Json& inspection, std::string& name) {
 std::string frequent_text(const Json& split) {
   std::string out;
   for (const Json& token : split["frequent"]) {
-    out += out.empty() ? "  " : "  ";
-    out += token["text"].is_string() ? "\"" + one_line(token["text"].get<std::string>()) + "\""
-                                     : "id " + token["id"].dump();
-    out += " " + count_text(token["count"]);
+    out += "  ";
+    if (token["text"].is_string()) {
+      out.append(1, '"').append(one_line(token["text"].get<std::string>())).append(1, '"');
+    } else {
+      out.append("id ").append(token["id"].dump());
+    }
+    out.append(1, ' ').append(count_text(token["count"]));
   }
   return out + "\n";
 }
@@ -270,7 +273,8 @@ std::string card(const std::string& heading, const std::string& body) {
 
 std::string sample_html(const std::string& heading, const Json& text) {
   return "<h3>" + escape_html(heading) + "</h3><pre>" +
-         (text.is_string() ? escape_html(text.get<std::string>()) : "no tokenizer to read it with") +
+         (text.is_string() ? escape_html(text.get<std::string>())
+                           : std::string("no tokenizer to read it with")) +
          "</pre>\n";
 }
 
@@ -289,14 +293,14 @@ std::string samples_section(const Json& split) {
 }
 
 std::string frequent_html(const Json& split) {
-  Table table{{"token", "id", "times"}, {}};
+  std::string html = "<p class=\"tokens\">";
   for (const Json& token : split["frequent"]) {
-    table.rows.push_back(
-        {token["text"].is_string() ? "\u201c" + one_line(token["text"].get<std::string>()) + "\u201d"
-                                   : "-",
-         token["id"].dump(), count_text(token["count"])});
+    const std::string text = token["text"].is_string() ? one_line(token["text"].get<std::string>())
+                                                       : "id " + token["id"].dump();
+    html += "<span><code>" + escape_html(text) + "</code>" + count_text(token["count"]) +
+            "</span> ";
   }
-  return to_html(table);
+  return html + "</p>\n";
 }
 
 constexpr const char* kOwnStyle = R"css(
@@ -306,9 +310,13 @@ section.card,.two{margin-bottom:16px}
 .bars td:nth-child(2){width:100%}.bars td:nth-child(2),.bars th:nth-child(2){padding-left:12px}
 .bars i{display:block;height:14px;border-radius:3px;min-width:1px}
 h3{font-size:14.5px;margin:14px 0 4px;color:var(--soft)}
-pre{margin:0;padding:10px 12px;background:var(--back);border:1px solid var(--rule);border-radius:8px;
-white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.5 ui-monospace,Menlo,"DejaVu Sans Mono",
-monospace;max-height:320px;overflow-y:auto}
+pre{margin:0;padding:10px 12px;background:var(--back);border:1px solid var(--rule);
+border-radius:8px;white-space:pre-wrap;overflow-wrap:anywhere;
+font:13px/1.5 ui-monospace,Menlo,"DejaVu Sans Mono",monospace;max-height:320px;overflow-y:auto}
+.card p.tokens{display:flex;flex-wrap:wrap;gap:6px 14px;margin:0;color:var(--soft);font-size:13.5px}
+.tokens code{white-space:pre;color:var(--ink);background:var(--back);border:1px solid var(--rule);
+border-radius:5px;padding:1px 5px;margin-right:5px;font:13px ui-monospace,Menlo,"DejaVu Sans Mono",
+monospace}
 .card p.legend{margin:8px 0 10px}
 @media(max-width:820px){.two{grid-template-columns:minmax(0,1fr)}}
 )css";
@@ -336,10 +344,10 @@ std::string inspection_html(const Json& inspection) {
                bars_html(split["histogram"], "documents", "tokens")) +
           card("Ids by how often they occur, " + name,
                bars_html(split["token_histogram"], "ids", "times")) +
-          "</div>\n<div class=\"two\">";
+          "</div>\n";
   html += card("Windows of " + split["packing"]["sequence_length"].dump() + " tokens, " + name,
                to_html(packing_table(split["packing"])));
-  html += card("Most frequent tokens, " + name, frequent_html(split)) + "</div>\n";
+  html += card("Most frequent tokens, " + name, frequent_html(split));
   html += samples_section(split);
   return html + "</main>\n<footer>farthing data inspect</footer>\n</body></html>\n";
 }

@@ -5,8 +5,8 @@
 // Block b, of 16 samples or two per source, holds quota_s(b + 1) - quota_s(b) samples of every
 // source s, in an order keyed by b: the achieved mixture is never further from the wanted one than
 // a block and a sample, and no state has to be kept.  Sample numbers of a source count up without a
-// gap, so that it is read without replacement within its epochs.  Shares are piecewise constant, or linear
-// between stages, in the number of tokens.
+// gap, so that it is read without replacement within its epochs.  Shares are piecewise constant, or
+// linear between stages, in the number of tokens.
 //
 // Exact    integers throughout: the same on every machine, for any layout and after any resume.
 // Cost     O(sources * stages) a sample; memory the same.

@@ -4,8 +4,8 @@
 //           (the last of a window is its last target and the next one's first input).  No padding;
 //           documents are cut wherever a window ends.  DeepSeek-V3's way.
 // Best fit: a document is cut only where it is longer than a window, at multiples of
-//           sequence_length with the same overlap; the pieces, longest first, each go to the fullest
-//           window that still has room.  A little padding, at the end of windows; no target
+//           sequence_length with the same overlap; the pieces, longest first, each go to the
+//           fullest window that still has room.  A little padding, at the end of windows; no target
 //           inside a document is lost.
 //
 // Source   Ding et al. 2024, "Fewer Truncations Improve Language Modeling" (arXiv:2404.10830).

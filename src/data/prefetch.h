@@ -1,7 +1,7 @@
 // prefetch.h - samples read ahead by threads of their own, for the same samples in the same order.
 //
 // After sample i is read, the next `depth` samples are fetched in the background.  Whoever asks for
-// another one (a resume, an evaluation) gets it at once, and the look-ahead starts again from there.
+// another one (a resume, an evaluation) gets it at once, and looking ahead starts again from there.
 //
 // Errors   what the source throws, at the read() that asks for that sample.
 // Memory   depth samples, and one per thread.
