@@ -74,8 +74,10 @@ PlanRequest make_plan_request(const PlanOptions& o) {
       !request.cluster.device.fp8_peak.is_known()) {
     request.precision = NumberFormat::kBf16;
   }
-  request.software = software_of(o.software > 0 ? o.software : 2026.0, Framework::kMegatron,
-                                 request.cluster.device);
+  request.software = software_of(
+      o.software > 0 ? o.software : usual.software,
+      parse_framework(o.framework.empty() ? usual.framework : o.framework, "--framework"),
+      request.cluster.device);
   request.software->forced_balance = o.forced_balance;
   if (gives_layout(o)) request.layout = layout_of(o, request.cluster, *request.precision);
   return request;
@@ -93,6 +95,7 @@ void add_plan_options(CLI::App& plan, PlanOptions& o) {
   plan.add_option("--precision", o.precision, "bf16 fp16 fp8 fp8_block mxfp8 nvfp4");
   plan.add_option("--software", o.software, "year of the training software, as 2025.5")
       ->check(CLI::Range(2015.0, 2040.0));
+  plan.add_option("--framework", o.framework, "whose kernels and overlap: megatron fsdp deepseek");
   plan.add_flag("--forced-balance", o.forced_balance, "experts get equal loads, as in benchmarks");
   plan.add_option("--set", o.overrides, "section.key=value of the cluster file");
   add_layout_options(plan, o);

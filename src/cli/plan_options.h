@@ -17,7 +17,7 @@ struct PlanOptions {
   int devices = 0, sequence_length = 0;
   std::string global_batch;
   int pp = 0, ep = 0, tp = 0, cp = 0, vp = 0, micro_batch = 0, zero = -1;
-  std::string schedule, recompute, precision;
+  std::string schedule, recompute, precision, framework;
   double software = 0;
   bool forced_balance = false;
   bool json = false;

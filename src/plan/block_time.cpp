@@ -20,6 +20,7 @@ PhaseTime& PhaseTime::operator+=(const PhaseTime& other) {
   cp += other.cp;
   ep += other.ep;
   kernels += other.kernels;
+  routed_kernels += other.routed_kernels;
   return *this;
 }
 
@@ -27,7 +28,7 @@ PhaseTime PhaseTime::operator*(double factor) const {
   PhaseTime scaled = *this;
   for (double* part : {&scaled.attention, &scaled.core, &scaled.mlp, &scaled.experts, &scaled.head,
                        &scaled.elementwise, &scaled.recompute, &scaled.tp, &scaled.cp, &scaled.ep,
-                       &scaled.kernels}) {
+                       &scaled.kernels, &scaled.routed_kernels}) {
     *part *= factor;
   }
   return scaled;
@@ -160,6 +161,13 @@ void BlockTimer::add_experts(BlockTime& time) const {
   add_product(router, &PhaseTime::elementwise, {source, experts, hidden, NumberFormat::kBf16});
   time += router;
   add_elementwise(time, source * experts * 12, 8);
+  // Libraries launched casts and products expert by expert until they learned to group them.
+  if (request_.software.launches_per_expert) {
+    const double launches = request_.constants.expert_launches * local;
+    time.forward.kernels += launches / 3;
+    time.backward_input.kernels += launches / 3;
+    time.backward_weight.kernels += launches / 3;
+  }
   add_dense_mlp(time, shape_.shared_intermediate_size, tokens_);
 }
 
@@ -234,6 +242,7 @@ void BlockTimer::add_recompute(BlockTime& time) const {
       backward.ep += forward.ep;
       backward.cp += forward.cp;
       backward.kernels += forward.kernels;
+      backward.routed_kernels += forward.routed_kernels;
       return;
   }
 }
@@ -246,6 +255,9 @@ BlockTime BlockTimer::block(bool is_moe) const {
   if (is_moe) {
     add_experts(time);
     add_dispatch(time);
+    time.forward.routed_kernels = time.forward.kernels;
+    time.backward_input.routed_kernels = time.backward_input.kernels;
+    time.backward_weight.routed_kernels = time.backward_weight.kernels;
     // With etp 1 the experts' tokens are split over tp already.
     add_tensor_traffic(time, layout_.etp > 1 || shape_.shared_intermediate_size > 0 ? 2 : 1);
   } else {

@@ -68,13 +68,21 @@ void visit_constants(ConstantsType& c, Visitor&& visit) {
           "FlashAttention-2, figure 7"},
         c.flash2_hopper_backward);
   visit(R{"flash3_forward", 0.07,
-          "fused core written for the device",
+          "fused core written for Hopper",
           "FlashAttention-3, arXiv:2407.08608, figure 5; DSV3-004"},
         c.flash3_forward);
   visit(R{"flash3_backward", 0.07,
           "its backward pass",
           "FlashAttention-3, figure 6; DSV3-004"},
         c.flash3_backward);
+  visit(R{"flash_blackwell_forward", 0.1,
+          "fused core on B200, of the BF16 peak",
+          "fitted to published runs"},
+        c.flash_blackwell_forward);
+  visit(R{"flash_blackwell_backward", 0.1,
+          "its backward pass",
+          "fitted to published runs"},
+        c.flash_blackwell_backward);
   visit(R{"flash_other", 0.2,
           "fused core, other vendors",
           "assumed"},
@@ -107,6 +115,18 @@ void visit_constants(ConstantsType& c, Visitor&& visit) {
           "time of the host for one kernel of a framework in Python",
           "fitted to published runs"},
         c.host_seconds);
+  visit(R{"expert_launches", 0.3,
+          "launches of the host per local expert of a layer, forward and backward, before grouped casts (2026)",
+          "fitted to published runs"},
+        c.expert_launches);
+  visit(R{"host_sync", 0.25,
+          "share of the host's time for a routed layer that the device waits for, without graphs",
+          "fitted to published runs"},
+        c.host_sync);
+  visit(R{"hand_fused", 0.1,
+          "memory-bound work of kernels fused by hand, of a library's",
+          "DSV3-004 kernel trace"},
+        c.hand_fused);
   visit(R{"optimizer_bytes", 0.15,
           "moved per parameter owned",
           "counted: FP32 master, gradient, two moments, BF16 copy"},
@@ -131,9 +151,13 @@ void visit_constants(ConstantsType& c, Visitor&& visit) {
           "message at which a collective has half its rate",
           "nccl-tests"},
         c.message_bytes);
+  visit(R{"paired_link_share", 0.1,
+          "rate of dispatch while products run, of its rate alone",
+          "DSV3-004 kernel trace: 80.4 ms"},
+        c.paired_link_share);
   visit(R{"communication_tax", 0.3,
           "slowdown of compute while links are busy",
-          "20 of 132 units, DeepSeek-V3 report"},
+          "20 of 132 compute units: 20/112, DeepSeek-V3 report, section 3.2.2"},
         c.communication_tax);
   visit(R{"tp_hidden", 0.2,
           "tensor-parallel traffic hidden, where software can",
@@ -163,10 +187,6 @@ void visit_constants(ConstantsType& c, Visitor&& visit) {
           "added per doubling of nodes",
           "fitted to published runs"},
         c.straggler);
-  visit(R{"software_year", 0.5,
-          "gain of a year of maturity",
-          "one vendor, 42 runs measured again: median 6 %"},
-        c.software_year);
 }
 
 }  // namespace farthing

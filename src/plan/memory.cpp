@@ -54,7 +54,10 @@ double in_flight(const Layout& layout, const Batch& batch, int stage) {
   return std::max(1.0, std::min(live, count > 0 ? count : live));
 }
 
-double weight_bytes(NumberFormat format) { return format == NumberFormat::kFp32 ? 4 : 2; }
+double weight_bytes(NumberFormat format) {
+  if (format == NumberFormat::kFp32) return 4;
+  return format == NumberFormat::kFp8Block ? 1 : 2;  // FP8 copies of the sharded masters
+}
 
 RankParameters add(const RankParameters& a, const RankParameters& b) {
   return {a.dense + b.dense, a.experts + b.experts};
@@ -106,10 +109,12 @@ double saved_activation_bytes(const ModelShape& shape, const Layout& layout, con
   const double eight = is_fp8(layout.precision) ? 0.5 : 1;  // inputs of products kept in FP8
   const double query = double(shape.num_attention_heads) * shape.qk_dim() / tp;
   const double value = double(shape.num_attention_heads) * shape.v_dim() / tp;
-  double bytes = input + 2 * input;  // residual before the MLP, attention's output
+  double bytes = input + input;  // the residual before attention and before the MLP
+  // DeepSeek-V3 keeps attention's output in 12 bits and the activations' inputs in FP8.
+  const bool narrow = cheap && layout.precision == NumberFormat::kFp8Block;
   if (shape.is_mla()) {
     const double latent = 2.0 * (shape.q_lora_rank + shape.kv_lora_rank + shape.qk_rope_head_dim);
-    bytes += latent + 2 * value + (cheap ? 0 : 2 * (2 * query + value));
+    bytes += latent + (narrow ? 1.5 : 2) * value + (cheap ? 0 : 2 * (2 * query + value));
   } else {
     const double keys = 2.0 * std::max<double>(shape.num_key_value_heads / tp, 1) * shape.head_dim;
     bytes += 2 * (query + keys) + 2 * value;
@@ -121,9 +126,11 @@ double saved_activation_bytes(const ModelShape& shape, const Layout& layout, con
   }
   const auto mlp = [&](double width, double rows) {
     const double up = (shape.gated_mlp ? 2 : 1) * width;
-    return rows * (2 * up + (cheap ? 0 : 2 * eight * width));
+    return rows * ((narrow ? 1 : 2) * up + (cheap ? 0 : 2 * eight * width));
   };
-  if (!is_moe) return tokens * (bytes + 2 * hidden * eight / split + mlp(shape.intermediate_size / tp, 1));
+  if (!is_moe) {
+    return tokens * (bytes + 2 * hidden * eight / split + mlp(shape.intermediate_size / tp, 1));
+  }
   const double rows = shape.num_experts_per_tok / (layout.etp > 1 ? 1.0 : tp);
   bytes += rows * hidden * 2 * eight + mlp(double(shape.moe_intermediate_size) / layout.etp, rows) +
            mlp(shape.shared_intermediate_size / tp, 1) + (cheap ? 0 : rows * hidden * 2);
@@ -155,7 +162,8 @@ double transient_bytes(const ModelShape& shape, const Layout& layout, const Batc
   whole.recompute = RecomputeMode::kNone;
   double bytes = saved_activation_bytes(shape, whole, batch, software, shape.is_moe());
   if (stage == layout.pp - 1) {
-    bytes = std::max(bytes, tokens * shape.vocab_size / layout.tp * 8);
+    const double per_logit = software.year < 2024 ? 8 : 4;  // fused losses keep one copy
+    bytes = std::max(bytes, tokens * shape.vocab_size / layout.tp * per_logit);
   }
   if (layout.zero_stage == 3) {
     const double block =
@@ -209,7 +217,7 @@ MemoryUse memory_use(const ModelShape& shape, const Layout& layout, const Batch&
   return fullest;
 }
 
-double usable_memory(const Device& device) { return device.memory.value * 0.95; }
+double usable_memory(const Device& device) { return device.memory.value * 0.96; }
 
 double checkpoint_bytes(const ModelShape& shape, const Layout& layout) {
   const double parameters = static_cast<double>(count_parameters(shape).total());

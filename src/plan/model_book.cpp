@@ -222,6 +222,8 @@ TrainingDefaults read_training(Settings& settings) {
   settings.read("training.sequence_length", training.sequence_length, {.low = 1});
   settings.read("training.global_batch", batch, {.low = 1});
   settings.read("training.precision", training.precision, {});
+  settings.read("training.software", training.software, {.low = 2015, .high = 2040});
+  settings.read("training.framework", training.framework, {.words = "megatron fsdp deepseek"});
   training.global_batch = batch;
   return training;
 }

@@ -65,12 +65,14 @@ ModelShape model_shape_from_json(const Json& json, const std::string& where);
 ModelShape model_shape(const ModelConfig& config, const std::string& name);
 
 // How the model was trained, where its table says it: [training] tokens = "14.8T",
-// sequence_length, global_batch (sequences), precision.
+// sequence_length, global_batch (sequences), precision, software (year), framework.
 struct TrainingDefaults {
   double tokens = 0;
   int sequence_length = 4096;
   std::int64_t global_batch = 0;
   std::string precision;
+  double software = 2026.0;               // year of the training software
+  std::string framework = "megatron";     // megatron, fsdp, deepseek
 };
 TrainingDefaults training_defaults(const std::string& name);
 

@@ -61,14 +61,16 @@ double Operations::gemm(double m, double n, double k, NumberFormat format, doubl
   const double flops = 2 * m * n * k * groups;
   double rate = sustained(format) * k / (k + constants_.gemm_depth) *
                 wave_efficiency(m, n, groups);
-  if (groups > 1) rate *= constants_.grouped_gemm;
+  if (groups > 1 && software_.framework != Framework::kDeepSeek) rate *= constants_.grouped_gemm;
   const double size = bytes_of(format);
   const double bytes = groups * (m * k * size + k * n * size + 2 * m * n);
   return std::max(flops / rate, bytes / bandwidth_) + constants_.kernel_seconds;
 }
 
 double Operations::elementwise(double bytes, double kernels) const {
-  return constants_.elementwise * bytes / bandwidth_ + kernels * constants_.kernel_seconds;
+  const double seconds =
+      constants_.elementwise * bytes / bandwidth_ + kernels * constants_.kernel_seconds;
+  return software_.framework == Framework::kDeepSeek ? seconds * constants_.hand_fused : seconds;
 }
 
 double Operations::core_forward(double flops, double scores) const {
@@ -81,10 +83,10 @@ double Operations::core_forward(double flops, double scores) const {
   double share = c.flash_other;
   if (generation_ == Generation::kAmpere) share = c.flash2_ampere_forward;
   if (generation_ == Generation::kHopper) share = c.flash2_hopper_forward;
-  if (generation_ != Generation::kAmpere && generation_ != Generation::kOther &&
-      software_.attention == AttentionKernel::kFlash3) {
+  if (generation_ == Generation::kHopper && software_.attention == AttentionKernel::kFlash3) {
     share = c.flash3_forward;
   }
+  if (generation_ == Generation::kBlackwell) share = c.flash_blackwell_forward;
   return flops / (peak * share) + c.kernel_seconds;
 }
 
@@ -99,10 +101,10 @@ double Operations::core_backward(double flops, double scores) const {
   double share = c.flash_other * 0.85;
   if (generation_ == Generation::kAmpere) share = c.flash2_ampere_backward;
   if (generation_ == Generation::kHopper) share = c.flash2_hopper_backward;
-  if (generation_ != Generation::kAmpere && generation_ != Generation::kOther &&
-      software_.attention == AttentionKernel::kFlash3) {
+  if (generation_ == Generation::kHopper && software_.attention == AttentionKernel::kFlash3) {
     share = c.flash3_backward;
   }
+  if (generation_ == Generation::kBlackwell) share = c.flash_blackwell_backward;
   return 2.5 * flops / (peak * share) + 2 * c.kernel_seconds;
 }
 

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "base/error.h"
 #include "plan/operations.h"
 
 namespace farthing {
@@ -12,10 +13,12 @@ Software software_of(double year, Framework framework, const Device& device) {
   software.year = year;
   software.framework = framework;
   const Generation generation = generation_of(device);
-  // FlashAttention-2: July 2023.  cuDNN's and FlashAttention-3's kernels for Hopper: mid 2024.
-  software.attention = year < 2023.0    ? AttentionKernel::kUnfused
-                       : year < 2024.45 ? AttentionKernel::kFlash2
-                                        : AttentionKernel::kFlash3;
+  // FlashAttention-2: July 2023.  Kernels written for Hopper: in Megatron's library by the end of
+  // 2023 (cuDNN), elsewhere with FlashAttention-3 in mid 2024.
+  const double written_for_device = framework == Framework::kFsdp ? 2024.5 : 2023.9;
+  software.attention = year < 2023.0               ? AttentionKernel::kUnfused
+                       : year < written_for_device ? AttentionKernel::kFlash2
+                                                   : AttentionKernel::kFlash3;
   if (generation == Generation::kAmpere && software.attention == AttentionKernel::kFlash3) {
     software.attention = AttentionKernel::kFlash2;
   }
@@ -24,10 +27,18 @@ Software software_of(double year, Framework framework, const Device& device) {
   software.fused = year >= 2022.3;
   software.hides_tp = year >= 2023.5;
   software.hides_dp = year >= 2022.6;
+  software.launches_per_expert = year < 2026.15 && framework != Framework::kDeepSeek;
   software.hides_ep = framework == Framework::kDeepSeek;
   // Whole-iteration graphs of routed models: mid 2026, where memory is ample.
   software.graphs = year >= 2026.45 && device.memory.value > 150e9;
   return software;
+}
+
+Framework parse_framework(const std::string& word, const std::string& where) {
+  if (word == "megatron") return Framework::kMegatron;
+  if (word == "fsdp") return Framework::kFsdp;
+  if (word == "deepseek") return Framework::kDeepSeek;
+  throw_bad_input({where, "unknown framework", "\"" + word + "\"", "megatron, fsdp, deepseek", ""});
 }
 
 std::string describe(const Software& software) {

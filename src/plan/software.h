@@ -19,6 +19,7 @@ struct Software {
   AttentionKernel attention = AttentionKernel::kFlash3;
   Dispatcher dispatcher = Dispatcher::kDeepEp;
   bool graphs = false;       // kernels replayed without the host
+  bool launches_per_expert = false;  // the host starts casts and products expert by expert
   bool fused = true;         // elementwise chains are one kernel
   bool hides_tp = true;      // products overlap tensor-parallel traffic
   bool hides_dp = true;      // gradients are reduced behind the backward pass
@@ -28,6 +29,8 @@ struct Software {
 
 // What was usual in a year on a device.
 Software software_of(double year, Framework framework, const Device& device);
+// megatron, fsdp, deepseek.  Errors: Error{kBadInput}.
+Framework parse_framework(const std::string& word, const std::string& where);
 std::string describe(const Software& software);
 
 }  // namespace farthing

@@ -46,10 +46,17 @@ double exposed_tp(const Context& context, double tp, double products) {
   return tp - hidden;
 }
 
-// The host launches ahead, so that only what it cannot hide of a whole phase is waited for.
-double host_wait(const Context& context, double kernels, double device_seconds) {
-  if (context.request.software.graphs) return 0;
-  return std::max(0.0, kernels * context.request.constants.host_seconds - device_seconds);
+// The host launches ahead, so that only what it cannot hide of a whole phase is waited for; but
+// routed blocks need their row counts on the host first, and the device waits for what follows.
+double host_wait(const Context& context, const PhaseTime& phase, double device_seconds) {
+  const Software& software = context.request.software;
+  const Constants& c = context.request.constants;
+  if (software.graphs) return 0;
+  const double slower = phase.kernels * c.host_seconds - device_seconds;
+  const bool synchronises = software.framework != Framework::kDeepSeek;
+  const double synced =
+      synchronises ? phase.routed_kernels * c.host_seconds * c.host_sync : 0;
+  return std::max({0.0, slower, synced});
 }
 
 void add_phase(const Context& context, Stage& stage, const PhaseTime& phase, double& seconds) {
@@ -58,7 +65,7 @@ void add_phase(const Context& context, Stage& stage, const PhaseTime& phase, dou
   const double tp = exposed_tp(context, phase.tp, products);
   const double cp = std::max(0.0, phase.cp - 0.8 * phase.core);
   const double imbalance = phase.experts * (context.load - 1);
-  const double host = host_wait(context, phase.kernels,
+  const double host = host_wait(context, phase,
                                 phase.compute() + phase.tp + phase.ep + imbalance);
   parts.attention += phase.attention;
   parts.attention_core += phase.core;
@@ -154,8 +161,9 @@ double paired_seconds(const Context& context, const Stage& stage) {
   const Constants& c = context.request.constants;
   const double other = stage.seconds.total() - stage.ep - stage.compute;
   const double compute = stage.compute * (1 + c.communication_tax);
-  const double leak = (1 - c.ep_hidden) * std::min(stage.ep, compute);
-  return std::max(compute, stage.ep) + leak + other;
+  const double traffic = stage.ep / c.paired_link_share;
+  const double leak = (1 - c.ep_hidden) * std::min(traffic, compute);
+  return std::max(compute, traffic) + leak + other;
 }
 
 void scale_parts(StepParts& parts, double factor) {
@@ -183,16 +191,12 @@ double jitter_factor(double jitter, int n) {
 Pipeline run_dual(const Context& context, const std::vector<Stage>& stages, double count) {
   const int p = context.request.layout.pp;
   // A rank holds stage r and its mirror; half of the micro-batches pass each.
-  std::size_t slowest = 0;
   double busiest = 0, paired = 0, backward = 0, weight = 0;
   for (std::size_t r = 0; r < stages.size() / 2; ++r) {
     const Stage& here = stages[r];
     const Stage& mirror = stages[stages.size() - 1 - r];
     const double mean = (paired_seconds(context, here) + paired_seconds(context, mirror)) / 2;
-    if (mean > busiest) {
-      busiest = mean;
-      slowest = r;
-    }
+    busiest = std::max(busiest, mean);
     paired += mean / (stages.size() / 2.0);
     backward += (here.seconds.backward() + mirror.seconds.backward()) / stages.size();
     weight += (here.seconds.backward_weight + mirror.seconds.backward_weight) / stages.size();
@@ -205,20 +209,20 @@ Pipeline run_dual(const Context& context, const std::vector<Stage>& stages, doub
                      std::max(0.0, (p / 2.0 - 1) * (paired + backward - 3 * weight)) +
                      2.0 * p * stages[0].seconds.send;
   pipeline.bubble = pipeline.seconds - ideal;
-  const Stage& here = stages[slowest];
-  const Stage& mirror = stages[stages.size() - 1 - slowest];
-  StepParts sum = here.parts;
-  StepParts other = mirror.parts;
-  scale_parts(sum, 0.5 * count);
-  scale_parts(other, 0.5 * count);
-  for (auto part : {&StepParts::attention, &StepParts::attention_core, &StepParts::mlp,
-                    &StepParts::experts, &StepParts::head, &StepParts::elementwise,
-                    &StepParts::recompute, &StepParts::host, &StepParts::tp_exposed,
-                    &StepParts::cp_exposed, &StepParts::ep_exposed, &StepParts::imbalance}) {
-    sum.*part += other.*part;
+  // The mean rank: what the slowest does beyond it, the others wait for.
+  StepParts sum;
+  for (const Stage& stage : stages) {
+    StepParts scaled = stage.parts;
+    scale_parts(scaled, count / static_cast<double>(stages.size()));
+    for (auto part : {&StepParts::attention, &StepParts::attention_core, &StepParts::mlp,
+                      &StepParts::experts, &StepParts::head, &StepParts::elementwise,
+                      &StepParts::recompute, &StepParts::host, &StepParts::tp_exposed,
+                      &StepParts::cp_exposed, &StepParts::ep_exposed, &StepParts::imbalance}) {
+      sum.*part += scaled.*part;
+    }
+    pipeline.traffic += count * stage.traffic / static_cast<double>(stages.size());
   }
   const double busy = sum.total();
-  pipeline.traffic = count * 0.5 * (here.traffic + mirror.traffic);
   // What pairing saves comes off the traffic; the tax on compute is kept as exposed traffic.
   sum.ep_exposed += ideal - busy;
   pipeline.exposed = std::max(0.0, sum.ep_exposed) + sum.tp_exposed + sum.cp_exposed;
