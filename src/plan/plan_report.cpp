@@ -23,7 +23,7 @@ void visit_parts(const StepParts& parts, Visitor&& visit) {
   visit("waiting for the host", "host", parts.host);
   visit("tensor-parallel traffic, exposed", "tp_exposed", parts.tp_exposed);
   visit("context-parallel traffic, exposed", "cp_exposed", parts.cp_exposed);
-  visit("dispatch and combine, exposed", "ep_exposed", parts.ep_exposed);
+  visit("dispatch: exposed, and compute it slows", "ep_exposed", parts.ep_exposed);
   visit("pipeline sends, exposed", "pp_exposed", parts.pp_exposed);
   visit("waiting for the fullest expert", "imbalance", parts.imbalance);
   visit("pipeline bubble and waiting", "bubble", parts.bubble);

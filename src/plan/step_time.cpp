@@ -156,14 +156,19 @@ bool pairs(const StepRequest& request) {
          (request.software.hides_ep && request.model.is_moe());
 }
 
+double leak_of(const Context& context, const Stage& stage) {
+  const Constants& c = context.request.constants;
+  const double compute = stage.compute * (1 + c.communication_tax);
+  const double traffic = stage.ep / c.paired_link_share;
+  return (1 - c.ep_hidden) * std::min(traffic, compute) + std::max(0.0, traffic - compute);
+}
+
 // F of one micro-batch beside B of another: the longer of compute and traffic, and what leaks.
 double paired_seconds(const Context& context, const Stage& stage) {
   const Constants& c = context.request.constants;
   const double other = stage.seconds.total() - stage.ep - stage.compute;
   const double compute = stage.compute * (1 + c.communication_tax);
-  const double traffic = stage.ep / c.paired_link_share;
-  const double leak = (1 - c.ep_hidden) * std::min(traffic, compute);
-  return std::max(compute, traffic) + leak + other;
+  return compute + leak_of(context, stage) + other;
 }
 
 void scale_parts(StepParts& parts, double factor) {
@@ -220,12 +225,13 @@ Pipeline run_dual(const Context& context, const std::vector<Stage>& stages, doub
                       &StepParts::cp_exposed, &StepParts::ep_exposed, &StepParts::imbalance}) {
       sum.*part += scaled.*part;
     }
-    pipeline.traffic += count * stage.traffic / static_cast<double>(stages.size());
+    const double share = count / static_cast<double>(stages.size());
+    pipeline.traffic += share * stage.traffic;
+    pipeline.exposed += share * (leak_of(context, stage) + stage.exposed - stage.ep);
   }
   const double busy = sum.total();
-  // What pairing saves comes off the traffic; the tax on compute is kept as exposed traffic.
+  // What pairing saves comes off the traffic; compute slowed by it is counted there.
   sum.ep_exposed += ideal - busy;
-  pipeline.exposed = std::max(0.0, sum.ep_exposed) + sum.tp_exposed + sum.cp_exposed;
   pipeline.parts = sum;
   return pipeline;
 }
