@@ -12,6 +12,8 @@
 #include "cli/commands.h"
 #include "cli/support.h"
 #include "config/recipe.h"
+#include "economics/price_list.h"
+#include "economics/serving_answer.h"
 #include "report/page.h"
 
 namespace farthing {
@@ -36,6 +38,22 @@ Recipe recipe_of(const RunPaths& paths, const std::vector<std::string>& override
   return parse_recipe("", paths.folder, all);
 }
 
+// A simulated or imported run counts devices where others count cores; their list price is the rent,
+// unless the reader gave one.
+void price_devices(ReportInput& input) {
+  const std::string& device = input.history.run_start.device;
+  if (device.empty()) return;
+  const PriceList prices = load_price_list();
+  const PriceEntry* entry = find_device_price(prices, device, "on-demand");
+  if (entry == nullptr) {
+    throw_bad_input({input.name, "a price of \"" + device + "\"", "none in the price list",
+                     "--set cost.price=USD, for one device and hour", ""});
+  }
+  input.book.is_owned = false;
+  input.book.rent = {entry->value, entry->unit, entry->date,
+                     "one \"core\" is one " + device + ": " + entry->source, entry->confidence};
+}
+
 void report_command(const ReportOptions& options) {
   const RunPaths paths(options.run);
   if (!file_exists(paths.events)) {
@@ -53,6 +71,7 @@ void report_command(const ReportOptions& options) {
   }
   input.book = options.prices.empty() ? load_price_book(recipe.cost.book, recipe.cost.price)
                                       : load_price_book(options.prices);
+  if (options.prices.empty() && !recipe.cost.price) price_devices(input);
   input.against = options.against;
   std::string text;
   if (options.format == "html") {

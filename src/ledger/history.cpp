@@ -230,6 +230,7 @@ void HistoryReader::start(const Fields& fields) {
   start.model_flops_per_token = fields.number("model_flops_per_token", 0);
   start.fp32_peak_flops = fields.number("fp32_peak_flops", 0);
   start.isa = fields.text("isa");
+  start.device = fields.text("device");
   start.cpu = fields.text("cpu");
   start.precision = fields.text("precision");
   start.recipe_hash = fields.text("recipe_hash");

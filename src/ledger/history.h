@@ -91,6 +91,7 @@ struct RunStart {
   double model_flops_per_token = 0;
   double fp32_peak_flops = 0;
   std::string isa, cpu, precision, recipe_hash;
+  std::string device;  // of a simulated or imported run, whose cores are such devices
 };
 
 // A decision or an alert, in words.
