@@ -36,7 +36,8 @@ details.card summary{font-size:17px}details[open] summary{margin-bottom:8px}
 --s1:#b4471f;--s2:#1d7a4f;--s3:#8250a8;--c0:#3f7f5f;--c1:#c9a227;--c2:#4f7cac}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .sliders,.save,#cite{display:none!important}body{font-size:12px}.card,figure{break-inside:avoid-page}
-.moneypage header{padding-top:0}.scroll{overflow:visible}}
+.moneypage header{padding-top:0}.scroll{overflow:visible}.moneypage .prose{break-inside:auto}
+tr{break-inside:avoid}}
 )css";
 
 }  // namespace farthing::money_parts
