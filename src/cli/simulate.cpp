@@ -12,6 +12,7 @@
 #include "cli/plan_options.h"
 #include "cli/support.h"
 #include "simulate/simulate_plan.h"
+#include "simulate/sizing.h"
 
 namespace farthing {
 namespace {
@@ -20,6 +21,7 @@ struct SimulateOptions {
   PlanOptions plan;
   SimulationOptions simulation;
   std::string run, trace, checkpoint_every;
+  bool bom = false, csv = false;
 };
 
 void simulate_command(const SimulateOptions& options) {
@@ -47,8 +49,21 @@ void simulate_command(const SimulateOptions& options) {
                                           plan.request.model.name + " on " +
                                               plan.request.cluster.name));
   }
+  if (options.csv) {
+    std::cout << to_csv(size_cluster(simulation));
+    return;
+  }
+  if (options.bom && !options.plan.json) {
+    std::cout << to_text(sizing_table(size_cluster(simulation)));
+    return;
+  }
   if (options.plan.json) {
-    print_json(to_json(simulation));
+    Json json = to_json(simulation);
+    for (const SizeLine& l : options.bom ? size_cluster(simulation) : std::vector<SizeLine>{}) {
+      json["bom"].push_back({{"what", l.what}, {"quantity", l.quantity}, {"unit", l.unit},
+                             {"formula", l.formula}, {"source", l.source}});
+    }
+    print_json(json);
     return;
   }
   std::cout << to_text(simulation);
@@ -68,6 +83,8 @@ void add_simulate_command(CLI::App& app) {
   add_plan_options(*simulate, o.plan);
   simulate->add_option("--run", o.run, "new run folder to write; report and compare read it");
   simulate->add_option("--trace", o.trace, "Chrome trace of one step, for Perfetto");
+  simulate->add_flag("--bom", o.bom, "what to build: nodes, network, storage, power, spares");
+  simulate->add_flag("--csv", o.csv, "the same as CSV");
   simulate->add_option("--seed", o.simulation.seed, "of the failures");
   simulate->add_option("--runs", o.simulation.n_runs, "simulated for the band")
       ->check(CLI::Range(1, 1'000'000));
