@@ -17,6 +17,7 @@ std::string id_of(const char* what, std::size_t i) { return fmt::format("{}_{}",
 
 PageTable plain(const std::string& heading, const Table& table, const std::string& note = "") {
   PageTable page{.heading = heading, .headings = table.headings, .rows = {}, .note = note};
+  page.is_prose = true;
   for (const auto& row : table.rows) {
     page.rows.emplace_back();
     for (const auto& cell : row) page.rows.back().push_back({.text = cell});
@@ -92,8 +93,12 @@ std::string with_legend(std::string svg, const Chart& chart) {
   std::string words;
   for (std::size_t i = 0; i < chart.lines.size(); ++i) {
     const std::string& name = chart.lines[i].name;
-    words += fmt::format("<text class=\"s{}\" x=\"{}\" y=\"10\">{}</text>", i, 76 + 140 * i,
+    words += fmt::format("<text class=\"s{}\" x=\"{}\" y=\"-4\">{}</text>", i, 76 + 140 * i,
                          escape_html(name.size() > 26 ? name.substr(0, 24) + ".." : name));
+  }
+  const std::string box = "viewBox=\"0 0 640 280\"";
+  if (const std::size_t at = svg.find(box); at != std::string::npos) {
+    svg.replace(at, box.size(), "viewBox=\"0 -20 640 300\"");
   }
   return svg.insert(svg.rfind("</svg>"), words);
 }

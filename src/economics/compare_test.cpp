@@ -66,6 +66,9 @@ TEST(Compare, RepeatsGiveTheSpread) {
   EXPECT_EQ(equal.n_repeats, 2);
   EXPECT_NEAR(equal.spread, 0.04 / std::sqrt(2.0), 1e-12);
   EXPECT_NE(winner_words(runs, equal).find("not distinguishable"), std::string::npos);
+  runs.push_back(contender("a3", 0.01, {2.12}));
+  runs[3].recipe = {{"train.seed", "3"}, {"train.learning_rate", "0.1"}};
+  EXPECT_NEAR(at_equal(runs, Against::kSteps).spread, 0.02, 1e-12);
   const auto rows = recipe_difference(runs[0], runs[2]);
   ASSERT_EQ(rows.size(), 1u);
   EXPECT_EQ(rows[0], (std::vector<std::string>{"train.learning_rate", "0.1", "0.2"}));

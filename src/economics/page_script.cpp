@@ -300,10 +300,10 @@ function svgFile(svg) {
       to[i].setAttribute(key, style.getPropertyValue(key));
   });
   copy.setAttribute('xmlns', NS);
-  const [, , w, h] = svg.getAttribute('viewBox').split(' ');
+  const [x, y, w, h] = svg.getAttribute('viewBox').split(' ');
   copy.setAttribute('width', w);
   copy.setAttribute('height', h);
-  copy.prepend(make('rect', {width: w, height: h, fill: getComputedStyle(document.body).backgroundColor}));
+  copy.prepend(make('rect', {x, y, width: w, height: h, fill: getComputedStyle(document.body).backgroundColor}));
   return new XMLSerializer().serializeToString(copy);
 }
 for (const button of document.querySelectorAll('.save')) button.addEventListener('click', () => {

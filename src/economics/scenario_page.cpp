@@ -37,6 +37,7 @@ MoneyPage scenario_page(const Scenario& scenario, const std::string& today) {
                             figure_cell(id, true),
                             {.text = spread ? format_figure(found->second, line.unit) : ""}});
   }
+  answers.is_prose = true;
   answers.note =
       "P10 to P90: 1,000 draws with the ranges of the sources; the sliders do not move it.";
   page.add(std::move(answers));
