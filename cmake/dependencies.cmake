@@ -11,6 +11,7 @@ if(NOT FARTHING_PLANNER_ONLY)
   pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
   pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
   pkg_check_modules(simdjson REQUIRED IMPORTED_TARGET simdjson)
+  pkg_check_modules(lzma QUIET IMPORTED_TARGET liblzma)  # optional: .xz inputs
   pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy)
 endif()
 if(FARTHING_TESTS)

@@ -13,9 +13,11 @@ class JsonLineParser {
  public:
   JsonLineParser();
   ~JsonLineParser();
-  // Writes the string under `key` of the object that `line` is; "" or what is wrong.
-  // A key that stands twice counts at its first place.
-  std::string parse(std::string_view line, std::string_view key, std::string& text);
+  // Writes the string under `key` of the object that `line` is; "" or what is wrong: a key that
+  // stands twice included.  Unless null, *others becomes the object without that key; "" when
+  // nothing is left.
+  std::string parse(std::string_view line, std::string_view key, std::string& text,
+                    std::string* others = nullptr);
 
  private:
   struct State;

@@ -1,23 +1,42 @@
 // readers.h - files, folders and patterns in, documents of valid UTF-8 out, one at a time.
 //
-//   .jsonl[.gz]   one document a line: the string under `text_key`
-//   other names   text, plain or gzip or dictzip: the whole file, or the stretches between blank lines
+//   .jsonl        one document a line: the string under `text_key`
+//   .parquet      one document a row: the string column `text_key` (parquet_file.h)
+//   tar archive   each file in it that `files` takes, by the rules of this table
+//   "-"           the standard input: JSON lines if it begins with '{', else text
+//   other names   text: the whole file, or the stretches between blank lines
 //
+// All but Parquet may be compressed: gzip, dictzip, zstd, xz, recognised by their first bytes.
 // Invalid UTF-8 becomes U+FFFD, counted.  Documents of white space alone are dropped, counted.
-// Errors   Error{kBadInput}, path or path:line first; see text_file.h for what a file may be.
+// Errors   Error{kBadInput}, path or path:line first; with skip_faults a fault is counted instead: a
+//          record that cannot be read (a bad line, a NUL byte, more than kMaxTextBytes), or the rest
+//          of a file that cannot be read on.
 // Memory   one document and a buffer; a document has at most kMaxTextBytes.
 #pragma once
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "data/text_file.h"
+
 namespace farthing {
+
+enum class FileChoice {
+  kText,  // .txt .jsonl .parquet
+  kCode,  // what programmers write: sources, scripts, build files, documentation
+  kAll,   // every file
+};
 
 struct ReadOptions {
   std::string text_key = "text";
   bool blank_line_documents = false;  // text files: a blank line ends a document
   bool skip_bad_lines = false;        // .jsonl: count instead of refusing
+  bool skip_faults = false;           // the same for every fault
+  FileChoice files = FileChoice::kText;             // what folders and archives give
+  std::int64_t max_file_bytes = std::int64_t{1} << 20;  // kCode, kAll: larger files are dropped
+  bool keep_metadata = false;         // of a .jsonl line: its other keys
 };
 
 struct ReadCounts {
@@ -27,10 +46,73 @@ struct ReadCounts {
   std::int64_t replaced = 0;  // U+FFFD put in
 };
 
-// The files that the inputs name, sorted and each once.  An input is a file, a folder (every .txt and
-// .jsonl below it, .gz and .dz of them too) or a shell pattern.
-std::vector<std::string> find_input_files(const std::vector<std::string>& inputs);
+// The files that the inputs name, sorted and each once.  An input is a file, "-", a folder (every
+// file below it that `choice` takes, .gz .dz .zst .xz of them too) or a shell pattern.
+std::vector<std::string> find_input_files(const std::vector<std::string>& inputs,
+                                          FileChoice choice = FileChoice::kText);
+// By its name.
+bool is_chosen(std::string_view path, FileChoice choice);
 
+// A stretch of a file as it stands there: a document, or a word about why it is none.
+struct RawRecord {
+  enum class Kind { kText, kJsonLine, kDropped, kFault };
+  Kind kind = Kind::kText;
+  std::size_t begin = 0, size = 0;  // of its bytes in what next() appended to
+  int file = 0;
+  std::string member;     // of an archive
+  std::int64_t place = 0;  // line or row, from 1; 0: the whole file
+  std::string note;        // kDropped: the reason; kFault: a whole message
+};
+
+// "path", "path: member", either with ":line".
+std::string describe_place(const std::string& path, const RawRecord& record);
+
+class RecordReader {
+ public:
+  RecordReader(std::vector<std::string> files, ReadOptions options);
+  ~RecordReader();
+  RecordReader(RecordReader&&) noexcept;
+  // Appends the record's bytes to `bytes`; false at the end.
+  bool next(std::string& bytes, RawRecord& record);
+  // How to come back: open files[file()] again and pass over `ordinal` records.
+  int file() const;
+  std::int64_t ordinal() const;
+  void skip_to(int file, std::int64_t ordinal);
+  const std::vector<std::string>& files() const;
+  std::int64_t bytes_consumed() const;  // of the files, as they lie on the disk
+  std::int64_t bytes_total() const;     // 0 for what has no size
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+struct RawDocument {
+  std::string text;
+  std::string metadata;  // the other keys, as a JSON object; empty: none
+  std::int64_t replaced = 0;
+  std::string fault;     // empty: none; else what is wrong with the line
+};
+
+// Parses and repairs.  One for each thread.
+class RecordParser {
+ public:
+  explicit RecordParser(ReadOptions options);
+  ~RecordParser();
+  void parse(const RawRecord& record, std::string_view bytes, RawDocument& document);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// The refusal of a line with a fault.  Errors: always Error{kBadInput}.
+[[noreturn]] void throw_bad_line(const std::string& place, const std::string& fault,
+                                 const std::string& text_key);
+
+bool is_blank(std::string_view text);
+
+// The two together, on one thread.
 class DocumentReader {
  public:
   DocumentReader(std::vector<std::string> files, ReadOptions options);
@@ -38,7 +120,7 @@ class DocumentReader {
   DocumentReader(DocumentReader&&) noexcept;
   bool next(std::string& document);
   const ReadCounts& counts() const;
-  std::int64_t bytes_consumed() const;  // of the files, as they lie on the disk
+  std::int64_t bytes_consumed() const;
   std::int64_t bytes_total() const;
 
  private:
