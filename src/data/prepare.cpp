@@ -1,16 +1,13 @@
-// prepare.cpp - the passes over the text: train a tokenizer, encode and write, account.
+// prepare.cpp - the stages one after another, in a folder from which an interrupted run goes on.
 #include "data/prepare.h"
 
-#include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <chrono>
-#include <cstdlib>
-#include <ctime>
+#include <cctype>
 #include <filesystem>
-#include <memory>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -20,7 +17,8 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/parallel.h"
-#include "data/shards.h"
+#include "data/paragraphs.h"
+#include "data/prepare_work.h"
 
 namespace farthing {
 namespace {
@@ -28,71 +26,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kSplitSeed = 0x6661727468696E67;  // another seed would move documents
-constexpr std::size_t kBatchBytes = std::size_t{4} << 20;
-constexpr std::size_t kBatchDocuments = 8192;
-
-struct SplitCounts {
-  std::int64_t documents = 0, tokens = 0, bytes = 0;
-  void add(const SplitCounts& other) {
-    documents += other.documents;
-    tokens += other.tokens;
-    bytes += other.bytes;
-  }
-};
-
-Json to_json(const SplitCounts& counts) {
-  return {{"documents", counts.documents}, {"tokens", counts.tokens}, {"bytes", counts.bytes}};
-}
-
-struct SourceCounts {
-  std::int64_t n_files = 0, file_bytes = 0;
-  ReadCounts read;
-  SplitCounts train, val;
-};
-
-constexpr const char* kAsidePrefix = ".preparing-";
-
-// What a killed process left in `parent`.  Our own number can only be an earlier process's.
-void remove_stale_asides(const fs::path& parent) {
-  std::error_code fault;
-  for (const auto& entry : fs::directory_iterator(parent, fault)) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with(kAsidePrefix)) continue;
-    const std::string digits = name.substr(std::string_view(kAsidePrefix).size());
-    const long pid = std::strtol(digits.c_str(), nullptr, 10);
-    if (pid <= 0 || std::to_string(pid) != digits) continue;
-    const bool is_alive = kill(static_cast<pid_t>(pid), 0) == 0 || errno != ESRCH;
-    if (!is_alive || pid == getpid()) fs::remove_all(entry.path(), fault);
-  }
-}
-
-// A folder in the results' folder, removed with whatever is left in it.
-class AsideFolder {
- public:
-  explicit AsideFolder(const std::string& parent)
-      : path_(parent + "/" + kAsidePrefix + std::to_string(getpid())) {
-    remove_stale_asides(parent);
-    made_.emplace(path_);
-  }
-  AsideFolder(const AsideFolder&) = delete;
-  AsideFolder& operator=(const AsideFolder&) = delete;
-  ~AsideFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-  std::optional<TentativeFolder> made_;
-};
-
-struct Source {
-  DataSource description;
-  std::vector<std::string> files;
-  SourceCounts counts;
-};
+constexpr std::int64_t kMinSegmentBytes = std::int64_t{1} << 20;
+constexpr std::int64_t kMaxSegmentBytes = std::int64_t{64} << 20;
+constexpr const char* kWorkName = "/.preparing";
 
 void check_request(const PrepareRequest& request) {
   CHECK(!request.sources.empty());
@@ -113,165 +49,143 @@ void check_request(const PrepareRequest& request) {
       throw_bad_input({"--source", "the name \"" + source.name + "\" stands twice", "", "", ""});
     }
   }
+  if (!request.clean.contamination_files.empty() && request.clean.contamination_ngram < 2) {
+    throw_bad_input({"--contamination-ngram", "out of range",
+                     std::to_string(request.clean.contamination_ngram), "2 to 64", ""});
+  }
   if (!request.replace && file_exists(request.folder + "/card.json")) {
     throw_bad_input({request.folder, "holds finished data already", "card.json", "a new folder",
                      "--force replaces it"});
   }
 }
 
-std::vector<Source> find_sources(const PrepareRequest& request) {
-  std::vector<Source> sources;
+std::int64_t quarter_of_memory() {
+  auto bytes = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+  std::ifstream limit("/sys/fs/cgroup/memory.max");
+  double allowed = 0;
+  if (limit >> allowed && allowed > 0) bytes = std::min(bytes, allowed);
+  return static_cast<std::int64_t>(bytes / 4);
+}
+
+std::vector<InputSource> find_sources(const PrepareRequest& request) {
+  std::vector<InputSource> sources;
   for (const auto& description : request.sources) {
-    Source source{description, find_input_files(description.inputs), {}};
-    source.counts.n_files = static_cast<std::int64_t>(source.files.size());
-    source.counts.file_bytes = DocumentReader(source.files, request.reading).bytes_total();
+    InputSource source{description, find_input_files(description.inputs, request.reading.files), 0};
+    for (const std::string& path : source.files) {
+      std::error_code fault;  // a missing file is named when it is opened
+      const auto size = fs::file_size(path, fault);
+      if (!fault) source.file_bytes += static_cast<std::int64_t>(size);
+    }
     sources.push_back(std::move(source));
   }
   return sources;
 }
 
-// Pulls the documents of all sources one after another and says how far it is.
-class Pass {
- public:
-  Pass(std::vector<Source>& sources, const PrepareRequest& request, const char* phase,
-       const PrepareProgress& progress)
-      : sources_(sources), request_(request), phase_(phase), progress_(progress) {
-    for (const auto& source : sources) {
-      total_ += static_cast<double>(source.counts.file_bytes);
+// All that decides the result; what may change between two attempts is not in it.
+Json make_plan(const Job& job) {
+  const PrepareRequest& request = job.request;
+  Json sources = Json::array();
+  for (const auto& source : job.sources) {
+    StreamHash files;
+    for (const std::string& path : source.files) {
+      struct stat status {};
+      stat(path.c_str(), &status);
+      const std::string line = path + " " + std::to_string(status.st_size) + " " +
+                               std::to_string(status.st_mtim.tv_sec) + "." +
+                               std::to_string(status.st_mtim.tv_nsec) + "\n";
+      files.add(std::as_bytes(std::span(line.data(), line.size())));
     }
+    sources.push_back({{"name", source.description.name},
+                       {"licence", source.description.licence},
+                       {"n_files", source.files.size()},
+                       {"files", files.hex()}});
   }
-
-  // The next document and its source; nullptr at the end.
-  Source* next(std::string& document) {
-    while (current_ < sources_.size()) {
-      Source& source = sources_[current_];
-      if (!reader_) reader_ = std::make_unique<DocumentReader>(source.files, request_.reading);
-      const bool found = reader_->next(document);
-      source.counts.read = reader_->counts();
-      if (progress_) {
-        progress_(phase_, before_ + static_cast<double>(reader_->bytes_consumed()), total_);
-      }
-      if (found) return &source;
-      before_ += static_cast<double>(reader_->bytes_consumed());
-      reader_.reset();
-      ++current_;
-    }
-    return nullptr;
-  }
-
- private:
-  std::vector<Source>& sources_;
-  const PrepareRequest& request_;
-  const char* phase_;
-  const PrepareProgress& progress_;
-  std::size_t current_ = 0;
-  std::unique_ptr<DocumentReader> reader_;
-  double before_ = 0, total_ = 0;
-};
-
-Tokenizer make_tokenizer(std::vector<Source>& sources, const PrepareRequest& request,
-                         const PrepareProgress& progress) {
-  if (!request.tokenizer_path.empty()) {
-    Tokenizer tokenizer = Tokenizer::load(request.tokenizer_path);
-    if (tokenizer.end_of_text_id() < 0) {
-      throw_bad_input({request.tokenizer_path, "no end-of-text token among its added tokens", "",
-                       "one such as <|endoftext|>", "it separates documents"});
-    }
-    return tokenizer;
-  }
-  Pass pass(sources, request, "training the tokenizer", progress);
-  const DocumentSource training_documents = [&](std::string& document) {
-    while (pass.next(document) != nullptr) {
-      if (!is_held_out(document, request.val_fraction)) return true;
-    }
-    return false;
-  };
-  return train_tokenizer(training_documents, request.training);
+  Json rules = Json::array();
+  for (const auto& rule : request.clean.rules) rules.push_back({rule.rule, rule.low, rule.high});
+  Json evaluation = Json::array();
+  for (const auto& path : request.clean.contamination_files) evaluation.push_back(path);
+  std::string given;
+  if (!request.tokenizer_path.empty()) given = Tokenizer::load(request.tokenizer_path).fingerprint();
+  return {{"version", 1},
+          {"sources", sources},
+          {"reading", {request.reading.text_key, request.reading.blank_line_documents,
+                       static_cast<int>(request.reading.files), request.reading.max_file_bytes,
+                       request.reading.keep_metadata}},
+          {"tokenizer", {given, request.training.vocab_size,
+                         static_cast<int>(request.training.pre_tokenizer),
+                         request.training.special_tokens}},
+          {"val_fraction", request.val_fraction},
+          {"clean", {request.clean.normalise, rules, evaluation, request.clean.contamination_ngram,
+                     request.clean.drop_contaminated, request.clean.drop_repeated_paragraphs,
+                     request.clean.min_paragraph_bytes}},
+          {"dedup", {request.dedup_exact, request.dedup_near, request.minhash.ngram,
+                     request.minhash.bands, request.minhash.rows, request.minhash.jaccard,
+                     request.minhash.seed}},
+          {"shuffle", {request.shuffle, request.shuffle_seed}}};
 }
 
-// The shards of one folder, and the counts that go with them.
-class SplitWriters {
+// DIR/.preparing: kept when something in it can be gone on with, else gone with all that it made.
+class WorkFolder {
  public:
-  SplitWriters(const AsideFolder& aside, int vocab_size, std::vector<Source>& sources)
-      : train_(aside.file("train"), vocab_size), val_(aside.file("val"), vocab_size) {
-    if (sources.size() < 2) return;
-    for (const auto& source : sources) {
-      val_of_source_.push_back(std::make_unique<ShardWriter>(
-          aside.file("val-" + source.description.name), vocab_size));
+  explicit WorkFolder(const std::string& parent) : path_(parent + kWorkName) {
+    made_.emplace(parent);
+    lock_.emplace(lock(parent));
+    std::error_code fault;
+    fs::create_directories(path_, fault);
+    if (fault) throw Error(ErrorCode::kFailed, path_ + ": cannot create: " + fault.message());
+  }
+  WorkFolder(const WorkFolder&) = delete;
+  WorkFolder& operator=(const WorkFolder&) = delete;
+  ~WorkFolder() {
+    std::error_code ignored;
+    if (!file_exists(path_ + "/seg-000000.json")) {
+      fs::remove_all(path_, ignored);
+    } else {
+      made_->keep();
     }
+    fs::remove(path_ + ".lock", ignored);
   }
 
-  void add(Source& source, std::size_t index, std::int64_t n_bytes, bool held_out,
-           const std::vector<std::int32_t>& ids) {
-    (held_out ? val_ : train_).add_document(ids);
-    if (held_out && !val_of_source_.empty()) val_of_source_[index]->add_document(ids);
-    (held_out ? source.counts.val : source.counts.train)
-        .add({1, static_cast<std::int64_t>(ids.size()), n_bytes});
+  const std::string& path() const { return path_; }
+
+  // Another plan than the one that is there means a fresh start.
+  void follow(const Json& plan) {
+    const std::string file = path_ + "/plan.json";
+    std::string before;
+    if (file_exists(file)) before = read_file(file);
+    const std::string now = plan.dump();
+    if (before == now) return;
+    std::error_code fault;
+    fs::remove_all(path_, fault);
+    fs::create_directories(path_, fault);
+    if (fault) throw Error(ErrorCode::kFailed, path_ + ": cannot create: " + fault.message());
+    write_file_atomically(file, now);
   }
 
   void finish() {
-    train_.finish();
-    val_.finish();
-    for (auto& writer : val_of_source_) {
-      if (writer->n_documents() > 0) writer->finish();  // else its files go with the writer
-    }
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+    made_->keep();
   }
 
  private:
-  ShardWriter train_, val_;
-  std::vector<std::unique_ptr<ShardWriter>> val_of_source_;
+  static FileLock lock(const std::string& parent) {
+    auto held = FileLock::try_lock(parent + kWorkName + ".lock");
+    if (!held) throw_bad_input({parent, "another process is preparing this folder", "", "", ""});
+    return std::move(*held);
+  }
+
+  std::string path_;
+  std::optional<TentativeFolder> made_;
+  std::optional<FileLock> lock_;
 };
 
-struct Batch {
-  std::vector<std::string> documents;
-  std::vector<Source*> sources;
-  std::size_t n_bytes = 0;
-};
-
-void encode_batch(Batch& batch, const Tokenizer& tokenizer, const PrepareRequest& request,
-                  std::vector<Source>& sources, SplitWriters& writers) {
-  const std::size_t n_documents = batch.documents.size();
-  std::vector<std::vector<std::int32_t>> ids(n_documents);
-  parallel_for(static_cast<std::int64_t>(n_documents), [&](int document) {
-    const auto index = static_cast<std::size_t>(document);
-    ids[index] = tokenizer.encode(batch.documents[index], {.parse_special = false});
-    ids[index].push_back(tokenizer.end_of_text_id());
-  });
-  for (std::size_t document = 0; document < n_documents; ++document) {
-    Source& source = *batch.sources[document];
-    const std::string& text = batch.documents[document];
-    writers.add(source, static_cast<std::size_t>(&source - sources.data()),
-                static_cast<std::int64_t>(text.size()), is_held_out(text, request.val_fraction),
-                ids[document]);
-  }
-  batch = {};
-}
-
-void encode_all(std::vector<Source>& sources, const Tokenizer& tokenizer,
-                const PrepareRequest& request, const PrepareProgress& progress,
-                SplitWriters& writers) {
-  Pass pass(sources, request, "encoding", progress);
-  Batch batch;
-  std::string document;
-  while (Source* source = pass.next(document)) {
-    batch.n_bytes += document.size();
-    batch.documents.push_back(std::move(document));
-    batch.sources.push_back(source);
-    if (batch.n_bytes >= kBatchBytes || batch.documents.size() >= kBatchDocuments) {
-      encode_batch(batch, tokenizer, request, sources, writers);
-    }
-  }
-  encode_batch(batch, tokenizer, request, sources, writers);
-}
-
-// Documents in = documents out + documents dropped by named reasons; neither split is empty.
-void check_counts(const std::vector<Source>& sources, const PrepareRequest& request) {
+// Neither split is empty.
+void check_splits(const Tally& written, const PrepareRequest& request) {
   SplitCounts train, val;
-  for (const auto& source : sources) {
-    CHECK(source.counts.read.documents ==
-          source.counts.train.documents + source.counts.val.documents);
-    train.add(source.counts.train);
-    val.add(source.counts.val);
+  for (const auto& source : written.sources) {
+    train.add(source.train);
+    val.add(source.val);
   }
   const std::int64_t n_documents = train.documents + val.documents;
   const std::string found =
@@ -288,67 +202,19 @@ void check_counts(const std::vector<Source>& sources, const PrepareRequest& requ
   }
 }
 
-std::string date_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
-
-Json source_json(const Source& source) {
-  const SourceCounts& counts = source.counts;
-  return {{"name", source.description.name},
-          {"licence", source.description.licence},
-          {"files", counts.n_files},
-          {"file_bytes", counts.file_bytes},
-          {"documents", counts.read.documents},
-          {"empty_documents_dropped", counts.read.empty_documents},
-          {"bad_lines_skipped", counts.read.bad_lines},
-          {"replaced_characters", counts.read.replaced},
-          {"train", to_json(counts.train)},
-          {"val", to_json(counts.val)}};
-}
-
-Json make_card(const std::vector<Source>& sources, const Tokenizer& tokenizer,
-               const PrepareRequest& request, double seconds) {
-  SplitCounts train, val;
-  Json of_sources = Json::array();
-  for (const auto& source : sources) {
-    train.add(source.counts.train);
-    val.add(source.counts.val);
-    of_sources.push_back(source_json(source));
-  }
-  Json splits = {{"train", to_json(train)}, {"val", to_json(val)}};
-  for (const auto& source : sources) {
-    if (sources.size() < 2 || source.counts.val.documents == 0) continue;
-    splits["val-" + source.description.name] = to_json(source.counts.val);
-  }
-  return {{"kind", "farthing data card"},
-          {"version", 1},
-          {"date", date_now()},
-          {"seconds", seconds},
-          {"val_fraction", request.val_fraction},
-          {"tokenizer", {{"fingerprint", tokenizer.fingerprint()},
-                         {"vocab_size", tokenizer.vocab_size()},
-                         {"from", request.tokenizer_path.empty() ? "the training split"
-                                                                 : request.tokenizer_path}}},
-          {"splits", splits},
-          {"sources", of_sources}};
-}
-
 // The card goes first and comes last, so that a folder with a card is always whole.
-void move_into_place(const AsideFolder& aside, const std::string& folder) {
+void move_into_place(const std::string& made_folder, const std::string& folder) {
   std::error_code fault;
   fs::remove(folder + "/card.json", fault);
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    if (!name.starts_with("val-")) continue;
-    if (name.ends_with(".bin") || name.ends_with(".idx")) fs::remove(entry.path(), fault);
+    const bool shard = name.ends_with(".bin") || name.ends_with(".idx");
+    if ((shard && name.starts_with("val-")) || name.ends_with(".meta.jsonl.zst")) {
+      fs::remove(entry.path(), fault);
+    }
   }
   std::vector<fs::path> made;
-  for (const auto& entry : fs::directory_iterator(aside.path())) made.push_back(entry.path());
+  for (const auto& entry : fs::directory_iterator(made_folder)) made.push_back(entry.path());
   std::sort(made.begin(), made.end(), [](const fs::path& a, const fs::path& b) {
     const bool a_card = a.filename() == "card.json", b_card = b.filename() == "card.json";
     return a_card != b_card ? b_card : a < b;
@@ -363,31 +229,82 @@ void move_into_place(const AsideFolder& aside, const std::string& folder) {
   sync_folder(folder);
 }
 
+// Documents in = documents out + documents dropped by named reasons, for every source.
+void check_nothing_lost(const CleanResult& cleaned, const EncodeResult& encoded) {
+  for (std::size_t i = 0; i < cleaned.tally.sources.size(); ++i) {
+    const SourceTally& in = cleaned.tally.sources[i];
+    const SourceTally& out = encoded.tally.sources[i];
+    std::int64_t n_dropped = 0;
+    for (const auto& [reason, n] : in.dropped) n_dropped += n;
+    for (const auto& [reason, n] : out.dropped) n_dropped += n;
+    CHECK(in.documents_in == out.train.documents + out.val.documents + n_dropped);
+  }
+}
+
+Json run_stages(const Job& job, WorkFolder& work) {
+  const CleanResult cleaned = clean_inputs(job);                                     // 1
+  const FateResult fates = decide_fates(job, cleaned);                               // 2
+  Seconds training;
+  const Tokenizer tokenizer = make_tokenizer(job, cleaned, fates, training);         // 3
+  const EncodeResult encoded = encode_segments(job, cleaned, fates, tokenizer);      // 4
+  check_nothing_lost(cleaned, encoded);
+  check_splits(encoded.tally, job.request);
+  const std::string made = work.path() + "/out";
+  fs::remove_all(made);
+  fs::create_directories(made);
+  const Seconds writing = assemble_shards(job, cleaned, tokenizer, made);            // 5
+  write_file_atomically(made + "/tokenizer.json", tokenizer.to_json_text());
+  const Json card = make_card(job, {cleaned, fates, encoded, tokenizer,
+                                    {{"clean", cleaned.seconds}, {"duplicates", fates.seconds},
+                                     {"tokenizer", training}, {"encode", encoded.seconds},
+                                     {"write", writing}}});
+  write_file_atomically(made + "/card.md", format_card(card));
+  write_file_atomically(made + "/card.json",
+                        card.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  move_into_place(made, job.request.folder);
+  work.finish();
+  return card;
+}
+
 }  // namespace
+
+std::string Job::segment(std::int64_t number, const char* ending) const {
+  const std::string digits = std::to_string(number);
+  const std::string zeros(digits.size() < 6 ? 6 - digits.size() : 0, '0');
+  return work + "/seg-" + zeros + digits + "." + ending;
+}
+
+std::string Job::part(std::int64_t number, const char* ending) const {
+  return work + "/part-" + std::to_string(number) + "." + ending;
+}
+
+void Job::check_stop() const {
+  if (request.should_stop && request.should_stop()) {
+    throw Error(ErrorCode::kInterrupted,
+                "interrupted; run the same command again and it goes on from there");
+  }
+}
 
 bool is_held_out(std::string_view text, double val_fraction) {
   return static_cast<double>(hash64(text, kSplitSeed) >> 11) * 0x1p-53 < val_fraction;
 }
 
 Json prepare_data(const PrepareRequest& request, const PrepareProgress& progress) {
-  const auto started = std::chrono::steady_clock::now();
   check_request(request);
-  std::vector<Source> sources = find_sources(request);
-  const AsideFolder aside(request.folder);
-  const Tokenizer tokenizer = make_tokenizer(sources, request, progress);
-  {
-    SplitWriters writers(aside, tokenizer.vocab_size(), sources);
-    encode_all(sources, tokenizer, request, progress, writers);
-    check_counts(sources, request);
-    writers.finish();
+  Job job{request, progress, find_sources(request), "", 0, 0, num_threads()};
+  job.memory_bytes = request.memory_bytes > 0 ? request.memory_bytes : quarter_of_memory();
+  job.segment_bytes = request.segment_bytes > 0
+                          ? request.segment_bytes
+                          : std::clamp(job.memory_bytes / 64, kMinSegmentBytes, kMaxSegmentBytes);
+  WorkFolder work(request.folder);
+  job.work = work.path();
+  work.follow(make_plan(job));
+  try {
+    return run_stages(job, work);
+  } catch (const Json::exception& fault) {
+    throw_bad_input({job.work, std::string("damaged: ") + fault.what(), "", "",
+                     "remove that folder to begin afresh"});
   }
-  write_file_atomically(aside.file("tokenizer.json"), tokenizer.to_json_text());
-  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - started;
-  const Json card = make_card(sources, tokenizer, request, spent.count());
-  write_file_atomically(aside.file("card.json"),
-                        card.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-  move_into_place(aside, request.folder);
-  return card;
 }
 
 std::vector<DataSource> read_manifest(const std::string& folder) {
