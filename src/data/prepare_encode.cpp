@@ -244,7 +244,7 @@ class MetadataWriter {
     std::string packed(ZSTD_compressBound(buffer_.size()), '\0');
     const std::size_t size =
         ZSTD_compress(packed.data(), packed.size(), buffer_.data(), buffer_.size(), 3);
-    CHECK(ZSTD_isError(size) == 0);
+    CHECK(ZSTD_isError(size) == 0u);
     writer_.write(std::string_view(packed).substr(0, size));
     buffer_.clear();
   }

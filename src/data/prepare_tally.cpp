@@ -180,7 +180,7 @@ std::string packed_block(std::string_view block, std::int64_t n_documents) {
   std::string packed(kHeadBytes + ZSTD_compressBound(block.size()), '\0');
   const std::size_t size = ZSTD_compress(packed.data() + kHeadBytes, packed.size() - kHeadBytes,
                                          block.data(), block.size(), kPackLevel);
-  CHECK(ZSTD_isError(size) == 0);
+  CHECK(ZSTD_isError(size) == 0u);
   packed.resize(kHeadBytes + size);
   const std::uint64_t sizes[3] = {static_cast<std::uint64_t>(n_documents), block.size(), size};
   std::memcpy(packed.data(), sizes, sizeof(sizes));

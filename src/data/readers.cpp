@@ -115,8 +115,8 @@ bool is_blank(std::string_view text) {
 
 std::string describe_place(const std::string& path, const RawRecord& record) {
   std::string place = path;
-  if (!record.member.empty()) place += ": " + record.member;
-  if (record.place > 0) place += ":" + std::to_string(record.place);
+  if (!record.member.empty()) place.append(": ").append(record.member);
+  if (record.place > 0) place.append(1, ':').append(std::to_string(record.place));
   return place;
 }
 
