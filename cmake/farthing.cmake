@@ -23,7 +23,7 @@ endif()
 
 # farthing_module(name DEPS a b LIBS x y): src/name/*.cpp is library `farthing_name`;
 # src/name/*_test.cpp is the test program `name_test`.  Adding a file needs no edit here.
-# A file named *_avx2.cpp or *_avx512.cpp is compiled for that instruction set, and run only
+# A file named *_avx2.cpp, *_avx512.cpp, *_avx512bf16.cpp or *_avx512fp16.cpp is compiled for that instruction set, and run only
 # where machine/select_isa finds it.
 function(farthing_module name)
   cmake_parse_arguments(MODULE "" "" "DEPS;LIBS" ${ARGN})
@@ -33,9 +33,13 @@ function(farthing_module name)
   foreach(source IN LISTS sources)
     if(source MATCHES "_avx2\\.cpp$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c")
-    elseif(source MATCHES "_avx512\\.cpp$")
-      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-        "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx2;-mfma;-mprefer-vector-width=512")
+    elseif(source MATCHES "_avx512(|bf16|fp16)\\.cpp$")
+      set(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
+                 -mprefer-vector-width=512)
+      if(CMAKE_MATCH_1)
+        list(APPEND avx512 -mavx512${CMAKE_MATCH_1})
+      endif()
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${avx512}")
     endif()
   endforeach()
   if(sources)

@@ -1,4 +1,4 @@
-// farthing bench gemm - FP32 products: share of the peak measured in the same run, and error.
+// farthing bench gemm - products of every format: shares of the peaks of the same run, and error.
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/arena.h"
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/rng.h"
@@ -24,11 +25,13 @@ namespace {
 
 constexpr int kRounds = 7;
 constexpr double kRoundSeconds = 0.05;
+constexpr int kErrorRows = 64;
 
 struct GemmShape {
   std::string name;
   int n_problems, m, n, k;
   GemmOptions options;
+  bool is_weight = false;  // B is: packed once, outside the measurement, in blocks
 };
 
 // 1024^3, and the products of one step of the preset `small` (4096 tokens).
@@ -36,19 +39,29 @@ std::vector<GemmShape> usual_shapes() {
   const GemmOptions forward{.transpose_b = true};
   const GemmOptions weight{.transpose_a = true, .accumulate = true};
   return {{"cube", 1, 1024, 1024, 1024, {}},
-          {"linear forward", 1, 4096, 512, 512, forward},
-          {"linear backward, input", 1, 4096, 512, 512, {}},
+          {"linear forward", 1, 4096, 512, 512, forward, true},
+          {"linear backward, input", 1, 4096, 512, 512, {}, true},
           {"linear backward, weight", 1, 512, 512, 4096, weight},
-          {"head chunk", 1, 512, 16384, 512, forward},
-          {"experts up, 512 rows", 32, 512, 512, 512, forward},
-          {"experts down, 512 rows", 32, 512, 512, 256, forward},
-          {"experts up, 64 rows", 32, 64, 512, 512, forward}};
+          {"head chunk", 1, 512, 16384, 512, forward, true},
+          {"experts up, 512 rows", 32, 512, 512, 512, forward, true},
+          {"experts down, 512 rows", 32, 512, 512, 256, forward, true},
+          {"experts up, 64 rows", 32, 64, 512, 512, forward, true},
+          {"experts up, 64, unpacked", 32, 64, 512, 512, forward}};
 }
 
 struct GemmBenchOptions {
   int m = 0, n = 0, k = 0;
+  std::string precision = "fp32";
   int threads = 0;
   bool json = false;
+};
+
+// The best probe of each arithmetic so far, FLOP/s.
+struct Peaks {
+  double by_arithmetic[3] = {};
+  double& of(Arithmetic arithmetic) { return by_arithmetic[static_cast<int>(arithmetic)]; }
+  double of(Arithmetic arithmetic) const { return by_arithmetic[static_cast<int>(arithmetic)]; }
+  double fp32() const { return of(Arithmetic::kFp32); }
 };
 
 struct GemmResult {
@@ -78,6 +91,7 @@ class GemmOperands {
         b_(random_values(std::int64_t{shape.n_problems} * shape.n * shape.k, 2)),
         c_(static_cast<std::size_t>(shape.n_problems) * shape.m * shape.n) {
     for (int i = 0; i < shape.n_problems; ++i) problems_.push_back(problem(i));
+    if (shape.is_weight && current_isa() != Isa::kRef) pack_weights();
   }
 
   double seconds_of_one() const {
@@ -86,17 +100,21 @@ class GemmOperands {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
 
-  // |C - C_double| / |C_double| of the first problem.
+  // |C - C_exact| / |C_exact| of the first rows, against the product of unrounded operands.
   double relative_error() {
     std::ranges::fill(c_, 0.0f);
     seconds_of_one();
     const GemmProblem<float>& first = problems_.front();
+    const int n_rows = std::min(shape_.m, kErrorRows);
     const std::vector<double> a(a_.begin(), a_.begin() + first.a.size());
     const std::vector<double> b(b_.begin(), b_.begin() + first.b.size());
-    std::vector<double> c(static_cast<std::size_t>(first.c.size()));
-    gemm(Matrix<double>(c.data(), first.c.n_rows, first.c.n_cols),
-         Matrix<const double>(a.data(), first.a.n_rows, first.a.n_cols),
-         Matrix<const double>(b.data(), first.b.n_rows, first.b.n_cols), shape_.options);
+    std::vector<double> c(static_cast<std::size_t>(n_rows) * shape_.n);
+    GemmOptions exact = shape_.options;
+    exact.format = MatmulFormat::kFp32;
+    const Matrix<const double> all(a.data(), first.a.n_rows, first.a.n_cols);
+    gemm(Matrix<double>(c.data(), n_rows, shape_.n),
+         exact.transpose_a ? all.cols(0, n_rows) : all.rows(0, n_rows),
+         Matrix<const double>(b.data(), first.b.n_rows, first.b.n_cols), exact);
     double difference = 0, size = 0;
     for (std::size_t i = 0; i < c.size(); ++i) {
       difference += (c[i] - double(c_[i])) * (c[i] - double(c_[i]));
@@ -111,24 +129,45 @@ class GemmOperands {
       const std::int64_t first = std::int64_t{i} * rows * cols;
       return Matrix<float>(values.data() + first, rows, cols);
     };
-    const auto& [name, n_problems, m, n, k, options] = shape_;
-    return {view(c_, m, n), options.transpose_a ? view(a_, k, m) : view(a_, m, k),
-            options.transpose_b ? view(b_, n, k) : view(b_, k, n)};
+    const int m = shape_.m, n = shape_.n, k = shape_.k;
+    return {view(c_, m, n), shape_.options.transpose_a ? view(a_, k, m) : view(a_, m, k),
+            shape_.options.transpose_b ? view(b_, n, k) : view(b_, k, n)};
+  }
+
+  void pack_weights() {
+    constexpr std::int64_t kAlign = 16;
+    const std::int64_t size =
+        (packed_size(shape_.n, shape_.k, shape_.options.format) + kAlign - 1) / kAlign * kAlign;
+    Arena measure = Arena::measuring();
+    measure.array<float>(size * shape_.n_problems);
+    packed_ = std::make_unique<Arena>(measure.used());
+    float* begin = packed_->array<float>(size * shape_.n_problems).data();
+    std::vector<PackRequest> requests;
+    for (int i = 0; i < shape_.n_problems; ++i) {
+      requests.push_back({begin + i * size, problems_[i].b, shape_.options});
+      problems_[i].packed_b = begin + i * size;
+    }
+    pack_b(requests);
   }
 
   GemmShape shape_;
   std::vector<float> a_, b_, c_;
+  std::unique_ptr<Arena> packed_;
   std::vector<GemmProblem<float>> problems_;
 };
 
-// Alternates a probe of the peak, which raises `peak`, with runs of the product.
-GemmResult measure(const GemmShape& shape, double& peak) {
+// Probes of the peaks, which raise `peaks`, then rounds of runs of the product.
+GemmResult measure(const GemmShape& shape, Peaks& peaks) {
   GemmOperands operands(shape);
   GemmResult result{shape, 0, 0, operands.relative_error()};
   const double flops = 2.0 * shape.n_problems * shape.m * shape.n * shape.k;
   std::vector<double> rates;
+  for (const Arithmetic arithmetic : {Arithmetic::kFp32, arithmetic_of(shape.options.format)}) {
+    peaks.of(arithmetic) =
+        std::max(peaks.of(arithmetic), measure_peak(arithmetic, num_threads()));
+    if (arithmetic_of(shape.options.format) == Arithmetic::kFp32) break;
+  }
   for (int round = 0; round < kRounds; ++round) {
-    peak = std::max(peak, measure_fp32_peak(num_threads()));
     double spent = 0;
     while (spent < kRoundSeconds) {
       const double seconds = operands.seconds_of_one();
@@ -142,42 +181,70 @@ GemmResult measure(const GemmShape& shape, double& peak) {
   return result;
 }
 
-Json to_json(const std::vector<GemmResult>& results, double peak) {
+Json to_json(const std::vector<GemmResult>& results, const Peaks& peaks) {
   Json json{{"isa", std::string(isa_name(current_isa()))},
             {"threads", num_threads()},
-            {"fp32_peak_flops", peak}};
+            {"fp32_peak_flops", peaks.fp32()}};
+  for (const Arithmetic arithmetic : kAllArithmetics) {
+    if (peaks.of(arithmetic) > 0) {
+      json["peak_flops"][std::string(arithmetic_name(arithmetic))] = peaks.of(arithmetic);
+    }
+  }
   for (const GemmResult& r : results) {
+    const Arithmetic arithmetic = arithmetic_of(r.shape.options.format);
     json["rows"].push_back({{"name", r.shape.name},
+                            {"format", std::string(format_name(r.shape.options.format))},
+                            {"arithmetic", std::string(arithmetic_name(arithmetic))},
+                            {"packed", r.shape.is_weight},
                             {"problems", r.shape.n_problems},
                             {"m", r.shape.m},
                             {"n", r.shape.n},
                             {"k", r.shape.k},
                             {"flops_per_second", r.median_flops},
                             {"best_flops_per_second", r.best_flops},
-                            {"share_of_fp32_peak", r.median_flops / peak},
+                            {"share_of_peak", r.median_flops / peaks.of(arithmetic)},
+                            {"share_of_fp32_peak", r.median_flops / peaks.fp32()},
                             {"relative_error", r.relative_error}});
   }
   return json;
 }
 
-std::string to_text(const std::vector<GemmResult>& results, double peak) {
-  std::vector<std::vector<std::string>> rows{
-      {"product", "m x n x k", "GFLOP/s", "best", "of peak", "best", "error"}};
+std::string to_text(const std::vector<GemmResult>& results, const Peaks& peaks) {
+  std::vector<std::vector<std::string>> rows{{"product", "m x n x k", "format", "GFLOP/s", "best",
+                                              "of its peak", "of FP32's", "error"}};
   for (const GemmResult& r : results) {
     const int n_problems = r.shape.n_problems;
+    const double peak = peaks.of(arithmetic_of(r.shape.options.format));
     const std::string times = n_problems > 1 ? fmt::format("{} of ", n_problems) : "";
     rows.push_back({r.shape.name,
                     fmt::format("{}{} x {} x {}", times, r.shape.m, r.shape.n, r.shape.k),
+                    std::string(format_name(r.shape.options.format)),
                     fmt::format("{:.1f}", r.median_flops * 1e-9),
                     fmt::format("{:.1f}", r.best_flops * 1e-9),
                     fmt::format("{:.0f} %", 100 * r.median_flops / peak),
-                    fmt::format("{:.0f} %", 100 * r.best_flops / peak),
+                    fmt::format("{:.0f} %", 100 * r.median_flops / peaks.fp32()),
                     fmt::format("{:.1e}", r.relative_error)});
   }
-  return fmt::format("FP32, {}, {} thread{}, peak {:.1f} GFLOP/s; medians\n",
-                     isa_name(current_isa()), num_threads(), num_threads() == 1 ? "" : "s",
-                     peak * 1e-9) +
-         format_table(rows);
+  std::string text = fmt::format("{}, {} thread{}; medians; peaks, GFLOP/s:",
+                                 isa_name(current_isa()), num_threads(),
+                                 num_threads() == 1 ? "" : "s");
+  for (const Arithmetic arithmetic : kAllArithmetics) {
+    if (peaks.of(arithmetic) == 0) continue;
+    text += fmt::format(" {} {:.1f}", arithmetic_name(arithmetic), peaks.of(arithmetic) * 1e-9);
+  }
+  return text + "\n" + format_table(rows);
+}
+
+std::vector<MatmulFormat> wanted_formats(const std::string& precision) {
+  if (precision == "all") return {std::begin(kAllMatmulFormats), std::end(kAllMatmulFormats)};
+  for (const MatmulFormat format : kAllMatmulFormats) {
+    if (format_name(format) == precision) return {format};
+  }
+  throw Error(ErrorCode::kUsage, to_string({.where = "--precision",
+                                            .what = "unknown",
+                                            .found = precision,
+                                            .wanted = "fp32, bf16, fp8, fp16 or all",
+                                            .hint = ""}));
 }
 
 std::vector<GemmShape> wanted_shapes(const GemmBenchOptions& options) {
@@ -200,18 +267,22 @@ void bench_gemm_command(const GemmBenchOptions& options) {
   apply_threads(options.threads);
   const auto shapes = wanted_shapes(options);
   std::vector<GemmResult> results;
-  double peak = 0;
+  Peaks peaks;
   {
     ProgressLine progress;
-    for (const GemmShape& shape : shapes) {
-      progress.show("measuring " + shape.name);
-      results.push_back(measure(shape, peak));
+    for (const MatmulFormat format : wanted_formats(options.precision)) {
+      for (GemmShape shape : shapes) {
+        progress.show("measuring " + shape.name);
+        shape.options.format = format;
+        if (shape.is_weight) shape.options.b_tile = TileShape::kBlock;
+        results.push_back(measure(shape, peaks));
+      }
     }
   }
   if (options.json) {
-    print_json(to_json(results, peak));
+    print_json(to_json(results, peaks));
   } else {
-    std::cout << to_text(results, peak);
+    std::cout << to_text(results, peaks);
   }
 }
 
@@ -219,13 +290,14 @@ void add_bench_gemm_command(CLI::App& app) {
   auto options = std::make_shared<GemmBenchOptions>();
   CLI::App* gemm_bench =
       parent_command(app, "bench", "measure this machine")
-          .add_subcommand("gemm", "FP32 products: share of the peak measured in the same run");
+          .add_subcommand("gemm", "products by format: shares of the peaks measured in the same run");
   gemm_bench->add_option("--m", options->m, "rows of the product");
   gemm_bench->add_option("--n", options->n, "columns of the product");
   gemm_bench->add_option("--k", options->k, "the dimension that is summed");
+  gemm_bench->add_option("--precision", options->precision, "fp32, bf16, fp8, fp16 or all");
   add_threads_option(*gemm_bench, options->threads);
   add_json_flag(*gemm_bench, options->json);
-  set_example(*gemm_bench, "farthing bench gemm --m 1024 --n 1024 --k 1024");
+  set_example(*gemm_bench, "farthing bench gemm --precision bf16");
   gemm_bench->callback([options] { bench_gemm_command(*options); });
 }
 

@@ -2,6 +2,7 @@
 #include "kernels/gemm.h"
 
 #include "kernels/gemm_fast.h"
+#include "kernels/gemm_kernel.h"
 #include "kernels/isa.h"
 #include "kernels/reference_gemm.h"
 
@@ -16,7 +17,19 @@ void check_shapes(const GemmProblem<T>& p, GemmOptions options) {
         (options.transpose_b ? p.b.n_cols : p.b.n_rows));
 }
 
+bool has_bf16_pairs(MatmulFormat format) {
+  return format == MatmulFormat::kBf16 || format == MatmulFormat::kFp8;
+}
+
 }  // namespace
+
+const GemmKernel& gemm_kernel(MatmulFormat format) {
+  CHECK(current_isa() != Isa::kRef);
+  if (current_isa() == Isa::kAvx2) return gemm_kernel_avx2(format);
+  // Where there is FP16 arithmetic, vdpbf16ps has half the rate of FP32: kAvx512Fp16 takes FP32.
+  const bool pairs = current_isa() == Isa::kAvx512Bf16 && has_bf16_pairs(format);
+  return pairs ? gemm_kernel_avx512bf16(format) : gemm_kernel_avx512(format);
+}
 
 void gemm(Matrix<float> c, Matrix<const float> a, Matrix<const float> b, GemmOptions options) {
   const GemmProblem<float> problem{c, a, b};

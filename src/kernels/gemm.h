@@ -1,6 +1,10 @@
-// gemm.h - matrix products, FP32 fast and double for reference; dense and grouped.
+// gemm.h - matrix products in every format, single and grouped; in double for reference.
 //
-//   C[m,n]  =  (accumulate ? C : 0) + sum_k op(A)[m,k] * op(B)[k,n]        op = itself or transpose
+//   C[m,n]  =  (accumulate ? C : 0) + sum_k r(op(A))[m,k] * r(op(B))[k,n]  op = itself or transpose
+//
+// r rounds to options.format (matmul_format.h).  Tiles lie along k: of A always 1 x kTile; of B the
+// same, or kTile x kTile blocks (b_tile) for a weight, whose transpose has the same blocks.  C and
+// every sum are FP32.  The three products of a linear layer are thus those of DeepSeek-V3's recipe.
 //
 // Shapes   a: [m,k], or [k,m] when transpose_a;  b: [k,n], or [n,k] when transpose_b;  c: [m,n].
 //          A linear layer y = x W^T, W [out,in]:  forward   gemm(y, x, W, {.transpose_b = true})
@@ -10,12 +14,15 @@
 // Errors   Shapes are CHECKed; any dimension may be 0 (k = 0 without accumulate writes zeros).
 // Cost     2 m n k FLOPs.
 // Exact    Each element sums over k in one fixed order: the bits do not depend on the number of
-//          threads nor on the other rows.  Between instruction sets they may differ.
+//          threads, on the other rows, nor on whether B was packed before.  Between instruction
+//          sets they may differ.  The double product rounds operands (through FP32) and is exact after.
 // Threads  Runs on the pool of base/parallel.h; inside a parallel body it runs serially.
 #pragma once
+#include <cstdint>
 #include <span>
 
 #include "base/matrix.h"
+#include "kernels/matmul_format.h"
 
 namespace farthing {
 
@@ -23,6 +30,8 @@ struct GemmOptions {
   bool transpose_a = false;
   bool transpose_b = false;
   bool accumulate = false;
+  MatmulFormat format = MatmulFormat::kFp32;
+  TileShape b_tile = TileShape::kLine;
 };
 
 void gemm(Matrix<float> c, Matrix<const float> a, Matrix<const float> b, GemmOptions options = {});
@@ -35,8 +44,21 @@ struct GemmProblem {
   Matrix<T> c;
   Matrix<const T> a;
   Matrix<const T> b;
+  const float* packed_b = nullptr;  // pack_b of b with the same options; null: packed as it goes
 };
 void gemm_grouped(std::span<const GemmProblem<float>> problems, GemmOptions options = {});
 void gemm_grouped(std::span<const GemmProblem<double>> problems, GemmOptions options = {});
+
+// A packed copy of op(B) for many products, for the instruction set of now: one that is kept must
+// be packed again when B or the instruction set changes.  On kRef it is neither written nor read.
+// Floats that the copy of a [k,n] op(B) takes, on any instruction set.
+std::int64_t packed_size(int n, int k, MatmulFormat format);
+struct PackRequest {
+  float* packed;  // 64-byte aligned
+  Matrix<const float> b;
+  GemmOptions options;  // transpose_b, format, b_tile
+};
+// All in one parallel region.  Cost: one read of every b, one write of every copy.
+void pack_b(std::span<const PackRequest> requests);
 
 }  // namespace farthing

@@ -1,8 +1,11 @@
-// gemm_body.h - the register tile and the packings, written once for any vector type.
+// gemm_body.h - the register tile and the packings, written once for any vector type and format.
 //
 // Included only by the file of each instruction set, which brings V: Reg, kLanes, kMaxRows,
-// kMaxVectors, load, load_first, store, store_first, broadcast, fma, add, transpose.  Everything is
-// in an unnamed namespace: code compiled for one instruction set must not be linked into another.
+// kMaxVectors, kKPerWord, load, load_first, store, store_first, broadcast, add, mul, div, max, abs,
+// round_bf16, round_e4m3, round_f16, power_of_two_above, reduce_max, transpose; for the tile
+// multiply_add(word of A, words of B, sum); with two k a word also pair_along (32 k of one line)
+// and pair_across (two k of 16 lines).  Everything is in an unnamed namespace: code compiled for one
+// instruction set must not be linked into another.
 #pragma once
 #include <cstdint>
 
@@ -46,15 +49,16 @@ void multiply_tile(const Tile& tile) {
   }
   const float* a = tile.a;
   const float* b = tile.b;
-  for (int k = 0; k < tile.depth; ++k, a += kRows, b += kVectors * V::kLanes) {
+  for (int word = 0; word < tile.n_words; ++word, a += kRows, b += kVectors * V::kLanes) {
     typename V::Reg right[kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) right[v] = V::load(b + v * V::kLanes);
 #pragma GCC unroll 16
     for (int row = 0; row < kRows; ++row) {
-      const auto left = V::broadcast(a[row]);
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sum[row][v] = V::fma(left, right[v], sum[row][v]);
+      for (int v = 0; v < kVectors; ++v) {
+        sum[row][v] = V::multiply_add(a + row, right[v], sum[row][v]);
+      }
     }
   }
 #pragma GCC unroll 16
@@ -82,33 +86,132 @@ void multiply_rows(const Tile& tile) {
 }
 
 template <class V>
-void pack_lines(const PackPiece& piece) {
-  constexpr int kLanes = V::kLanes;
-  for (int k = 0; k < piece.depth; k += kLanes) {
-    const int n_k = piece.depth - k < kLanes ? piece.depth - k : kLanes;
-    typename V::Reg block[kLanes];
-    for (int line = 0; line < kLanes; ++line) {
-      const float* from = piece.source + line * piece.source_step + k;
-      if (line >= piece.n_lines) {
-        block[line] = V::broadcast(0.0f);
-      } else {
-        block[line] = n_k == kLanes ? V::load(from) : V::load_first(from, n_k);
-      }
-    }
-    V::transpose(block);
-    float* to = piece.packed + k * piece.packed_step;
-    for (int i = 0; i < n_k; ++i) V::store(to + i * piece.packed_step, block[i]);
-  }
+float amax(const float* values, int n) {
+  auto most = V::broadcast(0.0f);
+  int i = 0;
+  for (; i + V::kLanes <= n; i += V::kLanes) most = V::max(V::abs(V::load(values + i)), most);
+  if (i < n) most = V::max(V::abs(V::load_first(values + i, n - i)), most);
+  return V::reduce_max(most);
 }
 
 template <class V>
-void pack_columns(const PackPiece& piece) {
-  const bool whole = piece.n_lines == V::kLanes;
-  const std::int64_t end = piece.depth * piece.packed_step;
-  for (int k = 0; k < piece.depth; ++k) {
-    const float* from = piece.source + k * piece.source_step;
-    const std::int64_t at = k * piece.packed_step;
-    const auto value = whole ? V::load(from) : V::load_first(from, piece.n_lines);
+struct TileScale {
+  typename V::Reg scale, inverse;
+};
+
+template <class V>
+TileScale<V> same_scale(float scale) {
+  return {V::broadcast(scale), V::broadcast(1 / scale)};
+}
+
+template <class V, MatmulFormat kFormat>
+typename V::Reg round_to(typename V::Reg x, const TileScale<V>& tile) {
+  if constexpr (kFormat == MatmulFormat::kFp32) return x;
+  if constexpr (kFormat == MatmulFormat::kBf16) {
+    if constexpr (V::kKPerWord == 2) return x;  // making the pair rounds
+    return V::round_bf16(x);
+  }
+  if constexpr (kFormat == MatmulFormat::kFp8) {
+    return V::mul(V::round_e4m3(V::mul(x, tile.inverse)), tile.scale);
+  }
+  if constexpr (kFormat == MatmulFormat::kFp8FloatScale) {
+    return V::mul(V::round_e4m3(V::div(x, tile.scale)), tile.scale);
+  }
+  return V::mul(V::round_f16(V::mul(x, tile.inverse)), tile.scale);
+}
+
+// tile_scale() of number by number.
+template <class V, MatmulFormat kFormat>
+TileScale<V> scale_of(typename V::Reg most) {
+  const auto one = V::broadcast(1.0f);
+  if constexpr (kFormat == MatmulFormat::kFp16) {
+    most = V::mul(V::max(most, V::broadcast(0x1p-100f)), V::broadcast(1 / kFp16TileMax));
+  } else {
+    most = V::div(V::max(most, V::broadcast(1e-4f)), V::broadcast(kE4m3Max));
+  }
+  if constexpr (kFormat == MatmulFormat::kFp8FloatScale) return {most, one};
+  const auto scale = V::power_of_two_above(most);
+  return {scale, V::div(one, scale)};
+}
+
+template <class V>
+typename V::Reg load_up_to(const float* from, int n) {
+  if (n >= V::kLanes) return V::load(from);
+  return n > 0 ? V::load_first(from, n) : V::broadcast(0.0f);
+}
+
+// One word of kLanes lines each: k .. k + kLanes * kKPerWord of one line.
+template <class V, MatmulFormat kFormat>
+typename V::Reg words_along(const float* from, int n_k, const TileScale<V>& tile) {
+  const auto low = round_to<V, kFormat>(load_up_to<V>(from, n_k), tile);
+  if constexpr (V::kKPerWord == 1) {
+    return low;
+  } else {
+    return V::pair_along(
+        low, round_to<V, kFormat>(load_up_to<V>(from + V::kLanes, n_k - V::kLanes), tile));
+  }
+}
+
+template <class V, MatmulFormat kFormat>
+void pack_tile_lines(const PackPiece& piece, int first_k, int n_k) {
+  constexpr int kLanes = V::kLanes, kStep = kLanes * V::kKPerWord;
+  float scale[kLanes];
+  for (int line = 0; is_tiled(kFormat) && line < piece.n_lines; ++line) {
+    const float* from = piece.source + line * piece.source_step + first_k;
+    scale[line] = piece.block_scale ? piece.block_scale[first_k / kTile]
+                                    : tile_scale(kFormat, amax<V>(from, n_k));
+  }
+  for (int k = first_k; k < first_k + n_k; k += kStep) {
+    const int left = first_k + n_k - k;
+    typename V::Reg block[kLanes];
+    for (int line = 0; line < kLanes; ++line) {
+      block[line] = V::broadcast(0.0f);
+      if (line >= piece.n_lines) continue;
+      block[line] = words_along<V, kFormat>(
+          piece.source + line * piece.source_step + k, left,
+          is_tiled(kFormat) ? same_scale<V>(scale[line]) : same_scale<V>(1));
+    }
+    V::transpose(block);
+    const int n_words = left >= kStep ? kLanes : (left + V::kKPerWord - 1) / V::kKPerWord;
+    float* to = piece.packed + k / V::kKPerWord * piece.packed_step;
+    for (int i = 0; i < n_words; ++i) V::store(to + i * piece.packed_step, block[i]);
+  }
+}
+
+template <class V, MatmulFormat kFormat>
+void pack_lines(const PackPiece& piece) {
+  if constexpr (!is_tiled(kFormat)) return pack_tile_lines<V, kFormat>(piece, 0, piece.depth);
+  for (int k = 0; k < piece.depth; k += kTile) {
+    pack_tile_lines<V, kFormat>(piece, k, piece.depth - k < kTile ? piece.depth - k : kTile);
+  }
+}
+
+template <class V, MatmulFormat kFormat>
+TileScale<V> column_scale(const PackPiece& piece, int first_k, int n_k) {
+  auto most = V::broadcast(0.0f);
+  if constexpr (!is_tiled(kFormat)) return {most, most};
+  if (piece.block_scale) return same_scale<V>(piece.block_scale[first_k / kTile]);
+  for (int k = first_k; k < first_k + n_k; ++k) {
+    most = V::max(V::abs(load_up_to<V>(piece.source + k * piece.source_step, piece.n_lines)), most);
+  }
+  return scale_of<V, kFormat>(most);
+}
+
+template <class V, MatmulFormat kFormat>
+void pack_tile_columns(const PackPiece& piece, int first_k, int n_k) {
+  const auto tile = column_scale<V, kFormat>(piece, first_k, n_k);
+  const std::int64_t end =
+      (piece.depth + V::kKPerWord - 1) / V::kKPerWord * piece.packed_step;
+  const auto row = [&](int k) {
+    return round_to<V, kFormat>(load_up_to<V>(piece.source + k * piece.source_step, piece.n_lines),
+                                tile);
+  };
+  for (int k = first_k; k < first_k + n_k; k += V::kKPerWord) {
+    auto value = row(k);
+    if constexpr (V::kKPerWord == 2) {
+      value = V::pair_across(value, k + 1 < first_k + n_k ? row(k + 1) : V::broadcast(0.0f));
+    }
+    const std::int64_t at = k / V::kKPerWord * piece.packed_step;
     if (end - at >= V::kLanes) {
       V::store(piece.packed + at, value);
     } else {
@@ -117,14 +220,24 @@ void pack_columns(const PackPiece& piece) {
   }
 }
 
-template <class V>
+template <class V, MatmulFormat kFormat>
+void pack_columns(const PackPiece& piece) {
+  if constexpr (!is_tiled(kFormat)) return pack_tile_columns<V, kFormat>(piece, 0, piece.depth);
+  for (int k = 0; k < piece.depth; k += kTile) {
+    pack_tile_columns<V, kFormat>(piece, k, piece.depth - k < kTile ? piece.depth - k : kTile);
+  }
+}
+
+template <class V, MatmulFormat kFormat>
 constexpr GemmKernel make_gemm_kernel() {
   return {V::kMaxRows,
           V::kLanes,
           V::kMaxVectors,
+          V::kKPerWord,
           multiply_rows<V, V::kMaxRows>,
-          pack_lines<V>,
-          pack_columns<V>};
+          pack_lines<V, kFormat>,
+          pack_columns<V, kFormat>,
+          amax<V>};
 }
 
 }  // namespace

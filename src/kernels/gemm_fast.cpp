@@ -1,11 +1,12 @@
-// gemm_fast.cpp - FP32 products: packed panels, a register tile, one owner per rectangle of C.
+// gemm_fast.cpp - products of packed panels: a register tile, one owner per rectangle of C.
 //
-//   for each block of columns              kColumnBlock: its packed B stays in the L2 cache
-//     for each block of k                  kDepthBlock, the same for every shape: it sets the bits
+//   for each block of columns              kColumnBlock: its packed B stays in the L2 cache; all
+//                                          columns at once where B was packed before
+//     for each block of k                  kDepthWords, the same for every shape: it sets the bits
 //       for each block of rows             kRowBlock: packed A
 //         for each panel of B, for each panel of A: the register tile
 //
-// Source   Van Zee & van de Geijn 2015 (BLIS), with even panels instead of padded edges.
+// Source   Van Zee & van de Geijn 2015 (BLIS), with even panels of rows instead of padded edges.
 // Threads  The owners cut the row axis (or the column axis) of all problems, laid end to end by
 //          FLOPs, into equal shares; k is never cut.
 #include "kernels/gemm_fast.h"
@@ -14,24 +15,22 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <tuple>
 #include <utility>
 
 #include "base/parallel.h"
-#include "kernels/gemm_kernel.h"
+#include "kernels/gemm_pack.h"
 #include "kernels/isa.h"
 
 namespace farthing {
 namespace {
 
-constexpr int kDepthBlock = 256;
 constexpr int kColumnBlock = 512;
-constexpr int kRowBlock = 168;  // a multiple of both instruction sets' rows
+constexpr int kRowBlock = 336;  // a multiple of both instruction sets' rows
 constexpr int kSlack = 64;      // packing writes whole vectors
-constexpr int kPackDepth = 8;
-constexpr int kFloatsPerLine = 16;  // a cache line
 
 // Each thread's packed blocks, made at its first product and kept: one huge page.
 class PackBuffers {
@@ -40,12 +39,12 @@ class PackBuffers {
     madvise(block_.get(), kBytes, MADV_HUGEPAGE);
   }
   float* a() const { return block_.get(); }
-  float* b() const { return block_.get() + kDepthBlock * kRowBlock + kSlack; }
+  float* b() const { return block_.get() + kDepthWords * kRowBlock + kSlack; }
 
  private:
   static constexpr std::size_t kBytes = 2 << 20;
   static constexpr std::align_val_t kAlignment{kBytes};
-  static_assert(sizeof(float) * (kDepthBlock * (kRowBlock + kColumnBlock + 32) + 2 * kSlack) <=
+  static_assert(sizeof(float) * (kDepthWords * (kRowBlock + kColumnBlock + 32) + 2 * kSlack) <=
                 kBytes);
   struct Free {
     void operator()(float* p) const { ::operator delete(p, kAlignment); }
@@ -58,18 +57,13 @@ PackBuffers& pack_buffers() {
   return buffers;
 }
 
-// An axis of `length` in panels of nearly equal size, at most `widest`, each a multiple of `unit`
-// but the last.
+// An axis of `length` in panels of nearly equal size, at most `widest`.
 struct Panels {
-  int length, unit, n_units, count;
-  Panels(int axis_length, int widest, int panel_unit)
-      : length(axis_length),
-        unit(panel_unit),
-        n_units((axis_length + panel_unit - 1) / panel_unit),
-        count((n_units + widest / panel_unit - 1) / (widest / panel_unit)) {}
+  int length, count;
+  Panels(int axis_length, int widest)
+      : length(axis_length), count((axis_length + widest - 1) / widest) {}
   int begin(int panel) const {
-    const auto units = static_cast<std::int64_t>(n_units) * panel / count;
-    return std::min(length, static_cast<int>(units) * unit);
+    return static_cast<int>(std::int64_t{length} * panel / std::max(count, 1));
   }
   int size(int panel) const { return begin(panel + 1) - begin(panel); }
 };
@@ -87,22 +81,25 @@ struct Block {
 class RectangleProduct {
  public:
   RectangleProduct(const GemmProblem<float>& problem, GemmOptions options)
-      : kernel_(current_isa() == Isa::kAvx2 ? gemm_kernel_avx2() : gemm_kernel_avx512()),
+      : kernel_(gemm_kernel(options.format)),
+        packer_(kernel_, problem.b, options),
         problem_(problem),
         options_(options),
-        depth_(options.transpose_a ? problem.a.n_rows : problem.a.n_cols),
         buffers_(pack_buffers()) {}
 
   void run(const Rectangle& where) const {
     if (where.row_begin == where.row_end) return;
-    for (int col = where.col_begin; col < where.col_end; col += kColumnBlock) {
-      const int n_cols = std::min(kColumnBlock, where.col_end - col);
-      if (depth_ == 0 && !options_.accumulate) fill_zero(where, col, n_cols);
-      for (int k = 0; k < depth_; k += kDepthBlock) {
-        const int n_k = std::min(kDepthBlock, depth_ - k);
-        for (int row = where.row_begin; row < where.row_end; row += kRowBlock) {
-          const int n_rows = std::min(kRowBlock, where.row_end - row);
-          multiply({row, n_rows, col, n_cols, k, n_k}, row > where.row_begin);
+    const int depth = packer_.depth(), depth_block = packer_.depth_block();
+    const int column_block = problem_.packed_b ? where.col_end - where.col_begin : kColumnBlock;
+    const Panels row_blocks(where.row_end - where.row_begin, kRowBlock);
+    for (int col = where.col_begin; col < where.col_end; col += column_block) {
+      const int n_cols = std::min(column_block, where.col_end - col);
+      if (depth == 0 && !options_.accumulate) fill_zero(where, col, n_cols);
+      for (int k = 0; k < depth; k += depth_block) {
+        const int n_k = std::min(depth_block, depth - k);
+        for (int i = 0; i < row_blocks.count; ++i) {
+          multiply({where.row_begin + row_blocks.begin(i), row_blocks.size(i), col, n_cols, k, n_k},
+                   problem_.packed_b != nullptr || i > 0);
         }
       }
     }
@@ -115,94 +112,98 @@ class RectangleProduct {
     }
   }
 
+  float* packed_a(const Block& block, int row) const {
+    return buffers_.a() + std::int64_t{row} * packer_.words(block.n_k);
+  }
+  const float* packed_b(const Block& block, int col) const {
+    if (problem_.packed_b) return problem_.packed_b + packer_.offset(block.col + col, block.k);
+    return buffers_.b() + std::int64_t{col} * packer_.words(block.n_k);
+  }
+
   // Packs k0 .. k0 + n_k of one panel of A, of the block.
   void pack_a(const Block& block, const Panels& panels, int panel, int k0, int n_k) const {
     const auto& a = problem_.a;
     const std::int64_t row = block.row + panels.begin(panel), k = block.k + k0;
     const int size = panels.size(panel);
-    float* packed = buffers_.a() + std::int64_t{panels.begin(panel)} * block.n_k + k0 * size;
     const float* source =
         options_.transpose_a ? a.data + k * a.stride + row : a.data + row * a.stride + k;
-    const PackPiece piece{packed, size, source, a.stride, size, n_k};
+    const PackPiece piece{packed_a(block, panels.begin(panel)) + packer_.words(k0) * size,
+                          size, source, a.stride, size, n_k, nullptr};
     options_.transpose_a ? kernel_.pack_columns(piece) : kernel_.pack_lines(piece);
   }
 
-  void pack_b(const Block& block, const Panels& panels, int panel, int k0, int n_k) const {
-    const auto& b = problem_.b;
-    const int lanes = kernel_.n_lanes, size = panels.size(panel);
-    const int width = (size + lanes - 1) / lanes * lanes;
-    float* packed = buffers_.b() + std::int64_t{panels.begin(panel)} * block.n_k + k0 * width;
-    for (int lane = 0; lane < size; lane += lanes) {
-      const std::int64_t col = block.col + panels.begin(panel) + lane, k = block.k + k0;
-      const float* source =
-          options_.transpose_b ? b.data + col * b.stride + k : b.data + k * b.stride + col;
-      const PackPiece piece{packed + lane, width, source, b.stride, std::min(lanes, size - lane),
-                            n_k};
-      options_.transpose_b ? kernel_.pack_lines(piece) : kernel_.pack_columns(piece);
-    }
-  }
-
-  // The lines of the next panel come from memory while the tiles of this one run.
-  void prefetch_b(const Block& block, const Panels& panels, int panel) const {
-    const auto& b = problem_.b;
+  // The lines of a panel of A come from memory while the tiles of the one before run.
+  void prefetch_a(const Block& block, const Panels& panels, int panel) const {
     for (int line = 0; line < panels.size(panel); ++line) {
-      const float* source = b.row(block.col + panels.begin(panel) + line) + block.k;
+      const float* source = problem_.a.row(block.row + panels.begin(panel) + line) + block.k;
       for (int k = 0; k < block.n_k; k += kFloatsPerLine) __builtin_prefetch(source + k, 0, 2);
     }
   }
 
-  // Operands that lie k by k are packed a few k at a time across all panels: whole rows are read.
-  template <class Pack>
-  static void pack_across(const Panels& panels, int n_k, const Pack& pack) {
-    for (int k = 0; k < n_k; k += kPackDepth) {
-      for (int panel = 0; panel < panels.count; ++panel) {
-        pack(panel, k, std::min(kPackDepth, n_k - k));
-      }
-    }
+  void pack_b_panel(const Block& block, const float* scales, int col, int k0, int n_k) const {
+    const int size = std::min(packer_.panel_width(), block.n_cols - col);
+    packer_.panel(buffers_.b() + std::int64_t{col} * packer_.words(block.n_k), block.col + col,
+                  size, block.k, k0, n_k, packer_.scales_of(scales, block.col + col, block.col));
   }
 
-  // One block of A times one block of B; the rest is packed just before its first use.
+  // Operands that lie k by k are packed a few k at a time across all panels: whole rows are read.
+  template <class Pack>
+  void pack_across(int n_k, const Pack& pack) const {
+    const int step = is_tiled(options_.format) ? kTile : kPackDepth;
+    for (int k = 0; k < n_k; k += step) pack(k, std::min(step, n_k - k));
+  }
+
+  // One block of A times one block of B; what lies in lines is packed just before its first use.
   void multiply(const Block& block, bool b_is_packed) const {
-    const Panels rows(block.n_rows, kernel_.max_rows, 1);
-    const Panels cols(block.n_cols, kernel_.max_vectors * kernel_.n_lanes, kernel_.n_lanes);
+    const Panels rows(block.n_rows, kernel_.max_rows);
+    const int width = packer_.panel_width();
+    float scales[PanelPacker::kMostTiles];
+    if (!b_is_packed) packer_.block_scales(block.col, block.n_cols, block.k, block.n_k, scales);
     if (options_.transpose_a) {
-      pack_across(rows, block.n_k, [&](int panel, int k, int n_k) {
-        pack_a(block, rows, panel, k, n_k);
+      pack_across(block.n_k, [&](int k, int n_k) {
+        for (int panel = 0; panel < rows.count; ++panel) pack_a(block, rows, panel, k, n_k);
       });
     }
     if (!options_.transpose_b && !b_is_packed) {
-      pack_across(cols, block.n_k, [&](int panel, int k, int n_k) {
-        pack_b(block, cols, panel, k, n_k);
+      pack_across(block.n_k, [&](int k, int n_k) {
+        for (int col = 0; col < block.n_cols; col += width) {
+          pack_b_panel(block, scales, col, k, n_k);
+        }
       });
     }
-    for (int col_panel = 0; col_panel < cols.count; ++col_panel) {
+    for (int col = 0; col < block.n_cols; col += width) {
       if (options_.transpose_b && !b_is_packed) {
-        pack_b(block, cols, col_panel, 0, block.n_k);
-        if (col_panel + 1 < cols.count) prefetch_b(block, cols, col_panel + 1);
-      }
-      for (int row_panel = 0; row_panel < rows.count; ++row_panel) {
-        if (!options_.transpose_a && col_panel == 0) {
-          pack_a(block, rows, row_panel, 0, block.n_k);
+        pack_b_panel(block, scales, col, 0, block.n_k);
+        const int next = col + width;
+        if (next < block.n_cols) {
+          packer_.prefetch(block.col + next, std::min(width, block.n_cols - next), block.k,
+                           block.n_k);
         }
-        multiply_tile(block, rows, row_panel, cols, col_panel);
+      }
+      for (int panel = 0; panel < rows.count; ++panel) {
+        if (!options_.transpose_a && col == 0) {
+          pack_a(block, rows, panel, 0, block.n_k);
+          if (panel + 1 < rows.count) prefetch_a(block, rows, panel + 1);
+        }
+        multiply_tile(block, rows, panel, col, std::min(width, block.n_cols - col));
       }
     }
   }
 
-  void multiply_tile(const Block& block, const Panels& rows, int row_panel, const Panels& cols,
-                     int col_panel) const {
+  void multiply_tile(const Block& block, const Panels& rows, int panel, int col,
+                     int n_cols) const {
     const auto& c = problem_.c;
-    const std::int64_t row = rows.begin(row_panel), col = cols.begin(col_panel);
-    kernel_.multiply({rows.size(row_panel), cols.size(col_panel), block.n_k,
-                      buffers_.a() + row * block.n_k, buffers_.b() + col * block.n_k,
+    const std::int64_t row = rows.begin(panel);
+    kernel_.multiply({rows.size(panel), n_cols, packer_.words(block.n_k),
+                      packed_a(block, rows.begin(panel)), packed_b(block, col),
                       c.data + (block.row + row) * c.stride + block.col + col, c.stride,
                       options_.accumulate || block.k > 0});
   }
 
   const GemmKernel& kernel_;
+  const PanelPacker packer_;
   const GemmProblem<float>& problem_;
   const GemmOptions options_;
-  const int depth_;
   const PackBuffers& buffers_;
 };
 

@@ -1,30 +1,36 @@
 // gemm_kernel.h - what one instruction set brings to a product: a register tile and two packings.
 //
-// A panel of A holds up to max_rows rows, k by k:       a[k * rows + row]
-// A panel of B holds up to max_vectors vectors, k by k:  b[k * width + col], width = whole vectors,
-// the columns past the last are zero.
+// Packed operands are 32-bit words: an FP32 value of one k, or two BF16 values of k and k + 1
+// (k_per_word; where the depth ends first, the upper one is zero).
+//   A panel of A holds up to max_rows rows, word by word:        a[word * rows + row]
+//   A panel of B holds up to max_vectors vectors, word by word:  b[word * width + col], width =
+//   whole vectors, the columns past the last are zero.
 #pragma once
 #include <cstdint>
+
+#include "kernels/matmul_format.h"
 
 namespace farthing {
 
 // A rectangle of an operand in memory, and where its packed form begins.
 struct PackPiece {
   float* packed;
-  std::int64_t packed_step;  // from one k to the next
+  std::int64_t packed_step;  // from one word to the next
   const float* source;
   std::int64_t source_step;  // from one line (or one k) to the next
   int n_lines;               // rows of A or columns of B, at most n_lanes
-  int depth;
+  int depth;                 // in k; tiles begin at its multiples of kTile
+  const float* block_scale;  // of each tile, the same for all lines; null: every line its own
 };
 
 struct GemmKernel {
   int max_rows;
   int n_lanes;
   int max_vectors;
+  int k_per_word;
   // c[rows, cols] = (accumulate ? c : 0) + a panel * b panel.
   struct Tile {
-    int rows, cols, depth;
+    int rows, cols, n_words;
     const float* a;
     const float* b;
     float* c;
@@ -32,15 +38,21 @@ struct GemmKernel {
     bool accumulate;
   };
   void (*multiply)(const Tile& tile);
-  // packed[k * packed_step + line] = source[line * source_step + k].  Both packings write n_lanes
-  // values at every k in rising order: those past n_lines are zeros, overwritten by the next k.
-  // pack_lines writes past the panel's end, pack_columns does not.
+  // Rounds to the format.  packed[word * packed_step + line] = source[line * source_step + k].
+  // Both packings write n_lanes words at every word in rising order: those past n_lines are zeros,
+  // overwritten by the next.  pack_lines writes past the panel's end, pack_columns does not.
   void (*pack_lines)(const PackPiece& piece);
-  // packed[k * packed_step + line] = source[k * source_step + line].
+  // packed[word * packed_step + line] = source[k * source_step + line].
   void (*pack_columns)(const PackPiece& piece);
+  // Largest magnitude of n values, NaN left out.
+  float (*amax)(const float* values, int n);
 };
 
-const GemmKernel& gemm_kernel_avx2();
-const GemmKernel& gemm_kernel_avx512();
+const GemmKernel& gemm_kernel_avx2(MatmulFormat format);
+const GemmKernel& gemm_kernel_avx512(MatmulFormat format);
+// BF16 and kFp8 as pairs for vdpbf16ps.  REQUIRES one of these formats.
+const GemmKernel& gemm_kernel_avx512bf16(MatmulFormat format);
+// Of current_isa(), which is not kRef.
+const GemmKernel& gemm_kernel(MatmulFormat format);
 
 }  // namespace farthing

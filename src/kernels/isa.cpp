@@ -29,6 +29,11 @@ bool cpu_supports_fp16() {
   return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && ((d >> 23) & 1) != 0;
 }
 
+bool cpu_supports_bf16() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && ((a >> 5) & 1) != 0;
+}
+
 }  // namespace
 
 std::string_view isa_name(Isa isa) {
@@ -36,6 +41,7 @@ std::string_view isa_name(Isa isa) {
     case Isa::kRef: return "ref";
     case Isa::kAvx2: return "avx2";
     case Isa::kAvx512: return "avx512";
+    case Isa::kAvx512Bf16: return "avx512bf16";
     case Isa::kAvx512Fp16: return "avx512fp16";
   }
   return "unknown";
@@ -58,6 +64,7 @@ bool cpu_supports(Isa isa) {
     case Isa::kRef: return true;
     case Isa::kAvx2: return avx2;
     case Isa::kAvx512: return avx512;
+    case Isa::kAvx512Bf16: return avx512 && cpu_supports_bf16();
     case Isa::kAvx512Fp16: return avx512 && cpu_supports_fp16();
   }
   return false;

@@ -1,7 +1,9 @@
 // reference_gemm.h - matrix product by plain loops over small tiles of op(B), any transposes.
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <vector>
 
 #include "base/matrix.h"
 #include "base/parallel.h"
@@ -43,10 +45,52 @@ void gemm_rows(Matrix<T> c, Strided<T> a, Strided<T> b, int depth, int first_row
   }
 }
 
+// Writes r(m) as a product sees it, [lines, depth]: tiles of kTile along the depth, and over
+// lines_per_tile lines.
+template <class T>
+std::vector<T> rounded_lines(Strided<T> m, int n_lines, int depth, MatmulFormat format,
+                             int lines_per_tile) {
+  std::vector<T> out(static_cast<std::size_t>(n_lines) * depth);
+  const int n_groups = (n_lines + lines_per_tile - 1) / lines_per_tile;
+  parallel_for(n_groups, [&](int group) {
+    const int first = group * lines_per_tile, end = std::min(n_lines, first + lines_per_tile);
+    for (int k0 = 0; k0 < depth; k0 += kTile) {
+      const int k_end = std::min(depth, k0 + kTile);
+      float amax = 0;
+      for (int line = first; line < end; ++line) {
+        for (int k = k0; k < k_end; ++k) {
+          const float magnitude = std::abs(static_cast<float>(m(line, k)));
+          if (magnitude > amax) amax = magnitude;
+        }
+      }
+      const float scale = tile_scale(format, amax);
+      for (int line = first; line < end; ++line) {
+        for (int k = k0; k < k_end; ++k) {
+          out[static_cast<std::size_t>(line) * depth + k] =
+              T(rounded(format, static_cast<float>(m(line, k)), scale));
+        }
+      }
+    }
+  });
+  return out;
+}
+
 // C's rows are cut in blocks with one owner each; k runs upward for every element.
 template <class T>
 void gemm(Matrix<T> c, Matrix<const T> a, Matrix<const T> b, GemmOptions options) {
   const int depth = options.transpose_a ? a.n_rows : a.n_cols;
+  std::vector<T> rounded_a, rounded_b;
+  if (options.format != MatmulFormat::kFp32) {
+    const int b_lines = options.b_tile == TileShape::kBlock ? kTile : 1;
+    rounded_a = rounded_lines(Strided<T>(a, options.transpose_a), c.n_rows, depth,
+                              options.format, 1);
+    rounded_b = rounded_lines(Strided<T>(b, !options.transpose_b), c.n_cols, depth,
+                              options.format, b_lines);
+    a = {rounded_a.data(), c.n_rows, depth};
+    b = {rounded_b.data(), c.n_cols, depth};
+    options.transpose_a = false;
+    options.transpose_b = true;
+  }
   const int n_blocks = (c.n_rows + kGemmRows - 1) / kGemmRows;
   parallel_for(n_blocks, [&](int block) {
     const int first = block * kGemmRows;

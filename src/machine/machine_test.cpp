@@ -56,13 +56,31 @@ TEST(Peaks, LoopsDoTheWorkTheyCount) {
   }
 }
 
+// A chain of BF16 pairs that began at i has come to i + n / 512 after n rounds, exactly.
+TEST(Peaks, TheLoopOfBf16PairsDoesTheWorkItCounts) {
+  if (!cpu_supports(Isa::kAvx512Bf16)) GTEST_SKIP() << "this processor has no vdpbf16ps";
+  float sum = 0;
+  EXPECT_EQ(fma_loop_avx512bf16(512, sum), 4.0 * 20 * 16 * 512);
+  EXPECT_EQ(sum, 20 * 19 / 2 + 20);
+}
+
+TEST(Peaks, TheLoopOfFp16DoesTheWorkItCounts) {
+  if (!cpu_supports(Isa::kAvx512Fp16)) GTEST_SKIP() << "this processor has no FP16 arithmetic";
+  float sum = 0;
+  EXPECT_EQ(fma_loop_avx512fp16(500, sum), 2.0 * 20 * 32 * 500);
+  EXPECT_NEAR(sum, 20, 0.1);
+}
+
 TEST(Peaks, EveryInstructionSetIsMeasured) {
   const Isa before = current_isa();
-  for (const Isa isa : {Isa::kRef, Isa::kAvx2, Isa::kAvx512}) {
+  for (const Isa isa : {Isa::kRef, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16}) {
     if (!cpu_supports(isa)) continue;
     set_isa(isa);
     EXPECT_GT(measure_fp32_peak(1), 1e8);
     EXPECT_LT(measure_fp32_peak(1), 1e13);
+    if (has_arithmetic(Arithmetic::kBf16)) {
+      EXPECT_GT(measure_peak(Arithmetic::kBf16, 1), 1e8);
+    }
   }
   set_isa(before);
 }

@@ -30,17 +30,20 @@ double seconds_of(const Body& body) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-auto fma_loop() {
+auto fma_loop(Arithmetic arithmetic) {
+  if (arithmetic == Arithmetic::kBf16) return fma_loop_avx512bf16;
+  if (arithmetic == Arithmetic::kFp16) return fma_loop_avx512fp16;
   if (current_isa() == Isa::kRef) return fma_loop_plain;
   return current_isa() == Isa::kAvx2 ? fma_loop_avx2 : fma_loop_avx512;
 }
 
 // How many rounds take about 20 ms on one thread.
-std::int64_t rounds_of_a_probe() {
+template <class Loop>
+std::int64_t rounds_of_a_probe(Loop loop) {
   std::int64_t rounds = 1 << 16;
   float sink = 0;
   double seconds = 0;
-  while ((seconds = seconds_of([&] { fma_loop()(rounds, sink); })) < 2e-3) rounds *= 2;
+  while ((seconds = seconds_of([&] { loop(rounds, sink); })) < 2e-3) rounds *= 2;
   return static_cast<std::int64_t>(double(rounds) * 20e-3 / seconds);
 }
 
@@ -123,10 +126,35 @@ struct ProbeFile {
 
 }  // namespace
 
-double measure_fp32_peak(int n_threads) {
+std::string_view arithmetic_name(Arithmetic arithmetic) {
+  switch (arithmetic) {
+    case Arithmetic::kFp32: return "fp32";
+    case Arithmetic::kBf16: return "bf16";
+    case Arithmetic::kFp16: return "fp16";
+  }
+  return "unknown";
+}
+
+bool has_arithmetic(Arithmetic arithmetic) {
+  switch (arithmetic) {
+    case Arithmetic::kFp32: return true;
+    case Arithmetic::kBf16: return current_isa() == Isa::kAvx512Bf16;
+    case Arithmetic::kFp16: return current_isa() == Isa::kAvx512Fp16;
+  }
+  return false;
+}
+
+Arithmetic arithmetic_of(MatmulFormat format) {
+  const bool pairs = format == MatmulFormat::kBf16 || format == MatmulFormat::kFp8;
+  return pairs && has_arithmetic(Arithmetic::kBf16) ? Arithmetic::kBf16 : Arithmetic::kFp32;
+}
+
+double measure_peak(Arithmetic arithmetic, int n_threads) {
   CHECK(n_threads >= 1);
   CHECK(n_threads <= num_threads());
-  const std::int64_t rounds = rounds_of_a_probe();
+  CHECK(has_arithmetic(arithmetic));
+  const auto loop = fma_loop(arithmetic);
+  const std::int64_t rounds = rounds_of_a_probe(loop);
   std::vector<float> sinks(static_cast<std::size_t>(n_threads) * 16);
   std::vector<double> flops(sinks.size());
   // A scheduler takes its time to give fresh threads a core each, above all beside a busy
@@ -136,7 +164,7 @@ double measure_fp32_peak(int n_threads) {
   for (int probe = 0; probe < kMostProbes && n_without_gain < kProbes; ++probe) {
     const double seconds = seconds_of([&] {
       parallel_for(n_threads, [&](int thread) {
-        flops[thread * 16] = fma_loop()(rounds, sinks[thread * 16]);
+        flops[thread * 16] = loop(rounds, sinks[thread * 16]);
       });
     });
     double total = 0;
@@ -195,7 +223,11 @@ MachineInfo measure_machine() {
   info.n_cores = available_processors();
   info.isa = current_isa();
   info.memory_bytes = total_memory_bytes();
-  info.peaks.push_back({"fp32", measure_fp32_peak(1), measure_fp32_peak(num_threads())});
+  for (const Arithmetic arithmetic : kAllArithmetics) {
+    if (!has_arithmetic(arithmetic)) continue;
+    info.peaks.push_back({std::string(arithmetic_name(arithmetic)), measure_peak(arithmetic, 1),
+                          measure_peak(arithmetic, num_threads())});
+  }
   info.bandwidth = measure_bandwidth();
   return info;
 }
