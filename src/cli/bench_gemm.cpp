@@ -290,7 +290,7 @@ void add_bench_gemm_command(CLI::App& app) {
   auto options = std::make_shared<GemmBenchOptions>();
   CLI::App* gemm_bench =
       parent_command(app, "bench", "measure this machine")
-          .add_subcommand("gemm", "products by format: shares of the peaks measured in the same run");
+          .add_subcommand("gemm", "products by format: shares of peaks measured in the same run");
   gemm_bench->add_option("--m", options->m, "rows of the product");
   gemm_bench->add_option("--n", options->n, "columns of the product");
   gemm_bench->add_option("--k", options->k, "the dimension that is summed");

@@ -18,6 +18,7 @@
 #include "kernels/isa.h"
 #include "machine/peaks.h"
 #include "machine/resident.h"
+#include "train/precision.h"
 #include "train/trainer.h"
 
 namespace farthing {
@@ -28,6 +29,7 @@ constexpr int kBatchTokens = 4096;
 struct BenchStepOptions {
   std::string recipe;
   std::vector<std::string> overrides;
+  std::string precision;
   int micro_batch = 0;
   int steps = 5;
   int threads = 0;
@@ -40,7 +42,12 @@ struct StepMeasurement {
 };
 
 Recipe bench_recipe(const BenchStepOptions& options) {
-  Recipe recipe = load_recipe(options.recipe, options.overrides);
+  std::vector<std::string> overrides = options.overrides;
+  if (!options.precision.empty()) {
+    overrides.push_back(fmt::format("precision.matmul=\"{}\"", options.precision));
+  }
+  PrecisionChoice choice;
+  Recipe recipe = with_precision(load_recipe(options.recipe, overrides), &choice);
   const int length = recipe.data.sequence_length;
   recipe.train.batch_tokens = std::max(1, kBatchTokens / length) * length;
   recipe.train.batch_tokens_start = 0;
@@ -84,8 +91,8 @@ StepMeasurement measure_step(const Recipe& recipe, int n_steps) {
 }
 
 void bench_step_command(const BenchStepOptions& options) {
-  const Recipe recipe = bench_recipe(options);
   apply_threads(options.threads);
+  const Recipe recipe = bench_recipe(options);
   const StepMeasurement measured = measure_step(recipe, options.steps);
   const double rate = recipe.train.batch_tokens / measured.step_seconds;
   const double flops = model_flops_per_token(recipe.model, recipe.data.sequence_length).total();
@@ -121,12 +128,13 @@ void add_bench_step_command(CLI::App& app) {
                        .add_subcommand("step", "a training step on 4096 random tokens");
   step->add_option("recipe", options->recipe, "preset or recipe")->required();
   step->add_option("--set", options->overrides, "key=value over the recipe, repeatable");
+  step->add_option("--precision", options->precision, "fp32, bf16, fp8, fp16 or auto");
   step->add_option("--micro-batch", options->micro_batch, "sequences; 0: derived");
   step->add_option("--steps", options->steps, "steps to measure; the median counts")
       ->check(CLI::Range(1, 100000));
   add_threads_option(*step, options->threads);
   add_json_flag(*step, options->json);
-  set_example(*step, "farthing bench step tiny --steps 5");
+  set_example(*step, "farthing bench step tiny --precision bf16");
   step->callback([options] { bench_step_command(*options); });
 }
 

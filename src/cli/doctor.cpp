@@ -14,6 +14,7 @@
 #include "cli/support.h"
 #include "machine/energy.h"
 #include "machine/peaks.h"
+#include "train/precision.h"
 
 namespace farthing {
 namespace {
@@ -29,11 +30,13 @@ struct Diagnosis {
   DiskSpeed disk;
   std::string energy_source;
   bool energy_measured;
+  PrecisionChoice precision;
 };
 
 Diagnosis diagnose(const DoctorOptions& options) {
   const EnergyMeter energy;
-  return {measure_machine(), measure_disk(options.folder), energy.source(), energy.is_measured()};
+  return {measure_machine(), measure_disk(options.folder), energy.source(), energy.is_measured(),
+          measured_precision()};
 }
 
 Json to_json(const Diagnosis& found, const DoctorOptions& options) {
@@ -51,6 +54,7 @@ Json to_json(const Diagnosis& found, const DoctorOptions& options) {
                                         {"triad", machine.bandwidth.triad}};
   json["disk_bytes_per_second"] = {
       {"folder", options.folder}, {"write", found.disk.write}, {"read", found.disk.read}};
+  json["precision_auto"] = {{"takes", found.precision.matmul}, {"why", found.precision.why}};
   json["energy"] = {{"measured", found.energy_measured}, {"source", found.energy_source}};
   return json;
 }
@@ -80,6 +84,8 @@ std::string to_text(const Diagnosis& found, const DoctorOptions& options) {
   rows.push_back({"disk write at " + options.folder, mega(found.disk.write)});
   rows.push_back({"disk read at " + options.folder, mega(found.disk.read)});
   rows.push_back({"energy", found.energy_source});
+  rows.push_back({"precision auto takes", found.precision.matmul});
+  rows.push_back({"", found.precision.why});
   return format_table(rows);
 }
 

@@ -213,6 +213,20 @@ void check_schedule(Settings& settings, const TrainRecipe& train) {
   }
 }
 
+void check_precision(Settings& settings, const PrecisionRecipe& precision) {
+  const std::string matmul = "matmul = " + precision.matmul;
+  if (!precision.power_of_two_scales && precision.matmul != "fp8") {
+    settings.add_fault("precision.power_of_two_scales", matmul, "matmul = fp8",
+                       "it would not be used");
+  }
+  for (const auto& [key, value] : {std::pair{"precision.head", precision.head},
+                                   std::pair{"precision.attention", precision.attention}}) {
+    if (value != "bf16" || precision.matmul != "fp32") continue;
+    settings.add_fault(key, matmul, "a precision that is not below that of the other products",
+                       "set precision.matmul as well");
+  }
+}
+
 void check_run(Settings& settings, const RunRecipe& run) {
   const bool odd = run.name == "." || run.name == ".." ||
                    std::any_of(run.name.begin(), run.name.end(), [](char letter) {
@@ -375,6 +389,7 @@ Recipe parse_recipe(const std::string& toml, const std::string& where,
   check_sources(settings, recipe.data);
   check_stages(settings, recipe.data);
   check_schedule(settings, recipe.train);
+  check_precision(settings, recipe.precision);
   check_run(settings, recipe.run);
   settings.finish();
   return recipe;

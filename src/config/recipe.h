@@ -78,7 +78,11 @@ struct TrainRecipe {
 };
 
 struct PrecisionRecipe {
-  std::string matmul = "fp32";
+  std::string matmul = "fp32";   // of linear layers: fp32, bf16, fp8, fp16; auto: measured
+  std::string head = "default";  // fp32, bf16; default: bf16, or fp32 with matmul = fp32
+  std::string attention = "default";  // of its products, as head; its softmax is always FP32
+  bool power_of_two_scales = true;  // of fp8's tiles; false: amax / 448
+  std::string packed = "both";   // copies of weights kept in product order: none, one, both
 
   bool operator==(const PrecisionRecipe&) const = default;
 };

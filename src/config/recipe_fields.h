@@ -73,7 +73,16 @@ template <class SomeRecipe, class Visitor>
 void visit_recipe_fields(SomeRecipe& recipe, Visitor&& visit) {
   visit_data_fields(recipe.data, visit);
   visit_train_fields(recipe.train, visit);
-  visit("precision.matmul", recipe.precision.matmul, {.words = "fp32", .source = "the yardstick"});
+  visit("precision.matmul", recipe.precision.matmul,
+        {.words = "fp32 bf16 fp8 fp16 auto", .source = "the yardstick"});
+  visit("precision.head", recipe.precision.head,
+        {.words = "default fp32 bf16", .source = "DeepSeek-V3 report, section 3.3: BF16"});
+  visit("precision.attention", recipe.precision.attention,
+        {.words = "default fp32 bf16", .source = "DeepSeek-V3 report, section 3.3: BF16"});
+  visit("precision.power_of_two_scales", recipe.precision.power_of_two_scales,
+        {.source = "DeepSeek-V3.1's scale_fmt ue8m0"});
+  visit("precision.packed", recipe.precision.packed,
+        {.words = "none one both", .source = "the fastest"});
   visit("balance.bias_update_speed", recipe.balance.bias_update_speed,
         {.low = 0, .high = 1, .source = kDeepseekV3Report});
   visit("balance.sequence_loss_weight", recipe.balance.sequence_loss_weight,

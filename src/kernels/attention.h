@@ -20,6 +20,7 @@
 
 #include "base/arena.h"
 #include "base/matrix.h"
+#include "kernels/matmul_format.h"
 
 namespace farthing {
 
@@ -31,6 +32,9 @@ struct AttentionShape {
   int rope = 0;
   int v = 0;
   double scale = 1;
+  // Of the operands of the tiles' products, kFp32 or kBf16 (P and dS rounded as well); sums and
+  // softmax are FP32.  The reference, T = double or kRef, computes without rounding.
+  MatmulFormat format = MatmulFormat::kFp32;
 };
 
 // Scratch of the backward, laid out once; rope gradients per head before they are summed.

@@ -50,18 +50,20 @@ void product(Matrix<float> c, Matrix<const float> a, Matrix<const float> b, Gemm
 }
 
 // q k^T, before scaling.
-void scores(Matrix<float> score, const Head& in, Span queries, Span keys) {
+void scores(Matrix<float> score, const Head& in, Span queries, Span keys, MatmulFormat format) {
   const auto q = in.q.rows(queries.first, queries.count);
   const int nope = in.k_nope.n_cols, rope = in.k_pe.n_cols;
-  product(score, q.cols(0, nope), in.k_nope.rows(keys.first, keys.count), {.transpose_b = true});
+  product(score, q.cols(0, nope), in.k_nope.rows(keys.first, keys.count),
+          {.transpose_b = true, .format = format});
   product(score, q.cols(nope, rope), in.k_pe.rows(keys.first, keys.count),
-          {.transpose_b = true, .accumulate = true});
+          {.transpose_b = true, .accumulate = true, .format = format});
 }
 
 // What the queries of one sequence may see.
 struct Mask {
   const std::int32_t* start;  // of the sequence's first token, or null
   float scale;
+  MatmulFormat format;  // of products
 
   int first_key(int query) const { return start == nullptr ? 0 : start[query]; }
   int first_key(Span queries) const {
@@ -83,7 +85,7 @@ Mask mask_of(const AttentionShape& shape, int sequence,
              std::span<const std::int32_t> document_start) {
   const std::int64_t first = static_cast<std::int64_t>(sequence) * shape.sequence_length;
   return {document_start.empty() ? nullptr : document_start.data() + first,
-          static_cast<float>(shape.scale)};
+          static_cast<float>(shape.scale), shape.format};
 }
 
 // body(keys) for the blocks of keys that some query of the block may see, upward.
@@ -104,7 +106,7 @@ void forward_block(const Head& in, const Mask& mask, Span queries, Matrix<float>
   bool accumulate = false;
   for_key_blocks(mask, queries, [&](Span keys) {
     const Matrix<float> score(tiles().score.data(), queries.count, keys.count);
-    scores(score, in, queries, keys);
+    scores(score, in, queries, keys, mask.format);
     for (int i = 0; i < queries.count; ++i) {
       const ScoreRow row = mask.row(score, queries, i, keys);
       if (row.first == row.end) {
@@ -114,7 +116,8 @@ void forward_block(const Head& in, const Mask& mask, Span queries, Matrix<float>
       const float shrink = softmax_row(row, top[i], sum[i]);
       if (accumulate && shrink != 1.0f) scale_row(out.row(i), out.n_cols, shrink);
     }
-    product(out, score, in.v.rows(keys.first, keys.count), {.accumulate = accumulate});
+    product(out, score, in.v.rows(keys.first, keys.count),
+            {.accumulate = accumulate, .format = mask.format});
     accumulate = true;
   });
   for (int i = 0; i < queries.count; ++i) {
@@ -143,14 +146,15 @@ struct BackwardHead {
     const Matrix<float> p(tiles().score.data(), queries.count, keys.count);
     const Matrix<float> ds(tiles().dp.data(), queries.count, keys.count);
     const auto d_out = d_o.rows(queries.first, queries.count);
-    scores(p, in, queries, keys);
-    product(ds, d_out, in.v.rows(keys.first, keys.count), {.transpose_b = true});
+    scores(p, in, queries, keys, mask.format);
+    product(ds, d_out, in.v.rows(keys.first, keys.count),
+            {.transpose_b = true, .format = mask.format});
     for (int i = 0; i < queries.count; ++i) {
       const int query = queries.first + i;
       softmax_backward_row(mask.row(p, queries, i, keys), ds.row(i), lse[query], delta[query]);
     }
     product(d.v.rows(keys.first, keys.count), p, d_out,
-            {.transpose_a = true, .accumulate = true});
+            {.transpose_a = true, .accumulate = true, .format = mask.format});
     add_query_gradient(queries, keys, ds);
     add_key_gradient(queries, keys, ds);
   }
@@ -158,14 +162,15 @@ struct BackwardHead {
   void add_query_gradient(Span queries, Span keys, Matrix<const float> ds) const {
     const auto dq = d.q.rows(queries.first, queries.count);
     const int nope = in.k_nope.n_cols, rope = in.k_pe.n_cols;
-    product(dq.cols(0, nope), ds, in.k_nope.rows(keys.first, keys.count), {.accumulate = true});
-    product(dq.cols(nope, rope), ds, in.k_pe.rows(keys.first, keys.count), {.accumulate = true});
+    const GemmOptions add{.accumulate = true, .format = mask.format};
+    product(dq.cols(0, nope), ds, in.k_nope.rows(keys.first, keys.count), add);
+    product(dq.cols(nope, rope), ds, in.k_pe.rows(keys.first, keys.count), add);
   }
 
   void add_key_gradient(Span queries, Span keys, Matrix<const float> ds) const {
     const auto q = in.q.rows(queries.first, queries.count);
     const int nope = in.k_nope.n_cols, rope = in.k_pe.n_cols;
-    const GemmOptions add{.transpose_a = true, .accumulate = true};
+    const GemmOptions add{.transpose_a = true, .accumulate = true, .format = mask.format};
     product(d.k_nope.rows(keys.first, keys.count), ds, q.cols(0, nope), add);
     product(d.k_pe.rows(keys.first, keys.count), ds, q.cols(nope, rope), add);
   }

@@ -73,6 +73,37 @@ std::vector<AttentionShape> shapes() {
           shape_of(1, 520, 1, 64, 32, 64)};
 }
 
+// With BF16 operands a score is off by at most 2 eps |q| |k| scale, which is P's relative error;
+// the products with P and dS add their own roundings, the gradients pass through two of them.
+TEST(Attention, InBf16StaysWithinItsRoundings) {
+  const test::Restore restore;
+  for (AttentionShape shape : shapes()) {
+    Case<double> exact(shape);
+    exact.run();
+    shape.format = MatmulFormat::kBf16;
+    double q = 0, k = 0;
+    for (int token = 0; token < exact.tokens(); ++token) {
+      q = std::max(q, test::norm(std::as_const(exact.q).view().rows(token, 1)));
+      k = std::max(k, test::norm(std::as_const(exact.kv).view().rows(token, 1)) +
+                          test::norm(std::as_const(exact.k_pe).view().rows(token, 1)));
+    }
+    const double limit = 3 * 0x1p-8 * (2 + 2 * q * k / shape.n_heads * shape.scale);
+    for (const Isa isa : test::available_isas()) {
+      if (isa == Isa::kRef) continue;
+      set_isa(isa);
+      Case<float> rounded(shape);
+      rounded.run();
+      const auto wanted = exact.results();
+      const auto found = rounded.results();
+      for (std::size_t i = 0; i < wanted.size(); ++i) {
+        const double distance = test::relative_distance(*found[i], *wanted[i]);
+        EXPECT_LE(distance, limit) << isa_name(isa) << " " << i;
+        EXPECT_GT(distance, shape.sequence_length > 1 && i != 1 ? 1e-5 : -1.0) << "not rounded";
+      }
+    }
+  }
+}
+
 TEST(Attention, EqualsTheReferenceInDoubleOnEveryIsa) {
   const test::Restore restore;
   for (const AttentionShape& shape : shapes()) {

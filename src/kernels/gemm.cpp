@@ -26,7 +26,11 @@ bool has_bf16_pairs(MatmulFormat format) {
 const GemmKernel& gemm_kernel(MatmulFormat format) {
   CHECK(current_isa() != Isa::kRef);
   if (current_isa() == Isa::kAvx2) return gemm_kernel_avx2(format);
-  // Where there is FP16 arithmetic, vdpbf16ps has half the rate of FP32: kAvx512Fp16 takes FP32.
+  if (current_isa() == Isa::kAvx512Fp16 &&
+      (format == MatmulFormat::kFp16 || format == MatmulFormat::kFp8)) {
+    return gemm_kernel_avx512fp16(format);
+  }
+  // Where there is FP16 arithmetic, vdpbf16ps has half the rate of FP32: BF16 takes FP32 there.
   const bool pairs = current_isa() == Isa::kAvx512Bf16 && has_bf16_pairs(format);
   return pairs ? gemm_kernel_avx512bf16(format) : gemm_kernel_avx512(format);
 }

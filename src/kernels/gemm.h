@@ -15,7 +15,7 @@
 // Cost     2 m n k FLOPs.
 // Exact    Each element sums over k in one fixed order: the bits do not depend on the number of
 //          threads, on the other rows, nor on whether B was packed before.  Between instruction
-//          sets they may differ.  The double product rounds operands (through FP32) and is exact after.
+//          sets they may differ.  The double product rounds operands (through FP32) alone.
 // Threads  Runs on the pool of base/parallel.h; inside a parallel body it runs serially.
 #pragma once
 #include <cstdint>

@@ -6,6 +6,7 @@ namespace {
 
 struct Avx512 : Avx512Vector {
   static constexpr int kKPerWord = 1;
+  static constexpr int kScaleWords = 0;
   static Reg multiply_add(const float* a, Reg b, Reg sum) {
     return _mm512_fmadd_ps(_mm512_set1_ps(*a), b, sum);
   }

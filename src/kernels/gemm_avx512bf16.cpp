@@ -11,6 +11,7 @@ namespace {
 
 struct Avx512Bf16 : Avx512Vector {
   static constexpr int kKPerWord = 2;
+  static constexpr int kScaleWords = 0;
   static Reg multiply_add(const float* a, Reg b, Reg sum) {
     return _mm512_dpbf16_ps(sum, (__m512bh)_mm512_set1_ps(*a), (__m512bh)b);
   }

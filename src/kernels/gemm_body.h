@@ -4,8 +4,9 @@
 // kMaxVectors, kKPerWord, load, load_first, store, store_first, broadcast, add, mul, div, max, abs,
 // round_bf16, round_e4m3, round_f16, power_of_two_above, reduce_max, transpose; for the tile
 // multiply_add(word of A, words of B, sum); with two k a word also pair_along (32 k of one line)
-// and pair_across (two k of 16 lines).  Everything is in an unnamed namespace: code compiled for one
-// instruction set must not be linked into another.
+// and pair_across (two k of 16 lines); with scale words (FP16 sums) also Half, half_zero, kInterval
+// and promote.  Everything is in an unnamed namespace: code compiled for one instruction set must not
+// be linked into another.
 #pragma once
 #include <cstdint>
 
@@ -38,7 +39,7 @@ void store_row(const typename V::Reg (&sum)[kVectors], float* c, int cols, bool 
 }
 
 template <class V, int kRows, int kVectors>
-void multiply_tile(const Tile& tile) {
+void multiply_unpromoted(const Tile& tile) {
   typename V::Reg sum[kRows][kVectors];
 #pragma GCC unroll 16
   for (int row = 0; row < kRows; ++row) {
@@ -67,6 +68,59 @@ void multiply_tile(const Tile& tile) {
   }
 }
 
+// Sums of FP16 products over V::kInterval of k, then promoted: times both scales, into FP32.
+// A word holds two k, so that each of a pair's two sums has kInterval / 2 products.
+template <class V, int kRows, int kVectors>
+void multiply_promoted(const Tile& tile) {
+  constexpr int kWords = kTile / 2, kStretch = V::kInterval / 2, kWidth = kVectors * V::kLanes;
+  typename V::Reg total[kRows][kVectors];
+  for (auto& row : total) {
+    for (auto& sum : row) sum = V::broadcast(0.0f);
+  }
+  const float *a = tile.a, *b = tile.b;
+  for (int left = tile.n_words; left > 0; left -= kWords + 1) {
+    const float *a_scale = a, *b_scale = b;
+    a += kRows, b += kWidth;
+    const int n_words = left - 1 < kWords ? left - 1 : kWords;
+    for (int word = 0; word < n_words;) {
+      const int end = word + kStretch < n_words ? word + kStretch : n_words;
+      typename V::Half sum[kRows][kVectors];
+#pragma GCC unroll 16
+      for (int row = 0; row < kRows; ++row) {
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) sum[row][v] = V::half_zero();
+      }
+      for (; word < end; ++word, a += kRows, b += kWidth) {
+#pragma GCC unroll 16
+        for (int row = 0; row < kRows; ++row) {
+#pragma GCC unroll 4
+          for (int v = 0; v < kVectors; ++v) {
+            sum[row][v] = V::multiply_add(a + row, V::load(b + v * V::kLanes), sum[row][v]);
+          }
+        }
+      }
+#pragma GCC unroll 16
+      for (int row = 0; row < kRows; ++row) {
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) {
+          const auto scale =
+              V::mul(V::broadcast(a_scale[row]), V::load(b_scale + v * V::kLanes));
+          total[row][v] = V::add(total[row][v], V::mul(V::promote(sum[row][v]), scale));
+        }
+      }
+    }
+  }
+  for (int row = 0; row < kRows; ++row) {
+    store_row<V, kVectors>(total[row], tile.c + row * tile.c_stride, tile.cols, tile.accumulate);
+  }
+}
+
+template <class V, int kRows, int kVectors>
+void multiply_tile(const Tile& tile) {
+  if constexpr (V::kScaleWords == 1) return multiply_promoted<V, kRows, kVectors>(tile);
+  if constexpr (V::kScaleWords == 0) multiply_unpromoted<V, kRows, kVectors>(tile);
+}
+
 template <class V, int kRows, int kVectors>
 void multiply_vectors(const Tile& tile) {
   if constexpr (kVectors > 1) {
@@ -83,6 +137,17 @@ void multiply_rows(const Tile& tile) {
     if (tile.rows < kRows) return multiply_rows<V, kRows - 1>(tile);
   }
   multiply_vectors<V, kRows, V::kMaxVectors>(tile);
+}
+
+// Where the words of k stand in a panel: a tile's words follow its scales, where there are any.
+template <class V>
+constexpr std::int64_t word_of(int k) {
+  return k / V::kKPerWord + V::kScaleWords * (k / kTile + 1);
+}
+template <class V>
+constexpr std::int64_t words_of(int depth) {
+  return (depth + V::kKPerWord - 1) / V::kKPerWord +
+         V::kScaleWords * ((depth + kTile - 1) / kTile);
 }
 
 template <class V>
@@ -106,18 +171,22 @@ TileScale<V> same_scale(float scale) {
 
 template <class V, MatmulFormat kFormat>
 typename V::Reg round_to(typename V::Reg x, const TileScale<V>& tile) {
-  if constexpr (kFormat == MatmulFormat::kFp32) return x;
-  if constexpr (kFormat == MatmulFormat::kBf16) {
+  if constexpr (kFormat == MatmulFormat::kFp32) {
+    return x;
+  } else if constexpr (kFormat == MatmulFormat::kBf16) {
     if constexpr (V::kKPerWord == 2) return x;  // making the pair rounds
-    return V::round_bf16(x);
-  }
-  if constexpr (kFormat == MatmulFormat::kFp8) {
+    if constexpr (V::kKPerWord == 1) return V::round_bf16(x);
+  } else if constexpr (V::kScaleWords == 1) {  // the scale is kept apart
+    const auto scaled = V::mul(x, tile.inverse);
+    if constexpr (kFormat == MatmulFormat::kFp16) return scaled;  // making the pair rounds
+    return V::mul(V::round_e4m3(scaled), V::broadcast(kFp8Shrink));
+  } else if constexpr (kFormat == MatmulFormat::kFp8) {
     return V::mul(V::round_e4m3(V::mul(x, tile.inverse)), tile.scale);
-  }
-  if constexpr (kFormat == MatmulFormat::kFp8FloatScale) {
+  } else if constexpr (kFormat == MatmulFormat::kFp8FloatScale) {
     return V::mul(V::round_e4m3(V::div(x, tile.scale)), tile.scale);
+  } else {
+    return V::mul(V::round_f16(V::mul(x, tile.inverse)), tile.scale);
   }
-  return V::mul(V::round_f16(V::mul(x, tile.inverse)), tile.scale);
 }
 
 // tile_scale() of number by number.
@@ -161,6 +230,13 @@ void pack_tile_lines(const PackPiece& piece, int first_k, int n_k) {
     scale[line] = piece.block_scale ? piece.block_scale[first_k / kTile]
                                     : tile_scale(kFormat, amax<V>(from, n_k));
   }
+  if constexpr (V::kScaleWords == 1) {
+    float scales[kLanes] = {};
+    for (int line = 0; line < piece.n_lines; ++line) {
+      scales[line] = kept_scale(kFormat, scale[line]);
+    }
+    V::store(piece.packed + (word_of<V>(first_k) - 1) * piece.packed_step, V::load(scales));
+  }
   for (int k = first_k; k < first_k + n_k; k += kStep) {
     const int left = first_k + n_k - k;
     typename V::Reg block[kLanes];
@@ -173,7 +249,7 @@ void pack_tile_lines(const PackPiece& piece, int first_k, int n_k) {
     }
     V::transpose(block);
     const int n_words = left >= kStep ? kLanes : (left + V::kKPerWord - 1) / V::kKPerWord;
-    float* to = piece.packed + k / V::kKPerWord * piece.packed_step;
+    float* to = piece.packed + word_of<V>(k) * piece.packed_step;
     for (int i = 0; i < n_words; ++i) V::store(to + i * piece.packed_step, block[i]);
   }
 }
@@ -200,8 +276,18 @@ TileScale<V> column_scale(const PackPiece& piece, int first_k, int n_k) {
 template <class V, MatmulFormat kFormat>
 void pack_tile_columns(const PackPiece& piece, int first_k, int n_k) {
   const auto tile = column_scale<V, kFormat>(piece, first_k, n_k);
-  const std::int64_t end =
-      (piece.depth + V::kKPerWord - 1) / V::kKPerWord * piece.packed_step;
+  const std::int64_t end = words_of<V>(piece.depth) * piece.packed_step;
+  const auto write = [&](std::int64_t at, typename V::Reg value) {
+    if (end - at >= V::kLanes) {
+      V::store(piece.packed + at, value);
+    } else {
+      V::store_first(piece.packed + at, static_cast<int>(end - at), value);
+    }
+  };
+  if constexpr (V::kScaleWords == 1) {
+    write((word_of<V>(first_k) - 1) * piece.packed_step,
+          V::mul(tile.scale, V::broadcast(kept_scale(kFormat, 1.0f))));
+  }
   const auto row = [&](int k) {
     return round_to<V, kFormat>(load_up_to<V>(piece.source + k * piece.source_step, piece.n_lines),
                                 tile);
@@ -211,12 +297,7 @@ void pack_tile_columns(const PackPiece& piece, int first_k, int n_k) {
     if constexpr (V::kKPerWord == 2) {
       value = V::pair_across(value, k + 1 < first_k + n_k ? row(k + 1) : V::broadcast(0.0f));
     }
-    const std::int64_t at = k / V::kKPerWord * piece.packed_step;
-    if (end - at >= V::kLanes) {
-      V::store(piece.packed + at, value);
-    } else {
-      V::store_first(piece.packed + at, static_cast<int>(end - at), value);
-    }
+    write(word_of<V>(k) * piece.packed_step, value);
   }
 }
 
@@ -234,6 +315,7 @@ constexpr GemmKernel make_gemm_kernel() {
           V::kLanes,
           V::kMaxVectors,
           V::kKPerWord,
+          V::kScaleWords,
           multiply_rows<V, V::kMaxRows>,
           pack_lines<V, kFormat>,
           pack_columns<V, kFormat>,

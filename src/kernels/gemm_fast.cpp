@@ -39,12 +39,12 @@ class PackBuffers {
     madvise(block_.get(), kBytes, MADV_HUGEPAGE);
   }
   float* a() const { return block_.get(); }
-  float* b() const { return block_.get() + kDepthWords * kRowBlock + kSlack; }
+  float* b() const { return block_.get() + kMostWords * kRowBlock + kSlack; }
 
  private:
   static constexpr std::size_t kBytes = 2 << 20;
   static constexpr std::align_val_t kAlignment{kBytes};
-  static_assert(sizeof(float) * (kDepthWords * (kRowBlock + kColumnBlock + 32) + 2 * kSlack) <=
+  static_assert(sizeof(float) * (kMostWords * (kRowBlock + kColumnBlock + 32) + 2 * kSlack) <=
                 kBytes);
   struct Free {
     void operator()(float* p) const { ::operator delete(p, kAlignment); }

@@ -1,7 +1,7 @@
 // gemm_kernel.h - what one instruction set brings to a product: a register tile and two packings.
 //
-// Packed operands are 32-bit words: an FP32 value of one k, or two BF16 values of k and k + 1
-// (k_per_word; where the depth ends first, the upper one is zero).
+// Packed operands are 32-bit words: an FP32 value of one k, or two BF16 or F16 values of k and
+// k + 1 (k_per_word; where the depth ends first, the upper one is zero).
 //   A panel of A holds up to max_rows rows, word by word:        a[word * rows + row]
 //   A panel of B holds up to max_vectors vectors, word by word:  b[word * width + col], width =
 //   whole vectors, the columns past the last are zero.
@@ -28,6 +28,7 @@ struct GemmKernel {
   int n_lanes;
   int max_vectors;
   int k_per_word;
+  int scale_words;  // 1: before the words of every tile of kTile, one of its lines' scales, FP32
   // c[rows, cols] = (accumulate ? c : 0) + a panel * b panel.
   struct Tile {
     int rows, cols, n_words;
@@ -50,6 +51,8 @@ struct GemmKernel {
 
 const GemmKernel& gemm_kernel_avx2(MatmulFormat format);
 const GemmKernel& gemm_kernel_avx512(MatmulFormat format);
+// kFp16 and kFp8 in FP16 arithmetic, promoted to FP32 every 32 of k.  REQUIRES one of them.
+const GemmKernel& gemm_kernel_avx512fp16(MatmulFormat format);
 // BF16 and kFp8 as pairs for vdpbf16ps.  REQUIRES one of these formats.
 const GemmKernel& gemm_kernel_avx512bf16(MatmulFormat format);
 // Of current_isa(), which is not kRef.

@@ -71,8 +71,11 @@ void PanelPacker::prefetch(int col, int size, int k, int n_k) const {
 
 std::int64_t packed_size(int n, int k, MatmulFormat format) {
   constexpr int kMostLanes = 16, kSlack = 64;  // pack_lines writes past the end
-  const bool pairs = current_isa() != Isa::kRef && gemm_kernel(format).k_per_word == 2;
-  return std::int64_t{round_up(n, kMostLanes)} * (pairs ? (k + 1) / 2 : k) + kSlack;
+  std::int64_t words = k;
+  if (current_isa() != Isa::kRef && gemm_kernel(format).k_per_word == 2) {
+    words = (k + 1) / 2 + gemm_kernel(format).scale_words * ((k + kTile - 1) / kTile);
+  }
+  return round_up(n, kMostLanes) * words + kSlack;
 }
 
 namespace {

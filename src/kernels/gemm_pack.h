@@ -15,6 +15,7 @@
 namespace farthing {
 
 inline constexpr int kDepthWords = 256;   // the same for every shape: it sets the bits
+inline constexpr int kMostWords = kDepthWords + 2 * kDepthWords / kTile;  // with scale words
 inline constexpr int kPackDepth = 8;      // k packed at a time across panels
 inline constexpr int kFloatsPerLine = 16; // a cache line
 
@@ -30,7 +31,11 @@ class PanelPacker {
   int depth() const { return depth_; }
   int depth_block() const { return kDepthWords * kernel_.k_per_word; }
   int panel_width() const { return kernel_.max_vectors * kernel_.n_lanes; }
-  int words(int n_k) const { return (n_k + kernel_.k_per_word - 1) / kernel_.k_per_word; }
+  // n_k: a multiple of kTile, or the block's whole depth, where there are scale words.
+  int words(int n_k) const {
+    return (n_k + kernel_.k_per_word - 1) / kernel_.k_per_word +
+           kernel_.scale_words * ((n_k + kTile - 1) / kTile);
+  }
   // Of a panel in a whole packed copy, from its beginning.  k: a multiple of depth_block().
   std::int64_t offset(int col, int k) const {
     const int n_words = words(std::min(depth_block(), depth_ - k));

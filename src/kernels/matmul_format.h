@@ -51,8 +51,15 @@ constexpr bool is_tiled(MatmulFormat format) {
   return format != MatmulFormat::kFp32 && format != MatmulFormat::kBf16;
 }
 
-// F16 tiles are scaled to at most this, so that 32 products and their sum stay under 65504.
+// F16 tiles are scaled to at most this: 32 products and their sum stay under 65504, by
+// 32 * 32 * 32 = 32768.
 inline constexpr float kFp16TileMax = 32.0f;
+// In FP16 arithmetic E4M3 operands are stored times this, exactly: 32 * 448^2 * 2^-8 = 25088.
+inline constexpr float kFp8Shrink = 0x1p-4f;
+// The scale that then goes with a tile.
+inline float kept_scale(MatmulFormat format, float scale) {
+  return format == MatmulFormat::kFp8 ? scale / kFp8Shrink : scale;
+}
 
 // The smallest power of two that is not below a positive x; at most 2^127.
 inline float power_of_two_above(float x) {

@@ -145,6 +145,8 @@ bool has_arithmetic(Arithmetic arithmetic) {
 }
 
 Arithmetic arithmetic_of(MatmulFormat format) {
+  const bool scaled = format == MatmulFormat::kFp16 || format == MatmulFormat::kFp8;
+  if (scaled && has_arithmetic(Arithmetic::kFp16)) return Arithmetic::kFp16;
   const bool pairs = format == MatmulFormat::kBf16 || format == MatmulFormat::kFp8;
   return pairs && has_arithmetic(Arithmetic::kBf16) ? Arithmetic::kBf16 : Arithmetic::kFp32;
 }

@@ -3,27 +3,10 @@
 
 #include "base/parallel.h"
 #include "kernels/elementwise.h"
+#include "model/linear.h"
 #include "model/rows.h"
 
 namespace farthing {
-namespace {
-
-template <class T>
-auto rows_of(Matrix<T> matrix) {
-  return [matrix](int first, int n_rows, const MlpIds&) { return matrix.rows(first, n_rows); };
-}
-
-template <class T>
-auto gate_up_of(const ParameterStore<T>& store) {
-  return [&store](int, int, const MlpIds& ids) { return gate_up_matrix(store, ids); };
-}
-
-template <class T>
-auto down_of(const ParameterStore<T>& store) {
-  return [&store](int, int, const MlpIds& ids) { return store.matrix(ids.down); };
-}
-
-}  // namespace
 
 template <class T>
 Experts<T>::Saved::Saved(Arena& arena, const ModelConfig& config, int n_tokens)
@@ -52,15 +35,14 @@ Experts<T>::Gradients::Gradients(Arena& arena, const ModelConfig& config, int n_
                                2 * config.moe_intermediate_size)) {}
 
 template <class T>
-template <class C, class A, class B>
-void Experts<T>::grouped(const Routing<T>& routing, const Scratch& scratch, C c, A a, B b,
-                         GemmOptions options) const {
+template <class Problem>
+void Experts<T>::grouped(const Routing<T>& routing, const Scratch& scratch, GemmOptions options,
+                         Problem problem) const {
   for (std::size_t e = 0; e < ids.size(); ++e) {
     const int first = routing.begin[e];
     const int n_rows = routing.begin[e + 1] - first;
-    scratch.problems[e] = {.c = c(first, n_rows, ids[e]),
-                           .a = a(first, n_rows, ids[e]),
-                           .b = b(first, n_rows, ids[e])};
+    scratch.problems[e] =
+        problem(ids[e], [=](Matrix<T> matrix) { return matrix.rows(first, n_rows); });
   }
   gemm_grouped(scratch.problems, options);
 }
@@ -68,19 +50,29 @@ void Experts<T>::grouped(const Routing<T>& routing, const Scratch& scratch, C c,
 template <class T>
 void Experts<T>::forward(const Routing<T>& routing, const Saved& saved,
                          const Scratch& scratch) const {
-  grouped(routing, scratch, rows_of(saved.gate_up), rows_of(scratch.rows), gate_up_of(weights),
-          {.transpose_b = true});
+  if (ids.empty()) return;
+  grouped(routing, scratch, forward_options(weights, ids.front().gate),
+          [&](const MlpIds& expert, auto rows) {
+            return forward_problem<T>(rows(saved.gate_up), rows(scratch.rows), weights,
+                                      gate_up_weight(expert));
+          });
   swiglu_forward<T>(scratch.act, saved.gate_up);
-  grouped(routing, scratch, rows_of(scratch.rows), rows_of(scratch.act), down_of(weights),
-          {.transpose_b = true});
+  grouped(routing, scratch, forward_options(weights, ids.front().down),
+          [&](const MlpIds& expert, auto rows) {
+            return forward_problem<T>(rows(scratch.rows), rows(scratch.act), weights, expert.down);
+          });
 }
 
 template <class T>
 void Experts<T>::backward_input(const Routing<T>& routing, const Saved& saved,
                                 const Gradients& gradients, const Scratch& scratch,
                                 const BackwardScratch& backward) const {
+  if (ids.empty()) return;
   const Matrix<T> dact = backward.dact;
-  grouped(routing, scratch, rows_of(dact), rows_of(scratch.rows), down_of(weights), {});
+  grouped(routing, scratch, backward_input_options(weights, ids.front().down),
+          [&](const MlpIds& expert, auto rows) {
+            return backward_input_problem<T>(rows(dact), rows(scratch.rows), weights, expert.down);
+          });
   swiglu_forward<T>(scratch.act, saved.gate_up);
   parallel_for(dact.n_rows, [&](int row) {
     const int assignment = routing.assignment_of_row[static_cast<std::size_t>(row)];
@@ -89,26 +81,33 @@ void Experts<T>::backward_input(const Routing<T>& routing, const Saved& saved,
     for (T& value : dact[row]) value *= weight;
   });
   swiglu_backward<T>(gradients.dgate_up, dact, saved.gate_up);
-  grouped(routing, scratch, rows_of(scratch.rows), rows_of(gradients.dgate_up),
-          gate_up_of(weights), {});
+  grouped(routing, scratch, backward_input_options(weights, ids.front().gate),
+          [&](const MlpIds& expert, auto rows) {
+            return backward_input_problem<T>(rows(scratch.rows), rows(gradients.dgate_up), weights,
+                                             gate_up_weight(expert));
+          });
 }
 
 template <class T>
 void Experts<T>::backward_weight(const ParameterStore<T>& into, Matrix<const T> dh,
                                  Matrix<const T> x, const Routing<T>& routing, const Saved& saved,
                                  const Gradients& gradients, const Scratch& scratch) const {
-  const GemmOptions add_outer_products{.transpose_a = true, .accumulate = true};
+  if (ids.empty()) return;
   swiglu_forward<T>(scratch.act, saved.gate_up);
   parallel_for(scratch.act.n_rows, [&](int row) {
     const T weight = routing.weight.data[routing.assignment_of_row[static_cast<std::size_t>(row)]];
     for (T& value : scratch.act[row]) value *= weight;
   });
+  const GemmOptions options = backward_weight_options(weights, ids.front().gate);
   dispatch<T>(scratch.rows, dh, routing);
-  grouped(routing, scratch, down_of(into), rows_of(scratch.rows), rows_of(scratch.act),
-          add_outer_products);
+  grouped(routing, scratch, options, [&](const MlpIds& expert, auto rows) -> GemmProblem<T> {
+    return {into.matrix(expert.down), rows(scratch.rows), rows(scratch.act)};
+  });
   dispatch<T>(scratch.rows, x, routing);
-  grouped(routing, scratch, gate_up_of(into), rows_of(gradients.dgate_up), rows_of(scratch.rows),
-          add_outer_products);
+  grouped(routing, scratch, options, [&](const MlpIds& expert, auto rows) -> GemmProblem<T> {
+    return {weight_matrix(into, gate_up_weight(expert)), rows(gradients.dgate_up),
+            rows(scratch.rows)};
+  });
 }
 
 template struct Experts<float>;

@@ -57,10 +57,10 @@ struct Experts {
                        const Scratch& scratch) const;
 
  private:
-  // c, a, b: rows of each expert, or (where the function gives one) a matrix of its own.
-  template <class C, class A, class B>
-  void grouped(const Routing<T>& routing, const Scratch& scratch, C c, A a, B b,
-               GemmOptions options) const;
+  // One product an expert: problem(expert's ids, its rows of a matrix).
+  template <class Problem>
+  void grouped(const Routing<T>& routing, const Scratch& scratch, GemmOptions options,
+               Problem problem) const;
 };
 
 }  // namespace farthing

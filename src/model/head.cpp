@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "kernels/elementwise.h"
-#include "kernels/gemm.h"
+#include "model/linear.h"
 
 namespace farthing {
 
@@ -28,13 +28,13 @@ void Head<T>::forward_backward(std::span<T> logprob, Matrix<const T> x,
     };
     const Matrix<T> logits = scratch.logits.rows(0, count);
     const Matrix<const T> inputs = x.rows(first, count);
-    gemm(logits, inputs, weight, {.transpose_b = true});
+    linear_forward<T>(logits, inputs, weights, id);
     const std::span<const T> grad_scale =
         with_gradients ? part(gradients.grad_scale) : std::span<const T>{};
     softmax_cross_entropy<T>(logits, part(logprob), part(targets), grad_scale);
     if (!with_gradients) continue;
-    gemm(gradients.dx.rows(first, count), logits, weight);
-    gemm(gradients.dweight, logits, inputs, {.transpose_a = true, .accumulate = true});
+    linear_backward_input<T>(gradients.dx.rows(first, count), logits, weights, id);
+    gemm(gradients.dweight, logits, inputs, backward_weight_options(weights, id));
   }
 }
 

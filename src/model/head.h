@@ -11,6 +11,7 @@
 #include <span>
 
 #include "base/arena.h"
+#include "model/parameters.h"
 
 namespace farthing {
 
@@ -29,7 +30,8 @@ struct Head {
     std::span<const T> grad_scale;  // [n_tokens]; empty: no gradients at all
   };
 
-  Matrix<const T> weight;
+  const ParameterStore<T>& weights;
+  int id;  // of W
 
   // Writes logprob (0 where target < 0), and gradients.
   void forward_backward(std::span<T> logprob, Matrix<const T> x,

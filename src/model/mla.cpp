@@ -2,7 +2,7 @@
 #include "model/mla.h"
 
 #include "kernels/elementwise.h"
-#include "kernels/gemm.h"
+#include "model/linear.h"
 
 namespace farthing {
 
@@ -62,7 +62,8 @@ AttentionShape Mla<T>::shape(const Tokens<T>& tokens) const {
           .nope = config.qk_nope_head_dim,
           .rope = config.qk_rope_head_dim,
           .v = config.v_head_dim,
-          .scale = attention_scale(config)};
+          .scale = attention_scale(config),
+          .format = weights.matmul ? weights.matmul->attention : MatmulFormat::kFp32};
 }
 
 template <class T>
@@ -97,18 +98,18 @@ void Mla<T>::normalise_latents(const Saved& saved, const Scratch& scratch) const
 template <class T>
 void Mla<T>::project(Matrix<const T> a, const Tokens<T>& tokens, const Saved& saved,
                      const Scratch& scratch) const {
-  if (config.q_lora_rank) gemm(saved.c_q, a, weights.matrix(ids.q_a), {.transpose_b = true});
-  gemm(saved.u, a, weights.matrix(ids.kv_a), {.transpose_b = true});
+  if (config.q_lora_rank) linear_forward<T>(saved.c_q, a, weights, ids.q_a);
+  linear_forward<T>(saved.u, a, weights, ids.kv_a);
   normalise_latents(saved, scratch);
   const Matrix<const T> query_input = config.q_lora_rank ? scratch.c_q_normed : a;
-  gemm(saved.q, query_input, weights.matrix(ids.q), {.transpose_b = true});
-  gemm(saved.kv, scratch.c_kv_normed, weights.matrix(ids.kv_b), {.transpose_b = true});
+  linear_forward<T>(saved.q, query_input, weights, ids.q);
+  linear_forward<T>(saved.kv, scratch.c_kv_normed, weights, ids.kv_b);
   rotate(saved.q, saved.u, tokens, /*inverse=*/false);
 }
 
 template <class T>
 void Mla<T>::add_output(Matrix<T> h, Matrix<const T> o) const {
-  gemm(h, o, weights.matrix(ids.o), {.transpose_b = true, .accumulate = true});
+  linear_forward<T>(h, o, weights, ids.o, /*accumulate=*/true);
 }
 
 template <class T>
@@ -125,7 +126,7 @@ void Mla<T>::backward_input(Matrix<T> da, Matrix<const T> dh, const Tokens<T>& t
                             const Saved& saved, const Gradients& gradients,
                             const BackwardScratch& scratch) const {
   // 1. Through the output projection and the attention core, back to before the rotation.
-  gemm(scratch.d_o, dh, weights.matrix(ids.o));
+  linear_backward_input<T>(scratch.d_o, dh, weights, ids.o);
   const Matrix<T> dk_pe = gradients.du.cols(config.kv_lora_rank, config.qk_rope_head_dim);
   attention_backward<T>(shape(tokens), {gradients.dq, gradients.dkv, dk_pe}, scratch.d_o,
                         {saved.q, saved.kv, k_pe(saved), saved.o, saved.lse},
@@ -133,21 +134,21 @@ void Mla<T>::backward_input(Matrix<T> da, Matrix<const T> dh, const Tokens<T>& t
   rotate(gradients.dq, gradients.du, tokens, /*inverse=*/true);
 
   // 2. Keys and values: [dc_kv | dk_pe] = du.
-  gemm(gradients.dc_kv_normed, gradients.dkv, weights.matrix(ids.kv_b));
+  linear_backward_input<T>(gradients.dc_kv_normed, gradients.dkv, weights, ids.kv_b);
   rmsnorm_backward_input<T>(gradients.du.cols(0, config.kv_lora_rank), gradients.dc_kv_normed,
                             saved.u.cols(0, config.kv_lora_rank), weights.values(ids.kv_a_norm),
                             saved.inv_rms_kv, /*accumulate=*/false);
-  gemm(da, gradients.du, weights.matrix(ids.kv_a));
+  linear_backward_input<T>(da, gradients.du, weights, ids.kv_a);
 
   // 3. Queries.
   if (!config.q_lora_rank) {
-    gemm(da, gradients.dq, weights.matrix(ids.q), {.accumulate = true});
+    linear_backward_input<T>(da, gradients.dq, weights, ids.q, /*accumulate=*/true);
     return;
   }
-  gemm(gradients.dc_q_normed, gradients.dq, weights.matrix(ids.q));
+  linear_backward_input<T>(gradients.dc_q_normed, gradients.dq, weights, ids.q);
   rmsnorm_backward_input<T>(gradients.dc_q, gradients.dc_q_normed, saved.c_q,
                             weights.values(ids.q_a_norm), saved.inv_rms_q, /*accumulate=*/false);
-  gemm(da, gradients.dc_q, weights.matrix(ids.q_a), {.accumulate = true});
+  linear_backward_input<T>(da, gradients.dc_q, weights, ids.q_a, /*accumulate=*/true);
 }
 
 template <class T>
@@ -155,7 +156,7 @@ void Mla<T>::backward_weight(const ParameterStore<T>& into, Matrix<const T> dh, 
                              const Saved& saved, const Gradients& gradients,
                              const Scratch& scratch) const {
   const auto add = [&](int id, Matrix<const T> dy, Matrix<const T> x) {
-    gemm(into.matrix(id), dy, x, {.transpose_a = true, .accumulate = true});
+    linear_backward_weight<T>(into, dy, x, weights, id);
   };
   normalise_latents(saved, scratch);
   add(ids.o, dh, saved.o);

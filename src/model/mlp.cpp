@@ -2,16 +2,16 @@
 #include "model/mlp.h"
 
 #include "kernels/elementwise.h"
-#include "kernels/gemm.h"
+#include "model/linear.h"
 
 namespace farthing {
 
 template <class T>
 void Mlp<T>::forward(Matrix<T> h, Matrix<const T> x, const Saved& saved,
                      const Scratch& scratch) const {
-  gemm(saved.gate_up, x, gate_up_matrix(weights, ids), {.transpose_b = true});
+  linear_forward<T>(saved.gate_up, x, weights, gate_up_weight(ids));
   swiglu_forward<T>(scratch.act, saved.gate_up);
-  gemm(h, scratch.act, weights.matrix(ids.down), {.transpose_b = true, .accumulate = true});
+  linear_forward<T>(h, scratch.act, weights, ids.down, /*accumulate=*/true);
 }
 
 template <class T>
@@ -19,9 +19,9 @@ void Mlp<T>::backward_input(Matrix<T> dx, Matrix<const T> dh, const Saved& saved
                             const Gradients& gradients, const Scratch& scratch,
                             bool accumulate) const {
   const Matrix<T> dact = scratch.act;
-  gemm(dact, dh, weights.matrix(ids.down));
+  linear_backward_input<T>(dact, dh, weights, ids.down);
   swiglu_backward<T>(gradients.dgate_up, dact, saved.gate_up);
-  gemm(dx, gradients.dgate_up, gate_up_matrix(weights, ids), {.accumulate = accumulate});
+  linear_backward_input<T>(dx, gradients.dgate_up, weights, gate_up_weight(ids), accumulate);
 }
 
 template <class T>
@@ -29,9 +29,8 @@ void Mlp<T>::backward_weight(const ParameterStore<T>& into, Matrix<const T> dh, 
                              const Saved& saved, const Gradients& gradients,
                              const Scratch& scratch) const {
   swiglu_forward<T>(scratch.act, saved.gate_up);
-  gemm(into.matrix(ids.down), dh, scratch.act, {.transpose_a = true, .accumulate = true});
-  gemm(gate_up_matrix(into, ids), gradients.dgate_up, x,
-       {.transpose_a = true, .accumulate = true});
+  linear_backward_weight<T>(into, dh, scratch.act, weights, ids.down);
+  linear_backward_weight<T>(into, gradients.dgate_up, x, weights, gate_up_weight(ids));
 }
 
 template struct Mlp<float>;

@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "kernels/elementwise.h"
-#include "kernels/gemm.h"
 #include "model/context.h"
+#include "model/linear.h"
 #include "model/rope.h"
 #include "model/rows.h"
 
@@ -130,7 +130,7 @@ double head_loss(const Model<T>& model, const Context<T>& context, int depth,
                 own ? context.tied_head_gradient : gradients->matrix(model.ids.head),
                 prediction.grad_scale};
   }
-  const Head<T> head{model.weights.matrix(model.ids.head)};
+  const Head<T> head{model.weights, model.ids.head};
   head.forward_backward(prediction.logprob, prediction.normed, prediction.targets, way_back,
                         context.head_scratch);
   double sum = 0;
@@ -357,8 +357,8 @@ void backward_weight(const Model<T>& model, Context<T>& context, const Batch& ba
 
 template <class T>
 void compute_logits(const Model<T>& model, Context<T>& context, int first, Matrix<T> out) {
-  gemm(out, context.predictions.front().normed.rows(first, out.n_rows),
-       model.weights.matrix(model.ids.head), {.transpose_b = true});
+  linear_forward<T>(out, context.predictions.front().normed.rows(first, out.n_rows), model.weights,
+                    model.ids.head);
 }
 
 #define FARTHING_INSTANTIATE(T)                                                                    \

@@ -2,7 +2,7 @@
 #include "model/mtp.h"
 
 #include "kernels/elementwise.h"
-#include "kernels/gemm.h"
+#include "model/linear.h"
 #include "model/rows.h"
 
 namespace farthing {
@@ -49,7 +49,7 @@ template <class T>
 void Mtp<T>::forward(Matrix<T> m, Matrix<const T> g, const Saved& saved,
                      const Scratch& scratch) const {
   join(g, saved, scratch);
-  gemm(m, scratch.joined, weights.matrix(ids.projection), {.transpose_b = true});
+  linear_forward<T>(m, scratch.joined, weights, ids.projection);
 }
 
 template <class T>
@@ -57,7 +57,7 @@ void Mtp<T>::backward_input(Matrix<T> dg, Matrix<const T> dm, Matrix<const T> g,
                             const Saved& saved, const Gradients& gradients,
                             const Scratch& scratch) const {
   const int width = config.hidden_size;
-  gemm(gradients.djoined, dm, weights.matrix(ids.projection));
+  linear_backward_input<T>(gradients.djoined, dm, weights, ids.projection);
   gather_rows<T>(scratch.embedding, weights.matrix(embedding_id), saved.ids);
   rmsnorm_backward_input<T>(gradients.dembedding, gradients.djoined.cols(0, width),
                             scratch.embedding, weights.values(ids.embedding_norm),
@@ -73,7 +73,7 @@ void Mtp<T>::backward_weight(const ParameterStore<T>& into, Matrix<const T> dm, 
                              const Scratch& scratch) const {
   const int width = config.hidden_size;
   join(g, saved, scratch);
-  gemm(into.matrix(ids.projection), dm, scratch.joined, {.transpose_a = true, .accumulate = true});
+  linear_backward_weight<T>(into, dm, scratch.joined, weights, ids.projection);
   rmsnorm_backward_weight<T>(into.values(ids.embedding_norm), gradients.djoined.cols(0, width),
                              scratch.embedding, saved.inv_rms_embedding);
   rmsnorm_backward_weight<T>(into.values(ids.hidden_norm), gradients.djoined.cols(width, width), g,

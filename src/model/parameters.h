@@ -62,6 +62,8 @@ class ParameterTable {
   std::int64_t store_elements_ = 0;
 };
 
+struct Matmul;  // model/linear.h
+
 // A flat block with one value per parameter element: master weights, gradients, moments.
 template <class T>
 struct ParameterStore {
@@ -78,6 +80,7 @@ struct ParameterStore {
   }
   const ParameterTable* table = nullptr;
   std::span<T> all;
+  const Matmul* matmul = nullptr;  // of weights: how products with them are computed; null: FP32
 };
 
 // Fills weights: Normal(0, initializer_range) for matrices, embedding, head, router; norms 1;

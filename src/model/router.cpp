@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "base/parallel.h"
-#include "kernels/gemm.h"
+#include "model/linear.h"
 #include "model/top_k.h"
 
 namespace farthing {
@@ -77,7 +77,7 @@ template <class T>
 void Router<T>::forward(const Routing<T>& routing, Matrix<const T> x,
                         const Scratch& scratch) const {
   CHECK(config.n_group <= kMaxGroups);
-  gemm(routing.affinity, x, weights.matrix(ids.weight), {.transpose_b = true});
+  linear_forward<T>(routing.affinity, x, weights, ids.weight);
   parallel_for(x.n_rows, [&](int token) { route_token(routing, scratch.score[token], token); });
   order_by_expert(routing);
 }
@@ -107,13 +107,13 @@ void Router<T>::backward_logits(Matrix<T> dlogits, Matrix<const T> dweight,
 
 template <class T>
 void Router<T>::backward_input(Matrix<T> dx, Matrix<const T> dlogits) const {
-  gemm(dx, dlogits, weights.matrix(ids.weight), {.accumulate = true});
+  linear_backward_input<T>(dx, dlogits, weights, ids.weight, /*accumulate=*/true);
 }
 
 template <class T>
 void Router<T>::backward_weight(const ParameterStore<T>& into, Matrix<const T> dlogits,
                                 Matrix<const T> x) const {
-  gemm(into.matrix(ids.weight), dlogits, x, {.transpose_a = true, .accumulate = true});
+  linear_backward_weight<T>(into, dlogits, x, weights, ids.weight);
 }
 
 template void choose_experts(const ModelConfig&, std::span<float>, std::span<std::int32_t>);

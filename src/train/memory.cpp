@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/units.h"
+#include "train/precision.h"
 #include "train/trainer.h"
 
 namespace farthing {
@@ -60,6 +61,9 @@ std::vector<MemoryLine> memory_table(const Recipe& recipe, int micro_batch) {
   account("weight gradients, FP32");
   const OptimizerState optimizer(measure, parameters, recipe.train.bf16_moments);
   account(recipe.train.bf16_moments ? "AdamW moments, BF16" : "AdamW moments, FP32");
+  const PackedWeights packed(measure, parameters, make_model_ids(recipe.model, parameters),
+                             matmul_of(recipe.precision), copies_of(recipe.precision));
+  account("packed weights");
   const Context<float> context(measure, recipe.model, {micro_batch, recipe.data.sequence_length},
                                {.save = true, .delay_weight = false});
   for (const MemoryLine& line : context.memory()) {

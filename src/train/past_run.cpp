@@ -47,6 +47,7 @@ Recipe resumed_recipe(const Recipe& recipe, const std::string& stored_path) {
   if (!file_exists(stored_path)) return recipe;
   Recipe stored = parse_recipe(read_file(stored_path), stored_path);
   Recipe now = recipe;
+  if (now.precision.matmul == "auto") now.precision = stored.precision;
   if (now.train.micro_batch == 0) now.train.micro_batch = stored.train.micro_batch;
   const std::vector<std::string> differing = differing_keys(now, stored);
   if (!differing.empty()) {

@@ -15,6 +15,7 @@
 #include "config/accounting.h"
 #include "data/prefetch.h"
 #include "model/hf_model.h"
+#include "train/precision.h"
 #include "train/run_state.h"
 
 namespace farthing {
@@ -80,6 +81,16 @@ void Run::settle_limits() {
     throw_bad_input({"train.until", "a run without a limit", "nothing", "500steps, 2h, 0.50usd ...",
                      "set it in the recipe or with --until"});
   }
+}
+
+// A resumed run has its choice in the stored recipe.
+void Run::settle_precision() {
+  if (recipe_.precision.matmul != "auto") return;
+  PrecisionChoice choice;
+  recipe_ = with_precision(recipe_, &choice);
+  say(fmt::format("precision auto takes {}: {}", choice.matmul, choice.why));
+  events_->write("decision",
+                 {{"name", "precision"}, {"value", choice.matmul}, {"why", choice.why}});
 }
 
 // The micro-batch decides the order of sums, so it is part of the recipe that is stored.
@@ -247,6 +258,7 @@ RunOutcome Run::go() {
   settle_limits();
   open_data();
   // 2. Memory, then the state: of a checkpoint, of another run or model, or random.
+  settle_precision();
   settle_micro_batch();
   trainer_ = std::make_unique<Trainer>(recipe_, recipe_.train.micro_batch);
   find_checkpoint();

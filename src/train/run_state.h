@@ -35,6 +35,7 @@ class Run {
  private:
   // Set up (run.cpp).
   void settle_limits();
+  void settle_precision();
   void settle_micro_batch();
   void open_events();
   void store_recipe();

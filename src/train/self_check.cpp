@@ -390,6 +390,7 @@ std::vector<CheckRow> self_check(const Recipe& recipe,
   add("central differences in double", [&] { return check_gradients(config, recipe); });
   add("instruction sets", [&] { return check_instruction_sets(config, recipe); });
   add("delayed W, threads", [&] { return check_bits(config, recipe); });
+  add("products of every format", [&] { return check_products(config, recipe); });
   add("checkpoints", [&] { return std::vector<CheckRow>{check_checkpoint(config, recipe)}; });
   return rows;
 }

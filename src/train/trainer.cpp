@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "model/balance.h"
+#include "train/precision.h"
 
 namespace farthing {
 namespace {
@@ -22,6 +23,8 @@ std::int64_t bytes_of(const Recipe& recipe, int micro_batch, int n_contexts, boo
   Arena measure = Arena::measuring();
   const ParameterStore<float> master(measure, table), gradients(measure, table);
   const OptimizerState optimizer(measure, table, recipe.train.bf16_moments);
+  const PackedWeights packed(measure, table, make_model_ids(recipe.model, table),
+                             matmul_of(recipe.precision), copies_of(recipe.precision));
   const ContextShape shape{micro_batch, recipe.data.sequence_length};
   for (int i = 0; i < n_contexts; ++i) {
     const Context<float> context(measure, recipe.model, shape, {true, delay_weight});
@@ -35,6 +38,11 @@ int n_micro_batches_of(const Recipe& recipe, int micro_batch) {
 
 int n_contexts_of(const Recipe& recipe, int micro_batch, bool delay_weight) {
   return delay_weight ? n_micro_batches_of(recipe, micro_batch) : 1;
+}
+
+ParameterStore<float> with_matmul(ParameterStore<float> weights, const Matmul& matmul) {
+  weights.matmul = &matmul;
+  return weights;
 }
 
 void add(Losses& total, const Losses& part) {
@@ -57,7 +65,11 @@ Trainer::Trainer(const Recipe& recipe, int micro_batch, bool delay_weight)
       master_(arena_, table_),
       gradients_(arena_, table_),
       optimizer_(arena_, table_, recipe.train.bf16_moments),
-      model_(recipe.model, table_, master_) {
+      model_(recipe.model, table_, master_),
+      packed_(arena_, table_, model_.ids, matmul_of(recipe.precision), copies_of(recipe.precision)),
+      matmul_(matmul_of(recipe.precision)),
+      training_model_(recipe.model, table_, with_matmul(master_, matmul_)) {
+  matmul_.packed = &packed_;
   check_moments(recipe.train, "recipe");
   const ContextShape shape{micro_batch, recipe.data.sequence_length};
   for (int i = 0; i < n_contexts_of(recipe, micro_batch, delay_weight); ++i) {
@@ -84,6 +96,7 @@ StepResult Trainer::train_step(const StepRequest& request) {
   const double have_data = now_seconds();
 
   // 2. Forward and backward of every micro-batch, as the schedule says; gradients add in FP32.
+  packed_.refresh(master_);
   clear(gradients_);
   result.expert_counts.resize(static_cast<std::size_t>(recipe_.model.n_blocks()));
   const RankSchedule schedule = delay_weight_ ? single_rank_schedule_delayed(n_micro_batches)
@@ -139,18 +152,18 @@ void Trainer::execute(const ScheduleOp& op, const LossScale& scale, StepResult& 
   const Batch& batch = batches_[static_cast<std::size_t>(op.micro_batch)];
   switch (op.kind) {
     case PhaseKind::kForward:
-      forward(model_, context, batch);
-      add(result.losses, loss<float>(model_, context, batch, scale, &gradients_));
+      forward(training_model_, context, batch);
+      add(result.losses, loss<float>(training_model_, context, batch, scale, &gradients_));
       count_experts(context, result);
       break;
     case PhaseKind::kBackward:
-      backward(model_, context, batch, gradients_);
+      backward(training_model_, context, batch, gradients_);
       break;
     case PhaseKind::kBackwardInput:
-      backward_input(model_, context, batch, gradients_);
+      backward_input(training_model_, context, batch, gradients_);
       break;
     case PhaseKind::kBackwardWeight:
-      backward_weight(model_, context, batch, gradients_);
+      backward_weight(training_model_, context, batch, gradients_);
       break;
   }
 }

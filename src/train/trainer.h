@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "config/recipe.h"
 #include "model/context.h"
+#include "model/linear.h"
 #include "model/model.h"
 #include "model/parameters.h"
 #include "parallel/schedule.h"
@@ -78,6 +79,7 @@ class Trainer {
   const ParameterStore<float>& master() const { return master_; }
   const ParameterStore<float>& gradients() const { return gradients_; }
   OptimizerState& optimizer() { return optimizer_; }
+  // In FP32 over the same weights, whatever the recipe's precision: for evaluation.
   const Model<float>& model() const { return model_; }
   LossStatistics& loss_statistics() { return loss_statistics_; }
   int micro_batch() const { return micro_batch_; }
@@ -99,6 +101,9 @@ class Trainer {
   ParameterStore<float> master_, gradients_;
   OptimizerState optimizer_;
   Model<float> model_;
+  PackedWeights packed_;
+  Matmul matmul_;
+  Model<float> training_model_;  // in the recipe's precision
   std::vector<std::unique_ptr<Context<float>>> contexts_;
   std::vector<Batch> batches_;
   LossStatistics loss_statistics_;

@@ -71,6 +71,50 @@ TEST(Trainer, BitsDoNotDependOnThreads) {
   }
 }
 
+constexpr const char* kLowPrecisions[] = {"bf16", "fp8", "fp16"};
+
+TEST(Trainer, BitsDoNotDependOnThreadsInAnyPrecision) {
+  const int usual = num_threads();
+  for (const char* precision : kLowPrecisions) {
+    Recipe recipe = tiny_recipe();
+    recipe.precision.matmul = precision;
+    set_num_threads(1);
+    const RunOutcome expected = run(recipe, 2, 2);
+    for (const int threads : {2, 3}) {
+      set_num_threads(threads);
+      const RunOutcome outcome = run(recipe, 2, 2);
+      EXPECT_EQ(outcome.hash, expected.hash) << precision;
+      EXPECT_EQ(outcome.losses, expected.losses) << precision;
+    }
+  }
+  set_num_threads(usual);
+}
+
+TEST(Trainer, BitsDoNotDependOnPackedCopies) {
+  for (const char* precision : {"fp32", "bf16", "fp8"}) {
+    Recipe recipe = tiny_recipe();
+    recipe.precision.matmul = precision;
+    const RunOutcome both = run(recipe, 2, 2);
+    for (const char* packed : {"none", "one"}) {
+      recipe.precision.packed = packed;
+      EXPECT_EQ(run(recipe, 2, 2).hash, both.hash) << precision << " " << packed;
+    }
+  }
+}
+
+// Each precision is another run, and each learns what FP32 does.
+TEST(Trainer, LearnsInEveryPrecision) {
+  const RunOutcome exact = run(tiny_recipe(), 2, 40);
+  for (const char* precision : kLowPrecisions) {
+    Recipe recipe = tiny_recipe();
+    recipe.precision.matmul = precision;
+    const RunOutcome outcome = run(recipe, 2, 40);
+    EXPECT_NE(outcome.hash, exact.hash) << precision;
+    EXPECT_NEAR(outcome.losses.front(), exact.losses.front(), 0.02) << precision;
+    EXPECT_NEAR(outcome.losses.back(), exact.losses.back(), 0.1) << precision;
+  }
+}
+
 TEST(Trainer, DelayedWeightPartsGiveTheSameBits) {
   const RunOutcome plain = run(tiny_recipe(), 1, 5);
   const RunOutcome delayed = run(tiny_recipe(), 1, 5, true);
@@ -143,6 +187,8 @@ TEST(Trainer, TheMemoryTableIsWhatTheTrainerTakes) {
   const ParameterTable table(recipe.model);
   const ParameterStore<float> master(measure, table), gradients(measure, table);
   const OptimizerState state(measure, table, false);
+  const PackedWeights packed(measure, table, make_model_ids(recipe.model, table), Matmul{},
+                             PackedCopies::kBoth);
   const Context<float> context(measure, recipe.model, {2, 16}, {true, false});
   EXPECT_EQ(total_bytes(memory_table(recipe, 2)), measure.used());
 }
