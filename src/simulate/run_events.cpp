@@ -131,9 +131,9 @@ class EventText {
     stalls_after_slow_ = std::max(0.0, cycles * stall - whole * stall - std::max(0.0, rest - cycle));
     if (saves_at_stop(attempt.reason)) stalls_after_slow_ += stall;
   }
-  static bool saves_at_stop(StopReason reason) {
-    return reason == StopReason::kFinished || reason == StopReason::kPlanned ||
-           reason == StopReason::kStraggler;
+  static bool saves_at_stop(AttemptEnd reason) {
+    return reason == AttemptEnd::kFinished || reason == AttemptEnd::kPlanned ||
+           reason == AttemptEnd::kStraggler;
   }
 
   void write_steps(const SimulatedAttempt& attempt) {
@@ -166,10 +166,10 @@ class EventText {
 
   void write_end(const SimulatedAttempt& attempt, double t) {
     const bool saves = saves_at_stop(attempt.reason) ||
-                       (attempt.reason == StopReason::kPreempted &&
+                       (attempt.reason == AttemptEnd::kPreempted &&
                         attempt.saved >= attempt.reached && attempt.run_seconds > 0);
     if (saves && steps_of(attempt.saved) > 0) write_checkpoint(t, attempt.saved);
-    if (attempt.reason == StopReason::kFinished) {
+    if (attempt.reason == AttemptEnd::kFinished) {
       line(t, "run_end", fmt::format("\"reason\":\"finished\",\"step\":{:.0f}{}",
                                      steps_of(attempt.reached), joules(t)));
       return;

@@ -93,7 +93,7 @@ class RunSimulator {
   }
 
   // Runs until a clock rings or the work is done.
-  StopReason next_stop() {
+  AttemptEnd next_stop() {
     to_failure_ = clock(draws_, failure_mean_);
     double slow_left = kNever;  // until a straggler is found
     for (;;) {
@@ -106,12 +106,12 @@ class RunSimulator {
       to_preempt_ -= ran;
       if (slow_left == kNever) to_straggler_ -= ran;
       else slow_left -= ran;
-      if (attempt_.reached >= useful_) return StopReason::kFinished;
-      if (now_ > kMostStretch * useful_) return StopReason::kGaveUp;
-      if (to_failure_ <= 0) return StopReason::kFailure;
-      if (to_preempt_ <= 0) return StopReason::kPreempted;
-      if (to_planned_ <= 0) return StopReason::kPlanned;
-      if (slow_left <= 0) return StopReason::kStraggler;
+      if (attempt_.reached >= useful_) return AttemptEnd::kFinished;
+      if (now_ > kMostStretch * useful_) return AttemptEnd::kGaveUp;
+      if (to_failure_ <= 0) return AttemptEnd::kFailure;
+      if (to_preempt_ <= 0) return AttemptEnd::kPreempted;
+      if (to_planned_ <= 0) return AttemptEnd::kPlanned;
+      if (slow_left <= 0) return AttemptEnd::kStraggler;
       attempt_.slow_from = attempt_.run_seconds;
       slow_left = draws_.exponential(model_.straggler_found_seconds);
     }
@@ -209,22 +209,22 @@ class RunSimulator {
   }
 
   // True when nothing follows.
-  bool attempt_over(StopReason reason) {
+  bool attempt_over(AttemptEnd reason) {
     attempt_.reason = reason;
     switch (reason) {
-      case StopReason::kFinished:
+      case AttemptEnd::kFinished:
         save(job_.checkpoint_stall_seconds);
         outcome_.finished = true;
         break;
-      case StopReason::kGaveUp: lose_unsaved(); break;
-      case StopReason::kFailure: fail(); break;
-      case StopReason::kPlanned:
+      case AttemptEnd::kGaveUp: lose_unsaved(); break;
+      case AttemptEnd::kFailure: fail(); break;
+      case AttemptEnd::kPlanned:
         ++outcome_.n_planned;
         save(job_.checkpoint_stall_seconds);
         to_planned_ = clock(draws_, planned_mean_);
         break;
-      case StopReason::kPreempted: preempt(); break;
-      case StopReason::kStraggler:
+      case AttemptEnd::kPreempted: preempt(); break;
+      case AttemptEnd::kStraggler:
         ++outcome_.n_stragglers;
         save(job_.checkpoint_stall_seconds);
         replace_node();
@@ -234,7 +234,7 @@ class RunSimulator {
     saved_ = attempt_.saved;
     in_cycle_ = in_stall_ = 0;
     if (keeps_attempts_) outcome_.attempts.push_back(attempt_);
-    if (reason == StopReason::kFinished || reason == StopReason::kGaveUp) return true;
+    if (reason == AttemptEnd::kFinished || reason == AttemptEnd::kGaveUp) return true;
     restart();
     return false;
   }
@@ -273,7 +273,7 @@ class RunSimulator {
         return;
       }
       add(RunSecond::kRestart, begin_attempt(failure));
-      attempt_.reason = StopReason::kFailure;
+      attempt_.reason = AttemptEnd::kFailure;
       fail();
       if (keeps_attempts_) outcome_.attempts.push_back(attempt_);
     }
@@ -340,7 +340,7 @@ const char* describe(RunSecond kind) {
   return kWords[static_cast<std::size_t>(kind)];
 }
 
-const char* to_string(StopReason reason) {
+const char* to_string(AttemptEnd reason) {
   constexpr const char* kNames[] = {"finished",  "failure",   "planned stop",
                                     "preempted", "straggler", "gave up"};
   return kNames[static_cast<std::size_t>(reason)];

@@ -52,8 +52,8 @@ inline constexpr int kRunSeconds = 8;
 const char* to_string(RunSecond kind);
 const char* describe(RunSecond kind);
 
-enum class StopReason { kFinished, kFailure, kPlanned, kPreempted, kStraggler, kGaveUp };
-const char* to_string(StopReason reason);
+enum class AttemptEnd { kFinished, kFailure, kPlanned, kPreempted, kStraggler, kGaveUp };
+const char* to_string(AttemptEnd reason);
 
 // From one start of the job to its stop and what followed.
 struct SimulatedAttempt {
@@ -65,7 +65,7 @@ struct SimulatedAttempt {
   double run_seconds = 0;    // from the first step to the stop, checkpoints included
   double slow_from = -1;     // a straggler, counted from the first step; -1: none
   double detect = 0, wait = 0;  // after the stop
-  StopReason reason = StopReason::kFinished;
+  AttemptEnd reason = AttemptEnd::kFinished;
   int cause = -1;            // of failure_causes(), for kFailure
 };
 
