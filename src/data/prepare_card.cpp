@@ -162,9 +162,9 @@ std::string format_dropped(const Json& card) {
     for (const Json& rule : card["clean"]["rules"]) {
       if (rule["name"] != reason) continue;
       source = rule["source"];
-      passes = (rule["low"].is_null() ? "" : number(rule["low"])) + " to " +
-               (rule["high"].is_null() ? "any" : number(rule["high"]));
-      passes += " " + rule["measures"].get<std::string>();
+      passes.append(rule["low"].is_null() ? "" : number(rule["low"])).append(" to ");
+      passes.append(rule["high"].is_null() ? "any" : number(rule["high"]));
+      passes.append(" ").append(rule["measures"].get<std::string>());
     }
     for (const Json& example : card["examples"]) {
       if (example["reason"] == reason && !source.empty() && found.empty()) {
