@@ -1,64 +1,129 @@
 #!/usr/bin/env python3
-"""compare_step.py - farthing's training step and PyTorch's, alternating on one machine.
+"""compare_step.py - farthing's training step and PyTorch's best, in short alternating rounds.
 
-    python3 bench/peers/compare_step.py small --farthing build/release/farthing [--rounds 3]
+    python3 bench/peers/compare_step.py small --budget 600 [--torch-python VENV/bin/python]
 
-First finds PyTorch's best: eager and compiled, each with its best micro-batch (and bf16 autocast,
-with --bf16).  Then runs `farthing bench step PRESET --set model.num_nextn_predict_layers=0 --json`
-and that PyTorch step in turns, and prints medians, spread and their ratio, with versions.
-Needs a Python with torch for both; run it on a quiet machine.
+First times one step of every way to run it in PyTorch: eager and compiled, FP32 and bf16 autocast,
+each with micro-batches of 1, 2, 4 and 8 sequences; what the budget does not reach is named as not
+measured.  Then the fastest and `farthing bench step PRESET` without MTP take turns, --rounds times,
+4096 tokens a step on both sides, and the medians, the spread and the ratio are printed with
+versions.  --alone CMD is put before every measurement, for example one that waits until the machine
+is quiet and holds others off; what warms up and compiles runs outside of it.
 """
 import argparse
+import contextlib
 import json
 import pathlib
 import platform
 import statistics
 import subprocess
 import sys
+import time
 
 FOLDER = pathlib.Path(__file__).resolve().parent
+STEP_TOKENS = 4096
+SHARE_FOR_CHOOSING = 0.7  # of the budget
 
 
-def run_json(command):
-    done = subprocess.run(command, capture_output=True, text=True)
+@contextlib.contextmanager
+def alone(command):
+    """Holds `command cat` for as long as a measurement takes: it has begun once cat answers."""
+    if not command:
+        yield
+        return
+    holder = subprocess.Popen([*command.split(), "cat"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True)
+    holder.stdin.write("go\n")
+    holder.stdin.flush()
+    holder.stdout.readline()
+    try:
+        yield
+    finally:
+        holder.stdin.close()
+        holder.wait()
+
+
+class Torch:
+    """PyTorch in one mode and precision, kept running between measurements."""
+
+    def __init__(self, options, mode, precision):
+        self.name = f"{mode} {precision}"
+        self.process = subprocess.Popen(
+            [options.torch_python, str(FOLDER / "train_step_torch.py"), options.preset, "--serve",
+             "--mode", mode, "--precision", precision,
+             *(word for text in options.set for word in ("--set", text))],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.about = self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(self.process.stderr.read()[-300:].strip())
+        return json.loads(line)
+
+    def ask(self, micro_batch, steps):
+        self.process.stdin.write(json.dumps({"micro_batch": micro_batch, "steps": steps}) + "\n")
+        self.process.stdin.flush()
+        return self.answer()["seconds"]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def try_variant(options, mode, precision, tried, deadline):
+    peer = Torch(options, mode, precision)
+    try:
+        for micro_batch in options.micro_batches:
+            if time.monotonic() > deadline:
+                print(f"PyTorch {peer.name}, micro-batch {micro_batch}: not measured, out of budget")
+                continue
+            began = time.monotonic()
+            peer.ask(micro_batch, 0)
+            warm = time.monotonic() - began
+            with alone(options.alone):
+                seconds = peer.ask(micro_batch, 1)[0]
+            tried[mode, precision, micro_batch] = seconds
+            print(f"PyTorch {peer.name}, micro-batch {micro_batch}: {STEP_TOKENS / seconds:.0f} "
+                  f"tokens/s (first micro-batch {warm:.0f} s)", flush=True)
+    finally:
+        peer.close()
+
+
+def best_of_torch(options, deadline):
+    tried = {}
+    for mode in options.modes:
+        for precision in options.precisions:
+            try:
+                try_variant(options, mode, precision, tried, deadline)
+            except RuntimeError as failure:  # torch.compile may lack a compiler
+                print(f"PyTorch {mode} {precision}: does not run: {failure}")
+    if not tried:
+        sys.exit("PyTorch did not run in any way")
+    return min(tried, key=tried.get)
+
+
+def farthing_round(options):
+    command = [options.farthing, "bench", "step", options.preset, "--json", "--steps",
+               str(options.steps), "--set", "model.num_nextn_predict_layers=0",
+               *(word for text in options.set for word in ("--set", "model." + text))]
+    with alone(options.alone):
+        done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)}\n{done.stderr[-2000:]}")
-    text = done.stdout
-    return json.loads(text[text.index("{"):])
+    return json.loads(done.stdout[done.stdout.index("{"):])
 
 
-def torch_command(options, mode, precision, micro_batch, steps):
-    return [sys.executable, str(FOLDER / "train_step_torch.py"), options.preset, "--mode", mode,
-            "--precision", precision, "--micro-batch", str(micro_batch), "--steps", str(steps),
-            *(word for text in options.set for word in ("--set", text))]
-
-
-def farthing_command(options):
-    return [options.farthing, "bench", "step", options.preset, "--json", "--steps",
-            str(options.steps), "--set", "model.num_nextn_predict_layers=0",
-            *(word for text in options.set for word in ("--set", "model." + text))]
-
-
-def best_of_torch(options):
-    variants = [(mode, precision) for precision in (["fp32", "bf16"] if options.bf16 else ["fp32"])
-                for mode in (["eager"] if options.no_compile else ["eager", "compile"])]
-    best = None
-    for mode, precision in variants:
-        try:
-            result = run_json(torch_command(options, mode, precision, options.micro_batch, 1))
-        except SystemExit as failure:  # torch.compile may lack a compiler
-            print(f"PyTorch {mode} {precision}: does not run: {str(failure)[-200:]}")
-            continue
-        fastest = 4096 / min(result["tried_seconds"].values())
-        print(f"PyTorch {mode} {precision}: {fastest:.0f} tokens/s, micro-batch {result['micro_batch']}")
-        if best is None or fastest > best[0]:
-            best = (fastest, mode, precision, result["micro_batch"], result["torch"])
-    return best
+def processor():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
 
 
 def described(name, rates):
     median = statistics.median(rates)
-    print(f"{name:28s} {median:8.0f} tokens/s   from {min(rates):.0f} to {max(rates):.0f}")
+    print(f"{name:48s} {median:8.0f} tokens/s   from {min(rates):.0f} to {max(rates):.0f}")
     return median
 
 
@@ -66,26 +131,40 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("preset", nargs="?", default="small")
     parser.add_argument("--farthing", default="build/release/farthing")
+    parser.add_argument("--torch-python", default=sys.executable, help="a Python that has torch")
+    parser.add_argument("--budget", type=float, default=900, help="seconds for everything")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--micro-batch", type=int, default=0, help="PyTorch's; 0: the best")
+    parser.add_argument("--steps", type=int, default=2, help="of each round")
+    parser.add_argument("--modes", nargs="+", default=["eager", "compile"])
+    parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16"])
+    parser.add_argument("--micro-batches", nargs="+", type=int, default=[1, 2, 4, 8])
+    parser.add_argument("--alone", default="", metavar="CMD", help="put before every measurement")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
                         help="a field of [model], for both")
-    parser.add_argument("--bf16", action="store_true", help="let PyTorch try bf16 autocast as well")
-    parser.add_argument("--no-compile", action="store_true")
     options = parser.parse_args()
-    _, mode, precision, micro_batch, version = best_of_torch(options)
+    began = time.monotonic()
+    mode, precision, micro_batch = best_of_torch(options,
+                                                 began + SHARE_FOR_CHOOSING * options.budget)
+    peer = Torch(options, mode, precision)
+    peer.ask(micro_batch, 0)
     ours, theirs = [], []
-    for _ in range(options.rounds):
-        own = run_json(farthing_command(options))
+    for turn in range(options.rounds):
+        if turn > 0 and time.monotonic() - began > options.budget:
+            print(f"out of budget after {turn} rounds")
+            break
+        own = farthing_round(options)
         ours.append(own["tokens_per_second"])
-        peer = run_json(torch_command(options, mode, precision, micro_batch, options.steps))
-        theirs.append(peer["tokens_per_second"])
-    print(f"\n{options.preset}, 4096 tokens a step, no MTP, {own['threads']} and {peer['threads']} threads,"
-          f" {platform.processor() or platform.machine()}")
-    our_median = described(f"farthing {own['precision']} {own['isa']}", ours)
-    their_median = described(f"PyTorch {version} {mode} {precision}", theirs)
-    print(f"{'ratio':28s} {our_median / their_median:8.2f}")
+        with alone(options.alone):
+            theirs.append(STEP_TOKENS / statistics.median(peer.ask(micro_batch, options.steps)))
+    peer.close()
+    version = subprocess.run([options.farthing, "--version"], capture_output=True, text=True)
+    print(f"\n{options.preset}, 4096 tokens a step, no MTP, {own['threads']} and "
+          f"{peer.about['threads']} threads, {processor()}")
+    our_median = described(f"{version.stdout.strip()} {own['precision']} {own['isa']}, "
+                           f"micro-batch {own['micro_batch']}", ours)
+    their_median = described(f"PyTorch {peer.about['torch']} {mode} {precision}, "
+                             f"micro-batch {micro_batch}", theirs)
+    print(f"{'ratio':48s} {our_median / their_median:8.2f}")
 
 
 if __name__ == "__main__":

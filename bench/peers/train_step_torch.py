@@ -9,6 +9,8 @@ A step is what `farthing bench step` runs without MTP: 4096 random tokens, forwa
 sequence-wise balance loss, global-norm clipping, fused AdamW, bias update.  Experts are grouped by
 sorting the (token, expert) pairs; attention is scaled_dot_product_attention.  The shape comes from
 recipes/PRESET.toml.  --micro-batch 0 tries 1, 2, 4 and 8 sequences and keeps the fastest.
+--serve measures on request: a line {"micro_batch": 2, "steps": 1} in, its seconds out; what has
+not run yet with that micro-batch is warmed up (and compiled) by {"micro_batch": 2, "steps": 0}.
 
 Written from the DeepSeek-V3 report; prints one JSON object.
 """
@@ -16,6 +18,7 @@ import argparse
 import json
 import pathlib
 import statistics
+import sys
 import time
 import tomllib
 
@@ -237,12 +240,30 @@ def seconds_of(step, rows, micro_batch):
     return time.perf_counter() - begin
 
 
-def measure(options):
+def prepare(options):
     config, length = preset(options.preset, options.set)
     torch.manual_seed(1)
     model = Model(config).train()
     step = Step(model, options.mode, options.precision == "bf16", length)
     rows = torch.randint(0, config["vocab_size"], (STEP_TOKENS // length, length + 1))
+    return model, step, rows
+
+
+def serve(options):
+    model, step, rows = prepare(options)
+    print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads(),
+                      "n_parameters": sum(p.numel() for p in model.parameters())}), flush=True)
+    for line in iter(sys.stdin.readline, ""):
+        asked = json.loads(line)
+        micro_batch = asked["micro_batch"]
+        if asked["steps"] == 0:
+            step(rows[:micro_batch], micro_batch)  # one micro-batch warms up and compiles
+        seconds = [seconds_of(step, rows, micro_batch) for _ in range(asked["steps"])]
+        print(json.dumps({"seconds": seconds}), flush=True)
+
+
+def measure(options):
+    model, step, rows = prepare(options)
     tried = {}
     for micro_batch in [options.micro_batch] if options.micro_batch else [1, 2, 4, 8]:
         seconds_of(step, rows, micro_batch)  # warms up, compiles
@@ -302,10 +323,11 @@ def main():
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--serve", action="store_true")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    check() if options.check else measure(options)
+    (check() if options.check else serve(options) if options.serve else measure(options))
 
 
 if __name__ == "__main__":

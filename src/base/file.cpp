@@ -23,10 +23,12 @@ constexpr std::int64_t kMaxReadBytes = std::int64_t{2} << 30;  // of a file read
 
 [[noreturn]] void throw_cannot(const char* verb, const std::string& path, int cause) {
   const bool full = cause == ENOSPC || cause == EDQUOT || cause == EFBIG || cause == ENOMEM;
-  const bool reading = std::strcmp(verb, "read") == 0;
-  const ErrorCode code = full      ? ErrorCode::kOutOfResource
-                         : reading ? ErrorCode::kBadInput
-                                   : ErrorCode::kFailed;
+  // A path that cannot be one is bad input; one that may not be written is a failure.
+  const bool bad_path = std::strcmp(verb, "read") == 0 || cause == ENOENT || cause == ENOTDIR ||
+                        cause == EISDIR || cause == ENAMETOOLONG;
+  const ErrorCode code = full       ? ErrorCode::kOutOfResource
+                         : bad_path ? ErrorCode::kBadInput
+                                    : ErrorCode::kFailed;
   throw Error(code, path + ": cannot " + verb + ": " + std::strerror(cause));
 }
 
@@ -138,6 +140,8 @@ void write_file_atomically(const std::string& path, std::string_view bytes) {
     device.finish();
     return;
   }
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  if (access(parent.empty() ? "." : parent.c_str(), W_OK) != 0) throw_cannot("write", path, errno);
   const std::string aside = path + ".tmp-" + std::to_string(getpid());
   FileWriter writer(aside);
   writer.write(bytes);
@@ -147,7 +151,7 @@ void write_file_atomically(const std::string& path, std::string_view bytes) {
     unlink(aside.c_str());
     throw_cannot("rename to", path, cause);
   }
-  sync_folder(std::filesystem::path(path).parent_path().string());
+  sync_folder(parent);
 }
 
 FileWriter::FileWriter(std::string path) : path_(std::move(path)) {

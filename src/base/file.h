@@ -1,7 +1,8 @@
 // file.h - files: read whole, mapped, written so that a crash leaves the old or the new, locked.
 //
-// Errors   Error{kBadInput} for what cannot be read, Error{kOutOfResource} for a full disk or a
-//          quota, Error{kFailed} for other write faults; the message names the path and the cause.
+// Errors   Error{kBadInput} for what cannot be read and for a path that cannot be one,
+//          Error{kOutOfResource} for a full disk or a quota, Error{kFailed} for other write faults;
+//          the message names the path and the cause.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -86,8 +86,9 @@ TEST_F(FileTest, AtomicWriteOnAFullDiskKeepsTheOldFile) {
 
 TEST_F(FileTest, AtomicWriteIntoNoFolderNamesThePath) {
   const Error error = error_of([&] { write_file_atomically(path("no/a"), "x"); });
-  EXPECT_EQ(error.code, ErrorCode::kFailed);
-  EXPECT_NE(error.message.find(path("no/a")), std::string::npos) << error.message;
+  EXPECT_EQ(error.code, ErrorCode::kBadInput);
+  EXPECT_EQ(error.message, path("no/a") + ": cannot write: No such file or directory");
+  EXPECT_EQ(error_of([&] { write_file_atomically(folder_, "x"); }).code, ErrorCode::kBadInput);
 }
 
 TEST_F(FileTest, AFileInAFoldersPlaceIsBadInput) {

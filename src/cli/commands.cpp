@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,8 @@ CLI::App& parent_command(CLI::App& app, const char* name, const char* descriptio
   if (!known.empty()) return *known.front();
   CLI::App* parent = app.add_subcommand(name, description);
   parent->require_subcommand(1);
+  parent->footer("Each has its own page, with an example:\n  farthing " + std::string(name) +
+                 " COMMAND --help");
   return *parent;
 }
 

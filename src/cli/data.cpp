@@ -36,7 +36,7 @@ void add_corpus_command(CLI::App& data) {
   auto options = std::make_shared<CorpusOptions>();
   CLI::App* corpus = data.add_subcommand(
       "corpus-debian", "English from Debian packages (tools/corpus_packages.txt) as .jsonl");
-  corpus->add_option("-o,--output", options->folder, "folder to write")->required();
+  refuse_empty(corpus->add_option("-o,--output", options->folder, "folder to write"))->required();
   corpus->add_option("--root", options->root, "where the packages are installed or unpacked");
   add_json_flag(*corpus, options->json);
   set_example(*corpus, "farthing data corpus-debian -o data/english");

@@ -77,7 +77,8 @@ void add_inspect(CLI::App& data) {
   auto command = std::make_shared<InspectCommand>();
   CLI::App* inspect = data.add_subcommand("inspect", "sizes, histograms and samples of shards");
   inspect->add_option("folder", command->folder, "folder with .bin and .idx files")->required();
-  inspect->add_option("--seed", command->options.seed, "chooses the random samples");
+  inspect->add_option("--seed", command->options.seed, "chooses the random samples")
+      ->check(CLI::NonNegativeNumber);
   inspect
       ->add_option("--sequence-length", command->options.sequence_length,
                    "of the windows whose packing is compared")

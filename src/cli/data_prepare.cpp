@@ -183,7 +183,7 @@ void add_reading_options(CLI::App& prepare, PrepareOptions& options) {
   prepare.add_option("inputs", options.inputs,
                      "files, folders, patterns, - for standard input: text, .jsonl, .parquet, tar "
                      "archives; gzip, zstd, xz, dictzip");
-  prepare.add_option("-o,--output", request.folder, "folder to write")->required();
+  refuse_empty(prepare.add_option("-o,--output", request.folder, "folder to write"))->required();
   prepare.add_option("--source", options.named_sources, "NAME=PATH, a named source");
   prepare.add_option("--licence", options.licences, "NAME=TEXT, a source's licence");
   prepare.add_option("--documents", options.documents, "what a document of a text file is")
@@ -233,7 +233,8 @@ void add_prepare_command(CLI::App& app) {
       ->check(CLI::Range(300, 1 << 20));
   prepare->add_option("--pre-tokenizer", options->pre_tokenizer, "of the tokenizer trained here")
       ->check(CLI::IsMember({"deepseek-v3", "gpt2"}));
-  prepare->add_option("--val-fraction", request.val_fraction, "share of documents held out");
+  prepare->add_option("--val-fraction", request.val_fraction, "share of documents held out")
+      ->check(CLI::Range(0.0, 0.999));
   prepare->add_flag("--shuffle", request.shuffle, "training documents in a random order");
   prepare->add_option("--shuffle-seed", request.shuffle_seed, "of that order");
   prepare->add_option("--memory", options->memory, "bound, such as 4GB; default a quarter of all");

@@ -110,8 +110,10 @@ void add_eval_command(CLI::App& app) {
       ->required();
   eval->add_option("--data", options->data, "folder of `data prepare`; default: the run's own");
   eval->add_option("--window", options->window,
-                   "tokens seen at once; 0: the run's sequence length, or the model's context");
-  eval->add_option("--max-tokens", options->max_tokens, "of each source; 0: all");
+                   "tokens seen at once; 0: the run's sequence length, or the model's context")
+      ->check(CLI::Range(0, 1 << 24));
+  eval->add_option("--max-tokens", options->max_tokens, "of each source; 0: all")
+      ->check(CLI::NonNegativeNumber);
   add_threads_option(*eval, options->threads);
   add_json_flag(*eval, options->json);
   set_example(*eval, "farthing eval runs/tiny");

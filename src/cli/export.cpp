@@ -60,7 +60,7 @@ void add_export_command(CLI::App& app) {
   command->add_option("--to", options->to, "hf")->check(CLI::IsMember({"hf"}))->required();
   command->add_option("--dtype", options->dtype, "f32 or bf16; default f32")
       ->check(CLI::IsMember({"f32", "bf16"}));
-  command->add_option("-o,--output", options->output, "new folder")->required();
+  refuse_empty(command->add_option("-o,--output", options->output, "new folder"))->required();
   add_json_flag(*command, options->json);
   set_example(*command, "farthing export runs/tiny --to hf --dtype bf16 -o tiny-hf");
   command->callback([options] { export_command(*options); });

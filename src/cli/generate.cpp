@@ -30,9 +30,9 @@ struct GenerateOptions {
 std::string read_prompt(const GenerateOptions& options) {
   if (options.prompt_file.empty()) return options.prompt;
   const bool is_stdin = options.prompt_file == "-";
-  const std::string text = is_stdin ? std::string(std::istreambuf_iterator<char>(std::cin),
-                                                  std::istreambuf_iterator<char>())
-                                    : read_file(options.prompt_file);
+  std::string text = is_stdin ? std::string(std::istreambuf_iterator<char>(std::cin),
+                                            std::istreambuf_iterator<char>())
+                              : read_file(options.prompt_file);
   if (text.empty()) {
     throw_bad_input({is_stdin ? "standard input" : options.prompt_file, "a prompt", "an empty file",
                      "some text", "--prompt \"\" begins a new document"});
@@ -84,9 +84,6 @@ struct Writer {
 
 void generate_command(const GenerateOptions& options) {
   apply_threads(options.threads);
-  if (options.samples < 1 || options.settings.max_tokens < 0) {
-    throw Error(ErrorCode::kUsage, "--samples must be 1 or more, --max-tokens 0 or more");
-  }
   check_sampling(options.settings.sampling);
   const std::string prompt = read_prompt(options);
   const ModelPlace place = find_model(options.model);
@@ -123,16 +120,22 @@ void add_generate_command(CLI::App& app) {
   generate->add_option("--prompt-file", options->prompt_file, "the same from a file; -: stdin")
       ->excludes(prompt);
   generate->add_option("--max-tokens", options->settings.max_tokens,
-                       "at most so many; default 256");
+                       "at most so many; default 256")
+      ->check(CLI::Range(0, 1 << 24));
   generate->add_option("--temperature", sampling.temperature,
-                       "0: always the likeliest; default 0.8");
-  generate->add_option("--top-p", sampling.top_p, "keep this much probability; default 0.95");
-  generate->add_option("--top-k", sampling.top_k, "keep so many tokens; 0: all");
-  generate->add_option("--seed", sampling.seed, "same seed, same text; default 1");
+                       "0: always the likeliest; default 0.8")
+      ->check(CLI::Range(0.0, 1e6));
+  generate->add_option("--top-p", sampling.top_p, "keep this much probability; default 0.95")
+      ->check(CLI::Range(1e-12, 1.0));
+  generate->add_option("--top-k", sampling.top_k, "keep so many tokens; 0: all")
+      ->check(CLI::Range(0, 1 << 24));
+  generate->add_option("--seed", sampling.seed, "same seed, same text; default 1")
+      ->check(CLI::NonNegativeNumber);
   generate->add_option("--stop", options->stops, "end before this text; may be given again")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  generate->add_option("--samples", options->samples, "so many continuations, each its own draws");
+  generate->add_option("--samples", options->samples, "so many continuations, each its own draws")
+      ->check(CLI::Range(1, 1024));
   add_threads_option(*generate, options->threads);
   add_json_flag(*generate, options->json);
   set_example(*generate, "farthing generate runs/tiny --prompt \"The \" --max-tokens 100");

@@ -99,7 +99,7 @@ void add_report_command(CLI::App& app) {
       ->check(CLI::IsMember({"text", "json", "html"}));
   report->add_flag_callback("--json", [options] { options->format = "json"; },
                             "the same as --format json");
-  report->add_option("-o,--output", options->output, "file to write; - for stdout");
+  refuse_empty(report->add_option("-o,--output", options->output, "file to write; - for stdout"));
   report->add_option("--against", options->against, "first axis of the charts")
       ->check(CLI::IsMember({"steps", "tokens", "seconds", "usd"}));
   report->add_option("--prices", options->prices, "price book: a file, or a name under prices/");

@@ -171,7 +171,8 @@ void add_score_command(CLI::App& app) {
   score->add_option("--ids", options->ids_file, "JSON array of token ids, or of such; -: stdin");
   score->add_option("--text", options->text_file, "text file; -: stdin");
   score->add_option("--window", options->window,
-                    "tokens seen at once; 0: the model's context. Longer texts: half overlaps");
+                    "tokens seen at once; 0: the model's context. Longer texts: half overlaps")
+      ->check(CLI::Range(0, 1 << 24));
   add_threads_option(*score, options->threads);
   add_json_flag(*score, options->json);
   set_example(*score, "farthing score runs/tiny --text chapter.txt --json");

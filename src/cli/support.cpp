@@ -51,6 +51,12 @@ void add_threads_option(CLI::App& command, int& threads) {
   command.add_option("--threads", threads, "threads; 0: all available processors");
 }
 
+CLI::Option* refuse_empty(CLI::Option* option) {
+  return option->check([](const std::string& text) {
+    return text.empty() ? std::string("found \"\", wanted a word") : std::string();
+  });
+}
+
 void apply_threads(int threads) {
   if (threads < 0 || threads > kMaxThreads) {
     throw Error{ErrorCode::kUsage, to_string({"--threads", "out of range", std::to_string(threads),

@@ -8,6 +8,7 @@
 
 namespace CLI {
 class App;
+class Option;
 }
 
 namespace farthing {
@@ -20,6 +21,9 @@ void add_json_flag(CLI::App& command, bool& json);
 void add_threads_option(CLI::App& command, int& threads);
 // Sets the pool's size.  Errors: Error{kUsage} when negative or above 1024.
 void apply_threads(int threads);
+
+// A word that must say something (a path, a limit): "" is wrong use.
+CLI::Option* refuse_empty(CLI::Option* option);
 
 bool stdout_is_terminal();
 bool stderr_is_terminal();

@@ -163,7 +163,8 @@ void add_train(CLI::App& tokenizer) {
   CLI::App* train = tokenizer.add_subcommand("train", "learn a vocabulary from text");
   train->add_option("inputs", options->inputs, ".txt or .jsonl files, folders, patterns")
       ->required();
-  train->add_option("-o,--output", options->output, "tokenizer.json to write")->required();
+  refuse_empty(train->add_option("-o,--output", options->output, "tokenizer.json to write"))
+      ->required();
   train
       ->add_option("--vocab-size", options->training.vocab_size,
                    "tokens, bytes and special tokens included")

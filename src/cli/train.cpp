@@ -16,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/finish_run.h"
 #include "cli/support.h"
+#include "config/limits.h"
 #include "config/recipe.h"
 #include "kernels/isa.h"
 #include "ledger/cost.h"
@@ -134,6 +135,7 @@ void print_summary(const RunOutcome& outcome, const std::string& folder) {
 }
 
 void train_command(const TrainOptions& options) {
+  const auto began = std::chrono::steady_clock::now();
   Recipe recipe = load_recipe(options.recipe, options.overrides);
   if (!options.until.empty()) recipe.train.until = options.until;
   apply_threads(options.threads != 0 ? options.threads : recipe.parallel.threads);
@@ -147,6 +149,7 @@ void train_command(const TrainOptions& options) {
   {
     Reporter reporter;
     RunRequest request;
+    request.began = began;
     request.recipe = recipe;
     request.folder = folder;
     request.any_isa = options.any_isa;
@@ -191,8 +194,17 @@ void add_train_command(CLI::App& app) {
   auto options = std::make_shared<TrainOptions>();
   CLI::App* train = app.add_subcommand("train", "train a recipe, or go on with its run");
   train->add_option("recipe", options->recipe, "file, or a name under recipes/")->required();
-  train->add_option("--run", options->folder, "run folder; default runs/NAME");
-  train->add_option("--until", options->until, "limit: 500steps, 2e6tok, 2h, 0.50usd, or several");
+  refuse_empty(train->add_option("--run", options->folder, "run folder; default runs/NAME"));
+  refuse_empty(train->add_option("--until", options->until,
+                                 "limit: 500steps, 2e6tok, 2h, 0.50usd, or several"))
+      ->check([](const std::string& text) {
+        try {
+          (void)parse_limits(text, "a limit");
+        } catch (const Error& error) {
+          return error.message;
+        }
+        return std::string();
+      });
   train->add_option("--set", options->overrides, "key=value over the recipe, repeatable");
   train->add_flag("--any-isa", options->any_isa, "resume a run of another instruction set");
   add_threads_option(*train, options->threads);

@@ -185,7 +185,7 @@ ModelConfig model_config_from_json(const Json& json, const std::string& where) {
   if (const auto faults = validate(config); !faults.empty()) {
     std::string message;
     for (const auto& fault : faults) {
-      message += (message.empty() ? "" : "\n") + where + ": " + fault;
+      message.append(message.empty() ? "" : "\n").append(where).append(": ").append(fault);
     }
     throw Error(ErrorCode::kBadInput, message);
   }

@@ -292,7 +292,9 @@ void Settings::complain_of_unknown(const std::string& path, const SettingValue& 
 
 void Settings::finish() {
   std::string unknown_section = "\n";
-  for (const auto& [section, where] : sections_) {
+  for (const auto& entry : sections_) {
+    const std::string& section = entry.first;  // clang 14 captures no structured binding
+    const std::string& place = entry.second;
     const std::string prefix = section + ".";
     const bool known = std::any_of(known_.begin(), known_.end(), [&](const std::string& key) {
       return key.starts_with(prefix) || (key.ends_with('.') && section.starts_with(key));
@@ -301,7 +303,7 @@ void Settings::finish() {
     std::vector<std::string> names;
     for (const auto& key : known_) names.push_back(key.substr(0, key.rfind('.')));
     const std::string near = nearest_spelling(section, names);
-    faults_.push_back(to_string(Complaint{where, "unknown section [" + section + "]", "", "",
+    faults_.push_back(to_string(Complaint{place, "unknown section [" + section + "]", "", "",
                                           near.empty() ? "" : "did you mean [" + near + "]?"}));
     unknown_section = section + ".";
     for (auto& [path, value] : values_) value.used |= path.starts_with(unknown_section);

@@ -77,7 +77,7 @@ std::vector<std::string> list_shared(const std::string& kind, const std::string&
   for (const auto& folder : folders_of(kind)) {
     std::error_code failed;
     for (const auto& entry : fs::directory_iterator(folder, failed)) {
-      const fs::path path = entry.path();
+      const fs::path& path = entry.path();
       if (!extension.empty() && path.extension() != extension) continue;
       names.push_back(extension.empty() ? path.filename().string() : path.stem().string());
     }

@@ -110,7 +110,7 @@ void Run::settle_micro_batch() {
 void Run::open_events() {
   folder_.keep();
   events_ =
-      std::make_unique<EventWriter>(folder_.paths().events, folder_.attempt(), /*rank=*/0, began_);
+      std::make_unique<EventWriter>(folder_.paths().events, folder_.attempt(), /*rank=*/0, request_.began);
   if (observer_.on_begin) observer_.on_begin();
   if (!why_micro_batch_.empty()) {
     events_->write("decision", {{"name", "micro_batch"},

@@ -12,6 +12,7 @@
 //          Error{kFailed} when another process trains this folder.
 #pragma once
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -45,6 +46,8 @@ struct RunRequest {
   bool any_isa = false;
   std::string isa;     // of this process
   double usd_per_second = 0;
+  // When the attempt began: what was measured before the run counts as its start-up.
+  std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
   double peak_flops = 0;  // measured FP32 peak of the threads in use; 0: unknown
   const std::atomic<int>* stop = nullptr;  // a StopRequest
   // Joules since some beginning; absent where the machine has no meter.

@@ -75,7 +75,6 @@ class Run {
   Recipe recipe_;  // resolved
   PastRun past_;
   std::unique_ptr<EventWriter> events_;
-  EventWriter::Clock::time_point began_ = EventWriter::Clock::now();
   std::string why_micro_batch_;  // empty: the recipe said it
   std::vector<std::pair<std::int64_t, std::string>> damaged_;  // checkpoints: step, fault
   std::optional<CheckpointEntry> checkpoint_;  // resumed from

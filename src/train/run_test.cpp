@@ -314,6 +314,15 @@ TEST_F(RunTest, ItsLastEvaluationIsTheCompleteOne) {
   }
 }
 
+// Pitfall 19: an evaluation moves no bias and no weight.
+TEST_F(RunTest, EvaluationsChangeNoBit) {
+  const RunOutcome quiet = train_run(request("quiet", "8steps"), {});
+  recipe_.train.eval_every = 1;
+  const RunOutcome watched = train_run(request("watched", "8steps"), {});
+  EXPECT_EQ(count_events("watched", "eval"), 8);
+  EXPECT_EQ(watched.weights_hash, quiet.weights_hash);
+}
+
 TEST_F(RunTest, BeginsFromAnotherRunsCheckpoint) {
   recipe_.train.lr_shape = LrShape::kConstant;
   recipe_.checkpoint.keep_every = 10;

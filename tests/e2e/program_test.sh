@@ -100,6 +100,34 @@ for run in run run1 run3; do
 done | sort -u > hashes
 [ "$(wc -l < hashes)" = 1 ] || { echo "FAILED same bits with 1, 2, 3 threads"; cat hashes; faults=$((faults + 1)); }
 
+# A limit in money or time: kept with its evaluation, its checkpoint and its export.
+expect 0 "a money limit" "$farthing" train recipe.toml --run paid --until 0.00005usd --json
+expect 0 "what it cost" "$farthing" report paid --json
+awk -v text="$(tr -d ' \n' < out)" 'BEGIN {
+  match(text, /"usd":\{[^}]*\}/); usd = substr(text, RSTART, RLENGTH)
+  match(usd, /"total":[0-9.e-]+/); total = substr(usd, RSTART + 8, RLENGTH - 8)
+  exit !(total > 0.00001 && total <= 0.00006) }' || {
+  echo "FAILED a money limit: $(cat out)"; faults=$((faults + 1)); }
+contains paid/events.jsonl '"reason":"finished"' "a money limit ends a run cleanly"
+
+# A run that begins from a model, and one from another run's checkpoint with its optimizer.
+expect 0 "from a model" "$farthing" train recipe.toml --run from_model --set train.init_from=run/model
+contains err "begins with the weights of run/model, with a fresh optimizer" "from a model"
+expect 0 "from a run's model" "$farthing" train recipe.toml --run from_run --set train.init_from=run
+expect 0 "with checkpoints" "$farthing" train recipe.toml --run base --set checkpoint.every=2 \
+  --set checkpoint.keep_every=2 --set train.lr_shape=constant
+expect 0 "from a step" "$farthing" train recipe.toml --run branch --set checkpoint.every=2 \
+  --set checkpoint.keep_every=2 --set train.lr_shape=constant --set train.init_from=base@2
+contains err "begins as base@2, with its optimizer" "from a step"
+for run in base branch; do grep -o '"weights_hash": *"[^"]*"' $run/receipt.json; done | sort -u > hashes
+[ "$(wc -l < hashes)" = 1 ] || { echo "FAILED a branch at a constant rate is the run"; faults=$((faults + 1)); }
+expect 3 "from no such step" "$farthing" train recipe.toml --run none --set train.init_from=base@3
+contains err "base@3" "from no such step"
+expect 3 "from another shape" "$farthing" train recipe.toml --run none --set train.init_from=run \
+  --set model.hidden_size=64
+contains err "not the shape of this recipe" "from another shape"
+[ ! -e none ] || { echo "FAILED: a refused beginning left its folder"; faults=$((faults + 1)); }
+
 # Wrong use is 2 and names the nearest spelling; a bad world is 3 and names the file or key.
 expect 2 "no command" "$farthing"
 expect 2 "unknown command" "$farthing" trian
@@ -121,6 +149,22 @@ expect 3 "torn config.json" "$farthing" score data --text book.txt
 expect 3 "missing run" "$farthing" report nowhere
 expect 2 "override without a value" "$farthing" train recipe.toml --run bad --set nonsense
 contains err "wanted key=value" "override without a value"
+for wrong in "train recipe.toml --until -5steps" "train recipe.toml --until 3" "generate run --top-p 2" \
+  "generate run --seed -1" "generate run --samples 0" "generate run --max-tokens -1" \
+  "eval run --window -1" "eval run --max-tokens -1" "score run --text book.txt --window -3" \
+  "data prepare book.txt -o d2 --val-fraction 2" "data inspect data --seed -1"; do
+  # shellcheck disable=SC2086
+  expect 2 "wrong use" "$farthing" $wrong
+done
+expect 2 "an empty run folder's name" "$farthing" train recipe.toml --run ""
+expect 2 "an empty output folder's name" "$farthing" data prepare book.txt -o ""
+expect 3 "output into no folder" "$farthing" report run -o nowhere/receipt.txt
+contains err "nowhere/receipt.txt: cannot write" "output into no folder"
+expect 3 "output onto a folder" "$farthing" report run -o data
+for parent in data tokenizer checkpoint bench; do
+  expect 0 "help of $parent" "$farthing" $parent --help
+  contains out "farthing $parent COMMAND --help" "help of $parent"
+done
 expect 3 "recipe without its suffix" "$farthing" train recipe
 contains err "did you mean recipe.toml?" "recipe without its suffix"
 expect 3 "a file where the data should go" "$farthing" data prepare book.txt -o recipe.toml
