@@ -188,6 +188,14 @@ if [ -w /dev/full ]; then
   [ "$status" = 4 ] || { echo "FAILED full standard output: status $status, wanted 4"; faults=$((faults + 1)); }
 fi
 
+# quickstart refuses a text before it installs or builds anything.
+head -c 2000 book.txt > short.txt
+for text in nowhere.txt empty.txt short.txt; do
+  expect 3 "quickstart with $text" "$tree/quickstart" "$text"
+  contains err "$text" "quickstart with $text"
+done
+contains err "wanted at least 20000" "quickstart with a short text"
+
 # A bare name finds a recipe of the source tree from anywhere.
 [ -f "$tree/recipes/tiny.toml" ] || { echo "FAILED: no recipes/tiny.toml"; faults=$((faults + 1)); }
 expect 3 "bare name without data" "$farthing" train tiny --run bare --until 3steps --set data.train=nowhere
