@@ -100,7 +100,7 @@ struct Word {
   std::string_view text;
   std::int64_t characters = 0;
   std::uint64_t hash = 0;
-  bool has_letter = false, has_symbol_only = false;
+  bool has_symbol_only = false;
 };
 
 // Words as Gopher's rules count them: runs of letters and digits; a run of anything else that is
@@ -118,7 +118,6 @@ void append_words(std::string_view text, std::vector<Word>& words) {
     word.characters = n_characters(word.text);
     word.hash = hash64(word.text);
     word.has_symbol_only = of == 2;
-    word.has_letter = of == 1 && std::any_of(word.text.begin(), word.text.end(), is_letter);
     words.push_back(word);
   }
 }
@@ -351,9 +350,21 @@ double mean_word_length(const std::vector<Word>& words) {
   return share(sum, n_real_words(words));
 }
 
-double share_with_letter(const std::vector<Word>& words) {
-  const auto n = std::count_if(words.begin(), words.end(), [](const Word& w) { return w.has_letter; });
-  return share(static_cast<double>(n), static_cast<double>(words.size()));
+// Of what stands between white space, so that a comma is no word of its own.
+double share_with_letter(std::string_view text) {
+  double n = 0, n_with = 0;
+  bool inside = false, has_letter = false;
+  for (const char c : text) {
+    if (is_space(c)) {
+      n_with += has_letter ? 1 : 0;
+      inside = has_letter = false;
+      continue;
+    }
+    n += inside ? 0 : 1;
+    inside = true;
+    has_letter = has_letter || is_letter(c);
+  }
+  return share(n_with + (has_letter ? 1 : 0), n);
 }
 
 // long: one line for each rule
@@ -372,7 +383,7 @@ double measure(std::size_t rule, std::string_view text, Measures& of) {
         return line.starts_with("-") || line.starts_with("\u2022") || line.starts_with("*");
       });
     case kEllipsisLines: return share_of(of.lines(), ends_in_ellipsis);
-    case kAlphabetic: return share_with_letter(of.words());
+    case kAlphabetic: return share_with_letter(text);
     case kStopWords: return n_stop_words(of.words());
     case kDupParagraphs: return share(of.repeated_paragraphs().elements, of.n_paragraphs());
     case kDupParagraphChars: return share(of.repeated_paragraphs().characters, of.characters());
