@@ -1,7 +1,7 @@
 // parquet_file.h - the rows of one string column of a Parquet file.
 //
-// Through Arrow C++ where CMake found it (-DFARTHING_PYARROW=.../site-packages/pyarrow takes the one
-// inside that wheel); elsewhere opening a file is an error that says how to pipe it instead.
+// Through Arrow C++ where the build defines FARTHING_HAVE_ARROW and links it.  No preset does, and
+// that half has not been compiled; opening a file is an error that says how to pipe it instead.
 // Errors   Error{kBadInput}: path, and Arrow's words; no such column, another type.
 // Memory   one row group.
 #pragma once
