@@ -33,12 +33,9 @@ class Evaluate : public testing::Test {
 
   // Many short documents of a made-up language per source.
   void prepare(const std::vector<std::string>& names) {
-    PrepareRequest request = {.sources = {},
-                              .folder = data_,
-                              .tokenizer_path = "",
-                              .training = {},
-                              .val_fraction = 0.3,
-                              .reading = {}};
+    PrepareRequest request;
+    request.folder = data_;
+    request.val_fraction = 0.3;
     request.training.vocab_size = 280;
     for (const std::string& name : names) {
       std::ofstream file(root_ + "/" + name + ".jsonl");
