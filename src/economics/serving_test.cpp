@@ -12,18 +12,21 @@
 namespace farthing {
 namespace {
 
+class Serving : public testing::Test {
+ protected:
+  Serving() { set_share_folder(FARTHING_SOURCE_DIR); }
+};
+
 const ModelShape& v3() {
-  set_share_folder(FARTHING_SOURCE_DIR);
   static const ModelShape shape = load_model_shape("deepseek-v3");
   return shape;
 }
 const Cluster& h800() {
-  set_share_folder(FARTHING_SOURCE_DIR);
   static const Cluster cluster = load_cluster("h800-2048");
   return cluster;
 }
 
-TEST(Serving, ThePublishedDayComesOutOfItsThroughput) {
+TEST_F(Serving, ThePublishedDayComesOutOfItsThroughput) {
   const PublishedDay day;
   const ServeDay found = serve_day(day.rate, day.load, day.prices);
   EXPECT_NEAR(found.prefill_nodes + found.decode_nodes, day.nodes, 0.01 * day.nodes);
@@ -33,7 +36,7 @@ TEST(Serving, ThePublishedDayComesOutOfItsThroughput) {
   EXPECT_NEAR(found.gross_margin, 1 - day.cost_usd / day.revenue_usd, 0.002);
 }
 
-TEST(Serving, PredictionBoundsBothPublishedDeployments) {
+TEST_F(Serving, PredictionBoundsBothPublishedDeployments) {
   ServeAnswer answer;
   judge_prediction(answer, v3(), h800(), with_devices(load_cluster("h100-512"), 96));
   // A saturated roofline lies above what was published, and within a factor of four.
@@ -44,7 +47,7 @@ TEST(Serving, PredictionBoundsBothPublishedDeployments) {
   }
 }
 
-TEST(Serving, DecodeGrowsWithPatienceAndShrinksWithContext) {
+TEST_F(Serving, DecodeGrowsWithPatienceAndShrinksWithContext) {
   ServeLoad load;
   const double usual = predict_decode(v3(), h800(), load).tokens_per_second;
   load.tokens_per_second_reader = 60;
@@ -57,7 +60,7 @@ TEST(Serving, DecodeGrowsWithPatienceAndShrinksWithContext) {
   EXPECT_GE(load.tokens_per_step / rate.step_seconds, load.tokens_per_second_reader);
 }
 
-TEST(Serving, ADenseStepReadsItsWeightsOnce) {
+TEST_F(Serving, ADenseStepReadsItsWeightsOnce) {
   // One sequence on one device: the step is the weights over the bandwidth, cache and core aside.
   const ModelShape llama = load_model_shape("llama3.1-8b");
   const Cluster one = with_devices(load_cluster("h100-8"), 8);
@@ -69,7 +72,7 @@ TEST(Serving, ADenseStepReadsItsWeightsOnce) {
   EXPECT_LT(rate.step_seconds, 1 / 180.0 + 1e-9);
 }
 
-TEST(Serving, WhatDoesNotFitIsAResource) {
+TEST_F(Serving, WhatDoesNotFitIsAResource) {
   try {
     predict_decode(v3(), with_devices(load_cluster("h100-8"), 8), {});
     FAIL();
@@ -78,7 +81,7 @@ TEST(Serving, WhatDoesNotFitIsAResource) {
   }
 }
 
-TEST(Serving, AbsurdInputsAreRefused) {
+TEST_F(Serving, AbsurdInputsAreRefused) {
   const ServeRate rate{.prefill = 1000, .decode = 1000};
   ServeLoad load;
   for (double ServeLoad::*field : {&ServeLoad::input_tokens_per_day, &ServeLoad::hit_share,
@@ -95,7 +98,7 @@ TEST(Serving, AbsurdInputsAreRefused) {
   EXPECT_THROW(serve_day(rate, {}, {.usd_per_device_hour = 0}), Error);
 }
 
-TEST(Serving, TheDearerModelThatServesCheaperWinsInTheEnd) {
+TEST_F(Serving, TheDearerModelThatServesCheaperWinsInTheEnd) {
   const Offer dear{"dear", 5e6, 0.10}, cheap{"cheap", 1e6, 0.30};
   const double level = lifetime_crossover(dear, cheap);
   EXPECT_NEAR(level, 4e6 / 0.20 * 1e6, 1);
@@ -104,7 +107,7 @@ TEST(Serving, TheDearerModelThatServesCheaperWinsInTheEnd) {
   EXPECT_TRUE(std::isnan(lifetime_crossover(dear, {"both cheaper", 1e6, 0.05})));
 }
 
-TEST(Serving, AnOwnModelBeatsAnApiWhereTheBillsAreEqual) {
+TEST_F(Serving, AnOwnModelBeatsAnApiWhereTheBillsAreEqual) {
   OwnServing own{.train_usd = 1e5,
                  .months = 12,
                  .floor_devices = 8,

@@ -5,10 +5,16 @@
 
 #include <nlohmann/json.hpp>
 
+#include "config/share.h"
 #include "ledger/history.h"
 
 namespace farthing {
 namespace {
+
+class SimulatePlan : public testing::Test {
+ protected:
+  SimulatePlan() { set_share_folder(FARTHING_SOURCE_DIR); }
+};
 
 Plan planned(const std::string& model, const std::string& cluster, Layout layout, double tokens,
              Batch batch) {
@@ -32,7 +38,7 @@ Plan v3_plan(PipelineSchedule schedule) {
 
 const SimulationOptions kQuick{.seed = 1, .n_runs = 100, .n_draws = 200};
 
-TEST(SimulatePlan, TheActedStepIsThePlannedOne) {
+TEST_F(SimulatePlan, TheActedStepIsThePlannedOne) {
   for (const auto kind : {PipelineSchedule::kDualPipe, PipelineSchedule::kOneFOneB,
                           PipelineSchedule::kZb1p, PipelineSchedule::kGpipe}) {
     const Plan plan = v3_plan(kind);
@@ -43,7 +49,7 @@ TEST(SimulatePlan, TheActedStepIsThePlannedOne) {
   }
 }
 
-TEST(SimulatePlan, V3ForWeeks) {
+TEST_F(SimulatePlan, V3ForWeeks) {
   const Simulation s = simulate_plan(v3_plan(PipelineSchedule::kDualPipe), kQuick);
   EXPECT_TRUE(s.outcome.finished);
   EXPECT_EQ(s.job.n_devices, 2048);
@@ -59,7 +65,7 @@ TEST(SimulatePlan, V3ForWeeks) {
 }
 
 // 54 days of Llama 3 405B: 419 unexpected interruptions, over 90 % of the time effective.
-TEST(SimulatePlan, LlamaThreeAtItsOwnScale) {
+TEST_F(SimulatePlan, LlamaThreeAtItsOwnScale) {
   PlanRequest request;
   request.model = load_model_shape("llama3.1-405b");
   request.cluster = load_cluster("h100-16384");
@@ -76,7 +82,7 @@ TEST(SimulatePlan, LlamaThreeAtItsOwnScale) {
   EXPECT_GT(band.goodput.p50, 0.88);
 }
 
-TEST(SimulatePlan, ReliabilityComesFromTheCluster) {
+TEST_F(SimulatePlan, ReliabilityComesFromTheCluster) {
   Cluster cluster = load_cluster("h100-spot");
   const ReliabilityModel model = reliability_of(cluster);
   EXPECT_NEAR(model.failures_per_device_hour,
