@@ -89,8 +89,7 @@ void Run::settle_precision() {
   PrecisionChoice choice;
   recipe_ = with_precision(recipe_, &choice);
   say(fmt::format("precision auto takes {}: {}", choice.matmul, choice.why));
-  events_->write("decision",
-                 {{"name", "precision"}, {"value", choice.matmul}, {"why", choice.why}});
+  early_decisions_.push_back({"precision", choice.matmul, choice.why});
 }
 
 // The micro-batch decides the order of sums, so it is part of the recipe that is stored.
@@ -101,9 +100,10 @@ void Run::settle_micro_batch() {
   const auto table = memory_table(recipe_, recipe_.train.micro_batch);
   if (observer_.on_memory) observer_.on_memory(table, recipe_.train.micro_batch);
   if (!is_derived) return;
-  why_micro_batch_ =
-      fmt::format("{} of {} available", format_bytes(static_cast<double>(total_bytes(table))),
-                  format_bytes(static_cast<double>(available)));
+  early_decisions_.push_back(
+      {"micro_batch", recipe_.train.micro_batch,
+       fmt::format("{} of {} available", format_bytes(static_cast<double>(total_bytes(table))),
+                   format_bytes(static_cast<double>(available)))});
 }
 
 // What happened before there was a file for events.
@@ -112,10 +112,9 @@ void Run::open_events() {
   events_ =
       std::make_unique<EventWriter>(folder_.paths().events, folder_.attempt(), /*rank=*/0, request_.began);
   if (observer_.on_begin) observer_.on_begin();
-  if (!why_micro_batch_.empty()) {
-    events_->write("decision", {{"name", "micro_batch"},
-                                {"value", recipe_.train.micro_batch},
-                                {"why", why_micro_batch_}});
+  for (const EarlyDecision& early : early_decisions_) {
+    const Json value = std::visit([](const auto& known) { return Json(known); }, early.value);
+    events_->write("decision", {{"name", early.name}, {"value", value}, {"why", early.why}});
   }
   for (const auto& [step, fault] : damaged_) {
     events_->write("alert", {{"what", "damaged checkpoint"}, {"step", step}, {"text", fault}});

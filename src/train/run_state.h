@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "data/loader.h"
@@ -22,6 +23,13 @@ namespace farthing {
 inline EvaluateSettings evaluate_settings(const Recipe& recipe) {
   return {.window = recipe.data.sequence_length, .document_mask = recipe.data.document_mask};
 }
+
+// Written as an event once there is a file for it.
+struct EarlyDecision {
+  std::string name;
+  std::variant<int, std::string> value;
+  std::string why;
+};
 
 class Run {
  public:
@@ -75,7 +83,7 @@ class Run {
   Recipe recipe_;  // resolved
   PastRun past_;
   std::unique_ptr<EventWriter> events_;
-  std::string why_micro_batch_;  // empty: the recipe said it
+  std::vector<EarlyDecision> early_decisions_;
   std::vector<std::pair<std::int64_t, std::string>> damaged_;  // checkpoints: step, fault
   std::optional<CheckpointEntry> checkpoint_;  // resumed from
   std::unique_ptr<Trainer> trainer_;

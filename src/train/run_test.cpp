@@ -442,5 +442,40 @@ TEST_F(RunTest, EverySecondIsInOneCategory) {
   EXPECT_EQ(ledger.seconds[Category::kRecomputed], 0);
 }
 
+// Its measurement is kept in the test's own folder.
+TEST_F(RunTest, AutoIsADecisionBeforeItIsUsedAndIsReplayed) {
+  setenv("XDG_CACHE_HOME", root_.c_str(), 1);
+  recipe_.precision.matmul = "auto";
+  run_until_stopped(request("a", "9steps"), 4);
+  const RunOutcome resumed = train_run(request("a", "9steps"), {});
+  unsetenv("XDG_CACHE_HOME");
+  EXPECT_EQ(resumed.end, RunEnd::kFinished);
+  std::vector<std::string> before_the_start;
+  int n_choices = 0;
+  read_events(root_ + "/a/events.jsonl", [&](const Json& event) {
+    if (event.at("kind") == "run_start") before_the_start.push_back("run_start");
+    if (event.at("kind") != "decision" || event.at("name") != "precision") return;
+    ++n_choices;
+    before_the_start.push_back(event.at("value"));
+    EXPECT_FALSE(event.at("why").get<std::string>().empty());
+  });
+  EXPECT_EQ(n_choices, 1);  // the resumed attempt has it in the stored recipe
+  ASSERT_FALSE(before_the_start.empty());
+  EXPECT_NE(before_the_start.front(), "run_start");
+  const Recipe stored = load_recipe(root_ + "/a/recipe.toml");
+  EXPECT_EQ(stored.precision.matmul, before_the_start.front());
+}
+
+TEST_F(RunTest, EveryPrecisionResumesToTheBit) {
+  for (const std::string matmul : {"bf16", "fp8", "fp16"}) {
+    recipe_.precision.matmul = matmul;
+    const RunOutcome whole = train_run(request(matmul + "-whole", "9steps"), {});
+    run_until_stopped(request(matmul, "9steps"), 4);
+    const RunOutcome resumed = train_run(request(matmul, "9steps"), {});
+    EXPECT_EQ(resumed.weights_hash, whole.weights_hash) << matmul;
+    EXPECT_EQ(losses(matmul), losses(matmul + "-whole")) << matmul;
+  }
+}
+
 }  // namespace
 }  // namespace farthing
