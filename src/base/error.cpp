@@ -13,7 +13,8 @@ std::string to_string(const Complaint& complaint) {
   text += complaint.what;
   if (!complaint.found.empty()) text += ": found " + complaint.found;
   if (!complaint.wanted.empty()) {
-    text += (complaint.found.empty() ? ": wanted " : ", wanted ") + complaint.wanted;
+    text += complaint.found.empty() ? ": wanted " : ", wanted ";
+    text += complaint.wanted;
   }
   if (!complaint.hint.empty()) text += " (" + complaint.hint + ")";
   return text;

@@ -1,6 +1,7 @@
 // json.cpp - a strict parse in time linear in the text, whatever the number of keys.
 #include "base/json.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <vector>
@@ -112,5 +113,7 @@ Json parse_json(std::string_view text, const std::string& where) {
 }
 
 Json read_json(const std::string& path) { return parse_json(read_file(path), path); }
+
+Json or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 }  // namespace farthing

@@ -15,5 +15,7 @@ using Json = nlohmann::ordered_json;
 Json parse_json(std::string_view text, const std::string& where);
 // The same for a file; a missing or unreadable file is Error{kBadInput} as well.
 Json read_json(const std::string& path);
+// null for a number that is not finite, which JSON cannot hold.
+Json or_null(double value);
 
 }  // namespace farthing

@@ -1,5 +1,4 @@
 // bench_data.cpp - farthing bench data: what threads, cache, compression and read-ahead buy.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -152,22 +151,22 @@ void bench_data_command(const BenchDataOptions& options) {
             << format_bytes(static_cast<double>(copies.packed_bytes)) << "\n";
 }
 
-void add_bench_data_command(CLI::App& app) {
+void add_bench_data_command(Command& app) {
   auto options = std::make_shared<BenchDataOptions>();
-  CLI::App* bench = parent_command(app, "bench", "measure this machine")
+  Command* bench = app.parent("bench", "measure this machine")
                         .add_subcommand("data", "loading: threads, cache, compression, read-ahead");
   bench->add_option("data", options->data, "folder of `data prepare`, or a shard's prefix")
       ->required();
   bench->add_option("--sequence-length", options->sequence_length, "tokens of a sample")
-      ->check(CLI::Range(2, 1 << 24));
-  bench->add_option("--batch", options->batch, "samples of a step")->check(CLI::Range(1, 1 << 20));
-  bench->add_option("--steps", options->steps, "to measure")->check(CLI::Range(1, 1 << 20));
+      ->range(2, 1 << 24);
+  bench->add_option("--batch", options->batch, "samples of a step")->range(1, 1 << 20);
+  bench->add_option("--steps", options->steps, "to measure")->range(1, 1 << 20);
   bench->add_option("--step-ms", options->step_ms, "of computing in a step, waited for")
-      ->check(CLI::Range(0.0, 1e6));
+      ->range(0.0, 1e6);
   bench->add_option("--disk-mb", options->disk_mb, "MB a second of the slow disk")
-      ->check(CLI::Range(0.001, 1e6));
+      ->range(0.001, 1e6);
   bench->add_option("--latency-ms", options->latency_ms, "of a read of the slow disk")
-      ->check(CLI::Range(0.0, 1e4));
+      ->range(0.0, 1e4);
   add_json_flag(*bench, options->json);
   set_example(*bench, "farthing bench data data/english --step-ms 50");
   bench->callback([options] { bench_data_command(*options); });

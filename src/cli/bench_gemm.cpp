@@ -1,5 +1,4 @@
 // farthing bench gemm - products of every format: shares of the peaks of the same run, and error.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -286,10 +285,10 @@ void bench_gemm_command(const GemmBenchOptions& options) {
   }
 }
 
-void add_bench_gemm_command(CLI::App& app) {
+void add_bench_gemm_command(Command& app) {
   auto options = std::make_shared<GemmBenchOptions>();
-  CLI::App* gemm_bench =
-      parent_command(app, "bench", "measure this machine")
+  Command* gemm_bench =
+      app.parent("bench", "measure this machine")
           .add_subcommand("gemm", "products by format: shares of peaks measured in the same run");
   gemm_bench->add_option("--m", options->m, "rows of the product");
   gemm_bench->add_option("--n", options->n, "columns of the product");

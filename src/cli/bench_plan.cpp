@@ -1,5 +1,4 @@
 // farthing bench plan - the planner's error on published training runs.
-#include <CLI/CLI.hpp>
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
@@ -103,9 +102,9 @@ void bench_plan_command(const BenchPlanOptions& options) {
   }
 }
 
-void add_bench_plan_command(CLI::App& app) {
+void add_bench_plan_command(Command& app) {
   auto options = std::make_shared<BenchPlanOptions>();
-  CLI::App* plan = parent_command(app, "bench", "measure this machine, or the planner")
+  Command* plan = app.parent("bench", "measure this machine, or the planner")
                        .add_subcommand("plan", "the planner's error on published training runs");
   plan->add_option("file", options->file, "CSV of runs, as bench/data/validation.csv")->required();
   plan->add_flag("--rows", options->rows, "show every run");

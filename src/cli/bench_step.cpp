@@ -1,7 +1,6 @@
 // bench_step.cpp - farthing bench step: a training step on random tokens, as a share of the peak.
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <iostream>
@@ -122,16 +121,16 @@ void bench_step_command(const BenchStepOptions& options) {
        {"instruction set", std::string(isa_name(current_isa()))}});
 }
 
-void add_bench_step_command(CLI::App& app) {
+void add_bench_step_command(Command& app) {
   auto options = std::make_shared<BenchStepOptions>();
-  CLI::App* step = parent_command(app, "bench", "measure this machine")
+  Command* step = app.parent("bench", "measure this machine")
                        .add_subcommand("step", "a training step on 4096 random tokens");
   step->add_option("recipe", options->recipe, "preset or recipe")->required();
   step->add_option("--set", options->overrides, "key=value over the recipe, repeatable");
   step->add_option("--precision", options->precision, "fp32, bf16, fp8, fp16 or auto");
   step->add_option("--micro-batch", options->micro_batch, "sequences; 0: derived");
   step->add_option("--steps", options->steps, "steps to measure; the median counts")
-      ->check(CLI::Range(1, 100000));
+      ->range(1, 100000);
   add_threads_option(*step, options->threads);
   add_json_flag(*step, options->json);
   set_example(*step, "farthing bench step tiny --precision bf16");

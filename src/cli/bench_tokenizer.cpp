@@ -1,5 +1,4 @@
 // farthing bench tokenizer - bytes of text encoded a second, read beforehand; ids for comparison.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -87,15 +86,15 @@ void bench_tokenizer_command(const BenchTokenizerOptions& options) {
        {"threads", std::to_string(num_threads())}});
 }
 
-void add_bench_tokenizer_command(CLI::App& app) {
+void add_bench_tokenizer_command(Command& app) {
   auto options = std::make_shared<BenchTokenizerOptions>();
-  CLI::App* bench = parent_command(app, "bench", "measure this machine")
+  Command* bench = app.parent("bench", "measure this machine")
                         .add_subcommand("tokenizer", "text encoded a second");
   bench->add_option("tokenizer", options->tokenizer, "tokenizer.json, or its folder")->required();
   bench->add_option("inputs", options->inputs, ".txt or .jsonl files, folders, patterns")
       ->required();
   bench->add_option("--rounds", options->rounds, "times; the median counts")
-      ->check(CLI::Range(1, 1000));
+      ->range(1, 1000);
   bench->add_option("--ids", options->ids_path, "write the ids there, int32, end to end");
   add_threads_option(*bench, options->threads);
   add_json_flag(*bench, options->json);

@@ -4,11 +4,8 @@
 #include <string>
 
 #include "base/json.h"
+#include "cli/command_line.h"
 #include "plan/plan.h"
-
-namespace CLI {
-class App;
-}
 
 namespace farthing {
 
@@ -17,7 +14,7 @@ struct BudgetOptions {
   std::string other, prices = "default", html;
   double rent = -1, experiments = 0.5, failed = 0.1, confidence = 0.8;
 };
-void add_budget_options(CLI::App& plan, BudgetOptions& options);
+void add_budget_options(Command& plan, BudgetOptions& options);
 
 // What stands beside the budget on the same command line.
 struct BudgetPlace {

@@ -1,5 +1,4 @@
 // check.cpp - farthing check: gradients, formats, instruction sets, bits, on this machine.
-#include <CLI/CLI.hpp>
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
@@ -63,9 +62,9 @@ void check_command(const CheckOptions& options) {
   if (n_failed > 0) throw Error(ErrorCode::kFailed, "");
 }
 
-void add_check_command(CLI::App& app) {
+void add_check_command(Command& app) {
   auto options = std::make_shared<CheckOptions>();
-  CLI::App* check = app.add_subcommand("check", "compare this machine's arithmetic with the reference");
+  Command* check = app.add_subcommand("check", "compare this machine's arithmetic with the reference");
   check->add_option("recipe", options->recipe, "file, or a name under recipes/")->required();
   check->add_option("--set", options->overrides, "key=value, over the recipe");
   add_threads_option(*check, options->threads);

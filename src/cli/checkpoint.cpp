@@ -1,5 +1,4 @@
 // checkpoint.cpp - farthing checkpoint: list, verify and prune the checkpoints of a run.
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -72,11 +71,11 @@ void prune_command(const CheckpointOptions& options) {
   if (removed.empty()) std::cout << "nothing to remove\n";
 }
 
-void add_checkpoint_command(CLI::App& app) {
+void add_checkpoint_command(Command& app) {
   auto options = std::make_shared<CheckpointOptions>();
-  CLI::App& parent = parent_command(app, "checkpoint", "list, verify or prune a run's checkpoints");
+  Command& parent = app.parent("checkpoint", "list, verify or prune a run's checkpoints");
   const auto add = [&](const char* name, const char* words) {
-    CLI::App* command = parent.add_subcommand(name, words);
+    Command* command = parent.add_subcommand(name, words);
     command->add_option("run", options->run, "run folder")->required();
     add_json_flag(*command, options->json);
     set_example(*command, std::string("farthing checkpoint ") + name + " runs/tiny");
@@ -86,11 +85,11 @@ void add_checkpoint_command(CLI::App& app) {
   add("verify", "read every byte against its checksum")->callback([options] {
     list_command(*options, true);
   });
-  CLI::App* prune = add("prune", "remove old checkpoints");
+  Command* prune = add("prune", "remove old checkpoints");
   prune->add_option("--keep-last", options->keep_last, "newest ones to keep")
-      ->check(CLI::Range(1, 1 << 20));
+      ->range(1, 1 << 20);
   prune->add_option("--keep-every", options->keep_every, "keep steps that this divides; 0: none")
-      ->check(CLI::Range(0, 1 << 30));
+      ->range(0, 1 << 30);
   prune->callback([options] { prune_command(*options); });
 }
 

@@ -1,5 +1,4 @@
 // compare.cpp - farthing compare A B...: runs, receipts and plans at equal cost, and the frontier.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
@@ -118,16 +117,16 @@ void compare_command(const CompareOptions& options) {
   }
 }
 
-void add_compare_command(CLI::App& app) {
+void add_compare_command(Command& app) {
   auto options = std::make_shared<CompareOptions>();
-  CLI::App* compare = app.add_subcommand(
+  Command* compare = app.add_subcommand(
       "compare", "runs, receipts and plans at equal cost, and what a better model costs");
   compare
       ->add_option("paths", options->paths,
                    "run folders, folders of them, receipt.json, plans as JSON")
       ->required();
   compare->add_option("--against", options->against, "compare at equal steps, tokens, seconds, usd")
-      ->check(CLI::IsMember({"steps", "tokens", "seconds", "usd"}));
+      ->one_of({"steps", "tokens", "seconds", "usd"});
   compare->add_option("--at", options->at,
                       "where: 0.05usd, 2e6tok, 500steps, 1h; else the most "
                       "that all have");

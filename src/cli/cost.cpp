@@ -1,7 +1,6 @@
 // cost.cpp - farthing cost: the parent of its subcommands and what they share.
 #include "cli/cost.h"
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <ctime>
 #include <iostream>
@@ -13,11 +12,11 @@
 
 namespace farthing {
 
-CLI::App& cost_command(CLI::App& app) {
-  return parent_command(app, "cost", "what a model cost, in every sense of the word");
+Command& cost_command(Command& app) {
+  return app.parent("cost", "what a model cost, in every sense of the word");
 }
 
-void add_cost_output(CLI::App& command, CostOutput& output, bool with_prices) {
+void add_cost_output(Command& command, CostOutput& output, bool with_prices) {
   add_json_flag(command, output.json);
   command.add_option("--html", output.html, "write one self-contained page to this file");
   if (!with_prices) return;

@@ -2,8 +2,8 @@
 //
 // Each is a file of its own, src/cli/cost_NAME.cpp, that registers itself:
 //
-//   static void add_cost_claims(CLI::App& app) {
-//     CLI::App* claims = cost_command(app).add_subcommand("claims", "what articles say");
+//   static void add_cost_claims(Command& app) {
+//     Command* claims = cost_command(app).add_subcommand("claims", "what articles say");
 //     ...
 //   }
 //   static const CommandRegistration kCostClaims{add_cost_claims, kCostOrder};
@@ -11,15 +11,13 @@
 #include <string>
 #include <vector>
 
-namespace CLI {
-class App;
-}
+#include "cli/command_line.h"
 
 namespace farthing {
 
 inline constexpr int kCostOrder = 76;  // in commands.h's list
 
-CLI::App& cost_command(CLI::App& app);
+Command& cost_command(Command& app);
 
 struct CostOutput {
   std::string prices = "default";
@@ -27,7 +25,7 @@ struct CostOutput {
   bool json = false;
 };
 // --json, --html FILE and, where wanted, --prices NAME.
-void add_cost_output(CLI::App& command, CostOutput& output, bool with_prices);
+void add_cost_output(Command& command, CostOutput& output, bool with_prices);
 // YYYY-MM-DD, of this machine's clock; FARTHING_TODAY in the environment overrides it.
 std::string today();
 // Writes a page and says where on stdout.

@@ -1,6 +1,5 @@
 // cost_budget.cpp - farthing plan --budget: from money to a model.
 #include <fmt/core.h>
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -70,7 +69,7 @@ std::string plan_usd_words(const Plan& plan, const BudgetOptions& options) {
                      describe(*price));
 }
 
-void add_budget_options(CLI::App& plan, BudgetOptions& o) {
+void add_budget_options(Command& plan, BudgetOptions& o) {
   plan.add_option("--budget", o.budget, "of the project, as 300kUSD: chooses model and tokens");
   plan.add_option("--experiments", o.experiments,
                   "with --budget: share of it for experiments, 0 to 1");

@@ -1,7 +1,6 @@
 // cost_claims.cpp - farthing cost claims: what articles say that training costs, recomputed.
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -43,7 +42,7 @@ Json to_json(const Claim& claim) {
           {"formula", claim.formula},
           {"stated", range_json(claim.stated)},
           {"recomputed",
-           claim.arithmetic == Arithmetic::kNone ? Json(nullptr) : range_json(claim.computed)},
+           claim.arithmetic == SumCheck::kNone ? Json(nullptr) : range_json(claim.computed)},
           {"arithmetic", to_string(claim.arithmetic)},
           {"deviation", claim.deviation},
           {"evidence", claim.evidence},
@@ -73,7 +72,7 @@ std::string text_of(const Claim& claim) {
 }
 
 std::string summary_of(const std::vector<Claim>& claims) {
-  std::map<Arithmetic, int> sums;
+  std::map<SumCheck, int> sums;
   int wrong = 0;
   for (const auto& claim : claims) {
     ++sums[claim.arithmetic];
@@ -84,8 +83,8 @@ std::string summary_of(const std::vector<Claim>& claims) {
       "have "
       "none, in {} nothing was stated. {} are wrong: a sum that is off, or a better source says "
       "otherwise.",
-      claims.size(), sums[Arithmetic::kExact], sums[Arithmetic::kRounded], sums[Arithmetic::kOff],
-      sums[Arithmetic::kNone], sums[Arithmetic::kNothingStated], wrong);
+      claims.size(), sums[SumCheck::kExact], sums[SumCheck::kRounded], sums[SumCheck::kOff],
+      sums[SumCheck::kNone], sums[SumCheck::kNothingStated], wrong);
 }
 
 std::string articles_of(const std::vector<Claim>& claims) {
@@ -163,9 +162,9 @@ void claims_command(const ClaimsOptions& options) {
   std::cout << text << wrap_text(summary_of(claims), 0) << articles_of(claims);
 }
 
-void add_cost_claims(CLI::App& app) {
+void add_cost_claims(Command& app) {
   auto options = std::make_shared<ClaimsOptions>();
-  CLI::App* claims = cost_command(app).add_subcommand("claims", "what articles say, recomputed");
+  Command* claims = cost_command(app).add_subcommand("claims", "what articles say, recomputed");
   claims->add_option("word", options->word, "only claims with this word");
   claims->add_flag("--wrong", options->wrong, "only those whose sum or source fails");
   claims->add_option("--file", options->file, "a CSV of claims, or a name under claims/");

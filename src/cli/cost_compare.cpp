@@ -1,7 +1,6 @@
 // cost_compare.cpp - farthing cost compare: a history of training costs, and why one run cost more.
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <iostream>
 #include <memory>
@@ -17,7 +16,7 @@
 namespace farthing {
 namespace {
 
-struct CompareOptions {
+struct CostCompareOptions {
   std::string from, to;
   CostOutput output;
 };
@@ -192,7 +191,7 @@ Json comparison_json(const Comparison& comparison, const ArticleChain* chain) {
   return json;
 }
 
-void compare_command(const CompareOptions& options) {
+void cost_compare_command(const CostCompareOptions& options) {
   const History history = load_history();
   const CostOutput& output = options.output;
   if (options.from.empty()) {
@@ -213,15 +212,15 @@ void compare_command(const CompareOptions& options) {
   std::cout << text_of(a, b, comparison, chain);
 }
 
-void add_cost_compare(CLI::App& app) {
-  auto options = std::make_shared<CompareOptions>();
-  CLI::App* compare = cost_command(app).add_subcommand(
+void add_cost_compare(Command& app) {
+  auto options = std::make_shared<CostCompareOptions>();
+  Command* compare = cost_command(app).add_subcommand(
       "compare", "history of training costs; with two models, the factors between them");
   compare->add_option("from", options->from, "a model of claims/history.toml");
   compare->add_option("to", options->to, "another");
   add_cost_output(*compare, options->output, false);
   set_example(*compare, "farthing cost compare gpt-4 deepseek-v3");
-  compare->callback([options] { compare_command(*options); });
+  compare->callback([options] { cost_compare_command(*options); });
 }
 
 const CommandRegistration kCostCompare{add_cost_compare, kCostOrder};

@@ -1,7 +1,6 @@
 // cost_explain.cpp - farthing cost explain: from GPU-hours to every figure published for a model.
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <iostream>
 #include <memory>
@@ -233,9 +232,9 @@ void explain_command(const ExplainOptions& options) {
   std::cout << text_of(result, definitions);
 }
 
-void add_cost_explain(CLI::App& app) {
+void add_cost_explain(Command& app) {
   auto options = std::make_shared<ExplainOptions>();
-  CLI::App* explain = cost_command(app).add_subcommand(
+  Command* explain = cost_command(app).add_subcommand(
       "explain", "walk from GPU-hours to every figure published for a model");
   explain->add_option("name", options->name, "a name under claims/, or a file")->required();
   add_cost_output(*explain, options->output, false);

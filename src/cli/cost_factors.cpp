@@ -1,7 +1,6 @@
 // cost_factors.cpp - farthing cost factors: what makes a model cheap, claimed beside computed.
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -204,16 +203,16 @@ void factors_command(const FactorsOptions& options) {
   }
 }
 
-void add_cost_factors(CLI::App& app) {
+void add_cost_factors(Command& app) {
   auto options = std::make_shared<FactorsOptions>();
-  CLI::App* factors = cost_command(app).add_subcommand(
+  Command* factors = cost_command(app).add_subcommand(
       "factors", "what makes a model cheap: each technique switched off, claimed beside computed");
   factors->add_option("model", options->model, "a name under models/, or a file")->required();
   factors->add_option("--cluster", options->cluster, "a name under clusters/, or a file");
   factors->add_option("--software", options->year, "year of the training software")
-      ->check(CLI::Range(2015.0, 2040.0));
+      ->range(2015.0, 2040.0);
   factors->add_option("--seq", options->sequence_length, "sequence length")
-      ->check(CLI::Range(16, 1 << 22));
+      ->range(16, 1 << 22);
   add_cost_output(*factors, options->output, false);
   set_example(*factors, "farthing cost factors deepseek-v3 --cluster h800-2048");
   factors->callback([options] { factors_command(*options); });

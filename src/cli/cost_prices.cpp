@@ -1,5 +1,4 @@
 // cost_prices.cpp - farthing cost prices: what a price list holds, with dates and sources.
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -69,9 +68,9 @@ void prices_command(const PricesOptions& options) {
   }
 }
 
-void add_cost_prices(CLI::App& app) {
+void add_cost_prices(Command& app) {
   auto options = std::make_shared<PricesOptions>();
-  CLI::App* prices =
+  Command* prices =
       cost_command(app).add_subcommand("prices", "a price list with dates and sources");
   prices->add_option("word", options->word, "only items and kinds with this word");
   prices->add_option("--region", options->region, "us or china");

@@ -1,7 +1,6 @@
 // cost_project.cpp - farthing cost project: all five costs of the reader's own project.
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <iostream>
@@ -274,9 +273,9 @@ void project_command(const ProjectOptions& options) {
   }
 }
 
-void add_cost_project(CLI::App& app) {
+void add_cost_project(Command& app) {
   auto options = std::make_shared<ProjectOptions>();
-  CLI::App* project =
+  Command* project =
       cost_command(app).add_subcommand("project", "all runs, people and machines of a project");
   project->add_option("folder", options->search.folder, "folder of runs, with project.toml")
       ->required();

@@ -1,5 +1,4 @@
 // cost_scenario.cpp - farthing cost scenario, own-or-rent: business cases from scenarios/*.toml.
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -74,14 +73,14 @@ void scenario_command(const ScenarioOptions& options) {
   }
 }
 
-void add_changes(CLI::App& command, ScenarioOptions& options) {
+void add_changes(Command& command, ScenarioOptions& options) {
   command.add_option("--set", options.changes, "id=value, of any quantity of the scenario");
   add_cost_output(command, options.output, true);
 }
 
-void add_cost_scenario(CLI::App& app) {
+void add_cost_scenario(Command& app) {
   auto options = std::make_shared<ScenarioOptions>();
-  CLI::App* scenario =
+  Command* scenario =
       cost_command(app).add_subcommand("scenario", "a business case; without a name, all of them");
   scenario->add_option("name", options->name, "a name under scenarios/, or a file");
   add_changes(*scenario, *options);
@@ -90,13 +89,13 @@ void add_cost_scenario(CLI::App& app) {
 }
 
 // The same sheet under the name of its question, with the usual quantities as options.
-void add_cost_own_or_rent(CLI::App& app) {
+void add_cost_own_or_rent(Command& app) {
   auto options = std::make_shared<ScenarioOptions>();
   options->name = "own-or-rent";
-  CLI::App* command = cost_command(app).add_subcommand(
+  Command* command = cost_command(app).add_subcommand(
       "own-or-rent", "a busy device-hour owned, rented, committed, on spot; the break-even");
   const auto add = [&](const char* flag, const char* id, const char* words) {
-    command->add_option_function<std::string>(
+    command->add_option_callback(
         flag,
         [options, id](const std::string& value) {
           options->changes.push_back(std::string(id) + "=" + value);

@@ -1,6 +1,5 @@
 // cost_serve.cpp - farthing cost serve MODEL --cluster C: dollars per million tokens, margin, lifetime.
 #include <fmt/core.h>
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -55,9 +54,9 @@ void serve_command(ServeOptions options) {
   }
 }
 
-void add_cost_serve(CLI::App& app) {
+void add_cost_serve(Command& app) {
   auto options = std::make_shared<ServeOptions>();
-  CLI::App* serve = cost_command(app).add_subcommand(
+  Command* serve = cost_command(app).add_subcommand(
       "serve", "dollars per million tokens, margin, train and serve");
   ServeQuestion& q = options->question;
   serve->add_option("model", options->model, "a name under models/, a config.json")->required();

@@ -1,5 +1,4 @@
 // cost_validate.cpp - farthing cost validate: a receipt made by anyone, checked for form and sums.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 #include <memory>
@@ -43,9 +42,9 @@ void validate_command(const ValidateOptions& options) {
   if (n > 0) throw Error(ErrorCode::kBadInput, "");
 }
 
-void add_cost_validate(CLI::App& app) {
+void add_cost_validate(Command& app) {
   auto options = std::make_shared<ValidateOptions>();
-  CLI::App* validate =
+  Command* validate =
       cost_command(app).add_subcommand("validate", "check a receipt, anyone's: form and sums");
   validate->add_option("file", options->file, "receipt.json")->required();
   add_json_flag(*validate, options->json);

@@ -1,5 +1,4 @@
 // farthing data - a look into token shards, and a corpus to begin with.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -32,9 +31,9 @@ void corpus_command(const CorpusOptions& options) {
   std::cout << format_table(rows);
 }
 
-void add_corpus_command(CLI::App& data) {
+void add_corpus_command(Command& data) {
   auto options = std::make_shared<CorpusOptions>();
-  CLI::App* corpus = data.add_subcommand(
+  Command* corpus = data.add_subcommand(
       "corpus-debian", "English from Debian packages (tools/corpus_packages.txt) as .jsonl");
   refuse_empty(corpus->add_option("-o,--output", options->folder, "folder to write"))->required();
   corpus->add_option("--root", options->root, "where the packages are installed or unpacked");
@@ -43,8 +42,8 @@ void add_corpus_command(CLI::App& data) {
   corpus->callback([options] { corpus_command(*options); });
 }
 
-void add_data_command(CLI::App& app) {
-  CLI::App& data = parent_command(app, "data", "prepare text for training, and look into it");
+void add_data_command(Command& app) {
+  Command& data = app.parent("data", "prepare text for training, and look into it");
   add_corpus_command(data);
 }
 

@@ -1,5 +1,4 @@
 // data_inspect.cpp - a look into token shards; shards that take less of the disk.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
@@ -73,36 +72,36 @@ void compress_command(const CompressCommand& command) {
   std::cout << format_table(rows);
 }
 
-void add_inspect(CLI::App& data) {
+void add_inspect(Command& data) {
   auto command = std::make_shared<InspectCommand>();
-  CLI::App* inspect = data.add_subcommand("inspect", "sizes, histograms and samples of shards");
+  Command* inspect = data.add_subcommand("inspect", "sizes, histograms and samples of shards");
   inspect->add_option("folder", command->folder, "folder with .bin and .idx files")->required();
   inspect->add_option("--seed", command->options.seed, "chooses the random samples")
-      ->check(CLI::NonNegativeNumber);
+      ->not_negative();
   inspect
       ->add_option("--sequence-length", command->options.sequence_length,
                    "of the windows whose packing is compared")
-      ->check(CLI::Range(2, 1 << 24));
+      ->range(2, 1 << 24);
   inspect->add_option("--html", command->html, "write a self-contained page there");
   add_json_flag(*inspect, command->json);
   set_example(*inspect, "farthing data inspect data/book --html book.html");
   inspect->callback([command] { inspect_command(*command); });
 }
 
-void add_compress(CLI::App& data) {
+void add_compress(Command& data) {
   auto command = std::make_shared<CompressCommand>();
-  CLI::App* compress =
+  Command* compress =
       data.add_subcommand("compress", "every .bin of a folder to .bin.zst, which training reads");
   compress->add_option("folder", command->folder, "folder with .bin and .idx files")->required();
-  compress->add_option("--level", command->level, "of Zstandard")->check(CLI::Range(1, 19));
+  compress->add_option("--level", command->level, "of Zstandard")->range(1, 19);
   compress->add_flag("--keep", command->keep, "keep the .bin files");
   add_json_flag(*compress, command->json);
   set_example(*compress, "farthing data compress data/book");
   compress->callback([command] { compress_command(*command); });
 }
 
-void add_inspect_commands(CLI::App& app) {
-  CLI::App& data = parent_command(app, "data", "prepare text for training, and look into it");
+void add_inspect_commands(Command& app) {
+  Command& data = app.parent("data", "prepare text for training, and look into it");
   add_inspect(data);
   add_compress(data);
 }

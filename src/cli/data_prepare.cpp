@@ -1,7 +1,6 @@
 // farthing data prepare - text to token shards, tokenizer and a card that accounts for both.
 #include <signal.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <iostream>
@@ -178,7 +177,7 @@ void prepare_command(PrepareOptions options) {
             << " (this page is card.md there, card.json for programs)\n";
 }
 
-void add_reading_options(CLI::App& prepare, PrepareOptions& options) {
+void add_reading_options(Command& prepare, PrepareOptions& options) {
   PrepareRequest& request = options.request;
   prepare.add_option("inputs", options.inputs,
                      "files, folders, patterns, - for standard input: text, .jsonl, .parquet, tar "
@@ -187,28 +186,28 @@ void add_reading_options(CLI::App& prepare, PrepareOptions& options) {
   prepare.add_option("--source", options.named_sources, "NAME=PATH, a named source");
   prepare.add_option("--licence", options.licences, "NAME=TEXT, a source's licence");
   prepare.add_option("--documents", options.documents, "what a document of a text file is")
-      ->check(CLI::IsMember({"file", "blank-line"}));
+      ->one_of({"file", "blank-line"});
   prepare.add_option("--text-key", request.reading.text_key, "key of a .jsonl line's text");
   prepare.add_option("--files", options.files, "what folders and archives give")
-      ->check(CLI::IsMember({"text", "code", "all"}));
+      ->one_of({"text", "code", "all"});
   prepare.add_option("--max-file-size", options.max_file_bytes,
                      "with --files code or all: larger files are dropped; default 1 MiB");
   prepare.add_option("--on-error", options.on_error, "a file or line that cannot be read")
-      ->check(CLI::IsMember({"stop", "skip"}));
+      ->one_of({"stop", "skip"});
   prepare.add_flag("--skip-bad-lines", request.reading.skip_bad_lines,
                    "count bad .jsonl lines instead of stopping");
   prepare.add_flag("--keep-metadata", request.reading.keep_metadata,
                    "write where each document came from and its other keys beside the shards");
 }
 
-void add_cleaning_options(CLI::App& prepare, PrepareOptions& options) {
+void add_cleaning_options(Command& prepare, PrepareOptions& options) {
   PrepareRequest& request = options.request;
   prepare.add_flag("--normalise", request.clean.normalise, "line ends, control characters, spaces");
   prepare.add_option("--clean", options.clean,
                      "quality rules: gopher, c4, fineweb, all, or names of rules, with commas");
   prepare.add_option("--rules", options.rules_file, "TOML file with [clean]: rules and thresholds");
   prepare.add_option("--dedup", options.dedup, "duplicates to remove; near removes exact ones too")
-      ->check(CLI::IsMember({"none", "exact", "near"}));
+      ->one_of({"none", "exact", "near"});
   prepare.add_option("--jaccard", request.minhash.jaccard, "similarity of near duplicates");
   prepare.add_option("--minhash-bands", request.minhash.bands, "of the near-duplicate search");
   prepare.add_option("--minhash-rows", request.minhash.rows, "of each band");
@@ -221,20 +220,20 @@ void add_cleaning_options(CLI::App& prepare, PrepareOptions& options) {
   prepare.add_flag("--decontaminate", request.clean.drop_contaminated, "drop such documents");
 }
 
-void add_prepare_command(CLI::App& app) {
+void add_prepare_command(Command& app) {
   auto options = std::make_shared<PrepareOptions>();
   PrepareRequest& request = options->request;
-  CLI::App& data = parent_command(app, "data", "prepare text for training, and look into it");
-  CLI::App* prepare = data.add_subcommand("prepare", "text to tokenizer, shards and data card");
+  Command& data = app.parent("data", "prepare text for training, and look into it");
+  Command* prepare = data.add_subcommand("prepare", "text to tokenizer, shards and data card");
   add_reading_options(*prepare, *options);
   add_cleaning_options(*prepare, *options);
   prepare->add_option("--tokenizer", request.tokenizer_path, "tokenizer.json; else one is trained");
   prepare->add_option("--vocab-size", request.training.vocab_size, "of the tokenizer trained here")
-      ->check(CLI::Range(300, 1 << 20));
+      ->range(300, 1 << 20);
   prepare->add_option("--pre-tokenizer", options->pre_tokenizer, "of the tokenizer trained here")
-      ->check(CLI::IsMember({"deepseek-v3", "gpt2"}));
+      ->one_of({"deepseek-v3", "gpt2"});
   prepare->add_option("--val-fraction", request.val_fraction, "share of documents held out")
-      ->check(CLI::Range(0.0, 0.999));
+      ->range(0.0, 0.999);
   prepare->add_flag("--shuffle", request.shuffle, "training documents in a random order");
   prepare->add_option("--shuffle-seed", request.shuffle_seed, "of that order");
   prepare->add_option("--memory", options->memory, "bound, such as 4GB; default a quarter of all");

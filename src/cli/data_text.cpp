@@ -1,5 +1,4 @@
 // data_text.cpp - farthing data text: the text of a split, as its tokens say it, back to stdout.
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -32,10 +31,10 @@ void text_command(const TextOptions& options) {
   }
 }
 
-void add_text_command(CLI::App& app) {
+void add_text_command(Command& app) {
   auto options = std::make_shared<TextOptions>();
-  CLI::App& data = parent_command(app, "data", "prepare text for training, and look into it");
-  CLI::App* text = data.add_subcommand("text", "write the text of a split to stdout");
+  Command& data = app.parent("data", "prepare text for training, and look into it");
+  Command* text = data.add_subcommand("text", "write the text of a split to stdout");
   text->add_option("folder", options->folder, "folder of `data prepare`")->required();
   text->add_option("--split", options->split, "train, val, or another .idx there; default val");
   set_example(*text, "farthing data text data/book --split val | xz -9e | wc -c");

@@ -1,5 +1,4 @@
 // farthing doctor - what this machine is: processor, instruction set, measured peaks, memory, disk.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -100,9 +99,9 @@ void doctor_command(const DoctorOptions& options) {
   }
 }
 
-void add_doctor_command(CLI::App& app) {
+void add_doctor_command(Command& app) {
   auto options = std::make_shared<DoctorOptions>();
-  CLI::App* doctor = app.add_subcommand("doctor", "what this machine is, measured");
+  Command* doctor = app.add_subcommand("doctor", "what this machine is, measured");
   doctor->add_option("--folder", options->folder, "where the disk is measured");
   add_threads_option(*doctor, options->threads);
   add_json_flag(*doctor, options->json);

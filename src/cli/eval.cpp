@@ -1,7 +1,6 @@
 // farthing eval - bits per byte of a model on held-out text, source by source.
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -103,17 +102,17 @@ void eval_command(const EvalOptions& options) {
   print_json(json);
 }
 
-void add_eval_command(CLI::App& app) {
+void add_eval_command(Command& app) {
   auto options = std::make_shared<EvalOptions>();
-  CLI::App* eval = app.add_subcommand("eval", "bits per byte on held-out text, by source");
+  Command* eval = app.add_subcommand("eval", "bits per byte on held-out text, by source");
   eval->add_option("model", options->model, "run, checkpoint or Hugging Face directory")
       ->required();
   eval->add_option("--data", options->data, "folder of `data prepare`; default: the run's own");
   eval->add_option("--window", options->window,
                    "tokens seen at once; 0: the run's sequence length, or the model's context")
-      ->check(CLI::Range(0, 1 << 24));
+      ->range(0, 1 << 24);
   eval->add_option("--max-tokens", options->max_tokens, "of each source; 0: all")
-      ->check(CLI::NonNegativeNumber);
+      ->not_negative();
   add_threads_option(*eval, options->threads);
   add_json_flag(*eval, options->json);
   set_example(*eval, "farthing eval runs/tiny");

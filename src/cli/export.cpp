@@ -1,5 +1,4 @@
 // farthing export - a model as a Hugging Face directory.
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -52,14 +51,14 @@ void export_command(const ExportOptions& options) {
             << " parameters in " << options.dtype << ", from " << place.folder << "\n";
 }
 
-void add_export_command(CLI::App& app) {
+void add_export_command(Command& app) {
   auto options = std::make_shared<ExportOptions>();
-  CLI::App* command = app.add_subcommand("export", "write a model as a Hugging Face directory");
+  Command* command = app.add_subcommand("export", "write a model as a Hugging Face directory");
   command->add_option("model", options->model, "run, checkpoint or Hugging Face directory")
       ->required();
-  command->add_option("--to", options->to, "hf")->check(CLI::IsMember({"hf"}))->required();
+  command->add_option("--to", options->to, "hf")->one_of({"hf"})->required();
   command->add_option("--dtype", options->dtype, "f32 or bf16; default f32")
-      ->check(CLI::IsMember({"f32", "bf16"}));
+      ->one_of({"f32", "bf16"});
   refuse_empty(command->add_option("-o,--output", options->output, "new folder"))->required();
   add_json_flag(*command, options->json);
   set_example(*command, "farthing export runs/tiny --to hf --dtype bf16 -o tiny-hf");

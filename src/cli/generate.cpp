@@ -1,5 +1,4 @@
 // farthing generate - let a model write on.
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <iterator>
 #include <memory>
@@ -110,32 +109,31 @@ void generate_command(const GenerateOptions& options) {
   std::cout << json.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
 }
 
-void add_generate_command(CLI::App& app) {
+void add_generate_command(Command& app) {
   auto options = std::make_shared<GenerateOptions>();
-  CLI::App* generate = app.add_subcommand("generate", "let a model write on from a prompt");
+  Command* generate = app.add_subcommand("generate", "let a model write on from a prompt");
   SamplingSettings& sampling = options->settings.sampling;
   generate->add_option("model", options->model, "run, checkpoint or Hugging Face directory")
       ->required();
-  CLI::Option* prompt = generate->add_option("--prompt", options->prompt, "text to continue");
+  Option* prompt = generate->add_option("--prompt", options->prompt, "text to continue");
   generate->add_option("--prompt-file", options->prompt_file, "the same from a file; -: stdin")
       ->excludes(prompt);
   generate->add_option("--max-tokens", options->settings.max_tokens,
                        "at most so many; default 256")
-      ->check(CLI::Range(0, 1 << 24));
+      ->range(0, 1 << 24);
   generate->add_option("--temperature", sampling.temperature,
                        "0: always the likeliest; default 0.8")
-      ->check(CLI::Range(0.0, 1e6));
+      ->range(0.0, 1e6);
   generate->add_option("--top-p", sampling.top_p, "keep this much probability; default 0.95")
-      ->check(CLI::Range(1e-12, 1.0));
+      ->range(1e-12, 1.0);
   generate->add_option("--top-k", sampling.top_k, "keep so many tokens; 0: all")
-      ->check(CLI::Range(0, 1 << 24));
+      ->range(0, 1 << 24);
   generate->add_option("--seed", sampling.seed, "same seed, same text; default 1")
-      ->check(CLI::NonNegativeNumber);
+      ->not_negative();
   generate->add_option("--stop", options->stops, "end before this text; may be given again")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->one_at_a_time();
   generate->add_option("--samples", options->samples, "so many continuations, each its own draws")
-      ->check(CLI::Range(1, 1024));
+      ->range(1, 1024);
   add_threads_option(*generate, options->threads);
   add_json_flag(*generate, options->json);
   set_example(*generate, "farthing generate runs/tiny --prompt \"The \" --max-tokens 100");

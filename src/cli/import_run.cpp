@@ -1,5 +1,4 @@
 // farthing import-run - a log made elsewhere as an ordinary run folder.
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -59,19 +58,19 @@ void import_command(const ImportOptions& o) {
             << log.skipped_lines << " other lines; farthing report " << o.run << "\n";
 }
 
-void add_import_command(CLI::App& app) {
+void add_import_command(Command& app) {
   auto options = std::make_shared<ImportOptions>();
-  CLI::App* command =
+  Command* command =
       app.add_subcommand("import-run", "a log made elsewhere as an ordinary run folder");
   ImportOptions& o = *options;
   command->add_option("log", o.log, "file")->required();
   command->add_option("--run", o.run, "new run folder")->required();
   command->add_option("--format", o.format, "megatron, torchtitan or csv")
-      ->check(CLI::IsMember({"megatron", "torchtitan", "csv"}));
+      ->one_of({"megatron", "torchtitan", "csv"});
   command->add_option("--model", o.model, "a name under models/, for FLOPs and parameters");
   command->add_option("--cluster", o.cluster, "a name under clusters/, for devices");
-  command->add_option("--devices", o.devices, "that the run used")->check(CLI::Range(1, 1 << 20));
-  command->add_option("--seq", o.sequence_length, "sequence length")->check(CLI::PositiveNumber);
+  command->add_option("--devices", o.devices, "that the run used")->range(1, 1 << 20);
+  command->add_option("--seq", o.sequence_length, "sequence length")->range(1e-300, 1e300);
   command->add_option("--tokens-per-step", o.tokens_per_step, "where the log has none");
   set_example(*command, "farthing import-run train.log --format megatron --model llama3.1-8b "
                         "--cluster h100-512 --run runs/theirs");

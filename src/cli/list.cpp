@@ -1,5 +1,4 @@
 // list.cpp - farthing list: the recipes, models, price books and scenarios that a bare name finds.
-#include <CLI/CLI.hpp>
 #include <fmt/core.h>
 #include <iostream>
 #include <memory>
@@ -79,12 +78,12 @@ void list_command(const ListOptions& options) {
   }
 }
 
-void add_list_command(CLI::App& app) {
+void add_list_command(Command& app) {
   auto options = std::make_shared<ListOptions>();
-  CLI::App* list = app.add_subcommand("list", "recipes, models, clusters, prices and scenarios by name");
+  Command* list = app.add_subcommand("list", "recipes, models, clusters, prices and scenarios by name");
   list->add_option("kind", options->kind,
                    "recipes, models, clusters, devices, prices or scenarios; all without it")
-      ->check(CLI::IsMember({"recipes", "models", "clusters", "devices", "prices", "scenarios"}));
+      ->one_of({"recipes", "models", "clusters", "devices", "prices", "scenarios"});
   add_json_flag(*list, options->json);
   set_example(*list, "farthing list recipes");
   list->callback([options] { list_command(*options); });

@@ -1,5 +1,4 @@
 // main.cpp - the program's entry: registers the subcommands, runs one, turns its end into a status.
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <new>
 #include <string>
@@ -18,45 +17,6 @@
 namespace farthing {
 namespace {
 
-// The subcommand that was reached when parsing stopped.
-const CLI::App& deepest_command(const CLI::App& app) {
-  const CLI::App* command = &app;
-  while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
-  return *command;
-}
-
-// "farthing data prepare"
-std::string full_name(const CLI::App& command) {
-  const CLI::App* parent = command.get_parent();
-  return parent == nullptr ? command.get_name() : full_name(*parent) + " " + command.get_name();
-}
-
-std::vector<std::string> known_words(const CLI::App& command) {
-  std::vector<std::string> words;
-  for (const CLI::App* sub : command.get_subcommands([](const CLI::App*) { return true; })) {
-    words.push_back(sub->get_name());
-  }
-  for (const CLI::Option* option : command.get_options()) {
-    for (const auto& name : option->get_lnames()) words.push_back("--" + name);
-    for (const auto& name : option->get_snames()) words.push_back("-" + name);
-  }
-  return words;
-}
-
-int report_usage(const CLI::App& app, const CLI::ParseError& fault) {
-  const CLI::App& command = deepest_command(app);
-  const auto unknown = app.remaining(true);
-  std::string message = fault.what();
-  if (!unknown.empty()) {
-    const std::string word = unknown.front().substr(0, unknown.front().find('='));
-    const auto near = nearest_spelling(word, known_words(command));
-    message = full_name(command) + " does not know \"" + word + "\"";
-    if (!near.empty()) message += "; did you mean " + near + "?";
-  }
-  std::cerr << "farthing: " << message << "\n  try: " << full_name(command) << " --help\n";
-  return static_cast<int>(ErrorCode::kUsage);
-}
-
 int finish(int status, const std::string& message) {
   std::cout.flush();
   if (!message.empty()) std::cerr << "farthing: " << message << std::endl;
@@ -68,22 +28,17 @@ int finish(int status, const std::string& message) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"farthing trains mixture-of-experts language models and knows what every token cost.",
-               "farthing"};
-  app.set_version_flag("--version", std::string("farthing ") + FARTHING_VERSION);
-  app.require_subcommand(1);
-  add_registered_commands(app);  // before the footer, which they would inherit
-  set_example(app, "farthing train recipes/tiny.toml --until 500steps");
   try {
     set_share_folder(share_folder());
     set_log_sink([](const std::string& line) { std::cerr << line << std::endl; });
 #ifdef FARTHING_HAS_SELECT_ISA
     select_isa();
 #endif
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& fault) {
-    if (fault.get_exit_code() == 0) return app.exit(fault);
-    return report_usage(app, fault);
+    const int status = run_command_line(
+        argc, argv,
+        "farthing trains mixture-of-experts language models and knows what every token cost.",
+        "farthing train recipes/tiny.toml --until 500steps");
+    return finish(status, "");
   } catch (const Error& error) {
     return finish(static_cast<int>(error.code), error.message);
   } catch (const std::bad_alloc&) {
@@ -91,7 +46,6 @@ int run(int argc, char** argv) {
   } catch (const std::exception& fault) {
     return finish(static_cast<int>(ErrorCode::kFailed), fault.what());
   }
-  return finish(0, "");
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 // farthing plan - the layout, time, memory and energy of a training run, without starting it.
-#include <CLI/CLI.hpp>
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
@@ -55,9 +54,9 @@ void plan_command(const PlanOptions& options, const BudgetOptions& budget) {
   if (!plan.fits) throw Error(ErrorCode::kOutOfResource, "");
 }
 
-void add_plan_command(CLI::App& app) {
+void add_plan_command(Command& app) {
   auto options = std::make_shared<PlanCommand>();
-  CLI::App* plan = app.add_subcommand("plan", "predict layout, time, memory and energy of a run");
+  Command* plan = app.add_subcommand("plan", "predict layout, time, memory and energy of a run");
   add_plan_options(*plan, options->plan);
   add_budget_options(*plan, options->budget);
   add_json_flag(*plan, options->plan.json);

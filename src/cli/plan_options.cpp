@@ -1,7 +1,6 @@
 // plan_options.cpp - flags become a request.
 #include "cli/plan_options.h"
 
-#include <CLI/CLI.hpp>
 
 #include <algorithm>
 
@@ -10,14 +9,14 @@
 namespace farthing {
 namespace {
 
-void add_layout_options(CLI::App& plan, PlanOptions& o) {
+void add_layout_options(Command& plan, PlanOptions& o) {
   plan.add_option("--pp", o.pp, "pipeline stages (a given layout; the search is left out)");
   plan.add_option("--ep", o.ep, "expert parallelism");
   plan.add_option("--tp", o.tp, "tensor parallelism");
   plan.add_option("--cp", o.cp, "context parallelism");
   plan.add_option("--vp", o.vp, "model chunks per rank");
   plan.add_option("--micro-batch", o.micro_batch, "sequences of a micro-batch");
-  plan.add_option("--zero", o.zero, "0 to 3")->check(CLI::Range(0, 3));
+  plan.add_option("--zero", o.zero, "0 to 3")->range(0, 3);
   plan.add_option("--schedule", o.schedule, "none gpipe 1f1b interleaved zb1p dualpipe dualpipev");
   plan.add_option("--recompute", o.recompute, "none selective cheap full");
 }
@@ -83,18 +82,18 @@ PlanRequest make_plan_request(const PlanOptions& o) {
   return request;
 }
 
-void add_plan_options(CLI::App& plan, PlanOptions& o) {
+void add_plan_options(Command& plan, PlanOptions& o) {
   plan.add_option("model", o.model, "a name under models/, a config.json or its folder");
   plan.add_option("--cluster", o.cluster, "a name under clusters/, or a file");
   plan.add_option("--device", o.device, "other devices; with --deadline their number is chosen");
-  plan.add_option("--devices", o.devices, "other number of devices")->check(CLI::Range(1, 1 << 20));
+  plan.add_option("--devices", o.devices, "other number of devices")->range(1, 1 << 20);
   plan.add_option("--tokens", o.tokens, "to train on, as 14.8T");
   plan.add_option("--deadline", o.deadline, "as 60d");
-  plan.add_option("--seq", o.sequence_length, "sequence length")->check(CLI::PositiveNumber);
+  plan.add_option("--seq", o.sequence_length, "sequence length")->range(1e-300, 1e300);
   plan.add_option("--global-batch", o.global_batch, "sequences of a step");
   plan.add_option("--precision", o.precision, "bf16 fp16 fp8 fp8_block mxfp8 nvfp4");
   plan.add_option("--software", o.software, "year of the training software, as 2025.5")
-      ->check(CLI::Range(2015.0, 2040.0));
+      ->range(2015.0, 2040.0);
   plan.add_option("--framework", o.framework, "whose kernels and overlap: megatron fsdp deepseek");
   plan.add_flag("--forced-balance", o.forced_balance, "experts get equal loads, as in benchmarks");
   plan.add_option("--set", o.overrides, "section.key=value of the cluster file");

@@ -3,11 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "cli/command_line.h"
 #include "plan/plan.h"
-
-namespace CLI {
-class App;
-}
 
 namespace farthing {
 
@@ -24,7 +21,7 @@ struct PlanOptions {
 };
 
 // Model, cluster, tokens, batch, layout and precision; not --json.
-void add_plan_options(CLI::App& command, PlanOptions& options);
+void add_plan_options(Command& command, PlanOptions& options);
 // Errors: Error{kBadInput} for names, units and shapes.
 PlanRequest make_plan_request(const PlanOptions& options);
 

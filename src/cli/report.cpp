@@ -1,5 +1,4 @@
 // report.cpp - farthing report RUN: what a run cost, as text, JSON or one HTML page.
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -91,17 +90,17 @@ void report_command(const ReportOptions& options) {
   }
 }
 
-void add_report_command(CLI::App& app) {
+void add_report_command(Command& app) {
   auto options = std::make_shared<ReportOptions>();
-  CLI::App* report = app.add_subcommand("report", "the receipt of a run: text, JSON, an HTML page");
+  Command* report = app.add_subcommand("report", "the receipt of a run: text, JSON, an HTML page");
   report->add_option("run", options->run, "run folder")->required();
   report->add_option("--format", options->format, "text, json or html (RUN/receipt.html)")
-      ->check(CLI::IsMember({"text", "json", "html"}));
+      ->one_of({"text", "json", "html"});
   report->add_flag_callback("--json", [options] { options->format = "json"; },
                             "the same as --format json");
   refuse_empty(report->add_option("-o,--output", options->output, "file to write; - for stdout"));
   report->add_option("--against", options->against, "first axis of the charts")
-      ->check(CLI::IsMember({"steps", "tokens", "seconds", "usd"}));
+      ->one_of({"steps", "tokens", "seconds", "usd"});
   report->add_option("--prices", options->prices, "price book: a file, or a name under prices/");
   report->add_option("--set", options->overrides, "cost.price=0.02, or another key of the recipe");
   set_example(*report, "farthing report runs/quickstart --format html --against usd");

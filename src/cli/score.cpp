@@ -1,5 +1,4 @@
 // farthing score - the log-probability that a model gives to every token of a text.
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <iostream>
 #include <iterator>
@@ -36,11 +35,6 @@ struct ScoreInput {
   std::vector<std::optional<std::int64_t>> n_bytes;
   bool is_nested = false;  // an array of arrays
 };
-
-std::string read_input(const std::string& path) {
-  if (path != "-") return read_file(path);
-  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
-}
 
 Ids parse_ids(const Json& array, const std::string& where) {
   Ids ids;
@@ -163,16 +157,16 @@ void score_command(const ScoreOptions& options) {
   std::cout << scores_json(input, scores).dump() << '\n';
 }
 
-void add_score_command(CLI::App& app) {
+void add_score_command(Command& app) {
   auto options = std::make_shared<ScoreOptions>();
-  CLI::App* score = app.add_subcommand("score", "log-probability of every token of a text");
+  Command* score = app.add_subcommand("score", "log-probability of every token of a text");
   score->add_option("model", options->model, "run, checkpoint or Hugging Face directory")
       ->required();
   score->add_option("--ids", options->ids_file, "JSON array of token ids, or of such; -: stdin");
   score->add_option("--text", options->text_file, "text file; -: stdin");
   score->add_option("--window", options->window,
                     "tokens seen at once; 0: the model's context. Longer texts: half overlaps")
-      ->check(CLI::Range(0, 1 << 24));
+      ->range(0, 1 << 24);
   add_threads_option(*score, options->threads);
   add_json_flag(*score, options->json);
   set_example(*score, "farthing score runs/tiny --text chapter.txt --json");

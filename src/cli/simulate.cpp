@@ -1,5 +1,4 @@
 // farthing simulate - a plan acted out: a step's timeline, weeks with failures, a run folder.
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -75,9 +74,9 @@ void simulate_command(const SimulateOptions& options) {
   }
 }
 
-void add_simulate_command(CLI::App& app) {
+void add_simulate_command(Command& app) {
   auto options = std::make_shared<SimulateOptions>();
-  CLI::App* simulate =
+  Command* simulate =
       app.add_subcommand("simulate", "act a plan out: a step's timeline, weeks with failures");
   SimulateOptions& o = *options;
   add_plan_options(*simulate, o.plan);
@@ -87,11 +86,11 @@ void add_simulate_command(CLI::App& app) {
   simulate->add_flag("--csv", o.csv, "the same as CSV");
   simulate->add_option("--seed", o.simulation.seed, "of the failures");
   simulate->add_option("--runs", o.simulation.n_runs, "simulated for the band")
-      ->check(CLI::Range(1, 1'000'000));
+      ->range(1, 1'000'000);
   simulate->add_option("--draws", o.simulation.n_draws, "of the uncertain inputs")
-      ->check(CLI::Range(1, 1'000'000));
+      ->range(1, 1'000'000);
   simulate->add_option("--spares", o.simulation.spares, "spare nodes; default the cluster's")
-      ->check(CLI::Range(0.0, 1e6));
+      ->range(0.0, 1e6);
   simulate->add_option("--checkpoint-every", o.checkpoint_every, "as 30min; default Young and Daly");
   add_json_flag(*simulate, o.plan.json);
   set_example(*simulate, "farthing simulate deepseek-v3 --cluster h800-2048 --run runs/v3-simulated");

@@ -4,11 +4,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -39,19 +39,24 @@ std::size_t n_characters(std::string_view text) {
 
 }  // namespace
 
-void set_example(CLI::App& command, const std::string& example) {
+void set_example(Command& command, const std::string& example) {
   command.footer("Example:\n  " + example);
 }
 
-void add_json_flag(CLI::App& command, bool& json) {
+void add_json_flag(Command& command, bool& json) {
   command.add_flag("--json", json, "print JSON for programs instead of text");
 }
 
-void add_threads_option(CLI::App& command, int& threads) {
+void add_threads_option(Command& command, int& threads) {
   command.add_option("--threads", threads, "threads; 0: all available processors");
 }
 
-CLI::Option* refuse_empty(CLI::Option* option) {
+std::string read_input(const std::string& path) {
+  if (path != "-") return read_file(path);
+  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+}
+
+Option* refuse_empty(Option* option) {
   return option->check([](const std::string& text) {
     return text.empty() ? std::string("found \"\", wanted a word") : std::string();
   });

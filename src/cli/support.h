@@ -5,25 +5,24 @@
 #include <vector>
 
 #include "base/json.h"
-
-namespace CLI {
-class App;
-class Option;
-}
+#include "cli/command_line.h"
 
 namespace farthing {
 
 // Shown at the end of the command's --help.
-void set_example(CLI::App& command, const std::string& example);
+void set_example(Command& command, const std::string& example);
 // --json, "print JSON for programs instead of text".
-void add_json_flag(CLI::App& command, bool& json);
+void add_json_flag(Command& command, bool& json);
 // --threads N; 0 (the default) means all available.  Call apply_threads() in the callback.
-void add_threads_option(CLI::App& command, int& threads);
+void add_threads_option(Command& command, int& threads);
 // Sets the pool's size.  Errors: Error{kUsage} when negative or above 1024.
 void apply_threads(int threads);
 
 // A word that must say something (a path, a limit): "" is wrong use.
-CLI::Option* refuse_empty(CLI::Option* option);
+Option* refuse_empty(Option* option);
+
+// A file's bytes, or those of standard input for "-".
+std::string read_input(const std::string& path);
 
 bool stdout_is_terminal();
 bool stderr_is_terminal();

@@ -1,5 +1,4 @@
 // farthing tokenizer - train a byte-level BPE; text to ids and back.
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <iostream>
 #include <iterator>
@@ -38,11 +37,6 @@ struct CodeOptions {
   bool skip_special = false;
   bool json = false;
 };
-
-std::string read_input(const std::string& path) {
-  if (path != "-") return read_file(path);
-  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
-}
 
 // A folder stands for the tokenizer.json in it.
 Tokenizer load_tokenizer(const std::string& path) {
@@ -158,9 +152,9 @@ void decode_command(const CodeOptions& options) {
   if (stdout_is_terminal()) std::cout << "\n";
 }
 
-void add_train(CLI::App& tokenizer) {
+void add_train(Command& tokenizer) {
   auto options = std::make_shared<TrainTokenizerOptions>();
-  CLI::App* train = tokenizer.add_subcommand("train", "learn a vocabulary from text");
+  Command* train = tokenizer.add_subcommand("train", "learn a vocabulary from text");
   train->add_option("inputs", options->inputs, ".txt or .jsonl files, folders, patterns")
       ->required();
   refuse_empty(train->add_option("-o,--output", options->output, "tokenizer.json to write"))
@@ -168,16 +162,16 @@ void add_train(CLI::App& tokenizer) {
   train
       ->add_option("--vocab-size", options->training.vocab_size,
                    "tokens, bytes and special tokens included")
-      ->check(CLI::Range(300, 1 << 20));
+      ->range(300, 1 << 20);
   train->add_option("--pre-tokenizer", options->pre_tokenizer, "what cuts text into words")
-      ->check(CLI::IsMember({"deepseek-v3", "gpt2"}));
+      ->one_of({"deepseek-v3", "gpt2"});
   train->add_option("--special", options->training.special_tokens,
                     "special tokens, in the order of their ids");
   train
       ->add_option("--memory", options->training.counting_bytes,
                    "bytes for distinct pieces (4GiB); beyond it rare ones are forgotten")
-      ->transform(CLI::AsSizeValue(false))
-      ->check(CLI::Range(std::int64_t{1} << 20, std::int64_t{1} << 44));
+      ->as_bytes()
+      ->range(std::int64_t{1} << 20, std::int64_t{1} << 44);
   train->add_option("--text-key", options->reading.text_key, "key of a .jsonl line's text");
   train->add_flag("--skip-bad-lines", options->reading.skip_bad_lines,
                   "count bad .jsonl lines instead of stopping");
@@ -187,12 +181,12 @@ void add_train(CLI::App& tokenizer) {
   train->callback([options] { train_tokenizer_command(*options); });
 }
 
-void add_encode(CLI::App& tokenizer) {
+void add_encode(Command& tokenizer) {
   auto options = std::make_shared<CodeOptions>();
-  CLI::App* encode = tokenizer.add_subcommand("encode", "text to ids, as a JSON array");
+  Command* encode = tokenizer.add_subcommand("encode", "text to ids, as a JSON array");
   encode->add_option("tokenizer", options->tokenizer, "tokenizer.json, or its folder")->required();
   encode->add_option("file", options->file, "text file; - (the default) is standard input");
-  CLI::Option* text = encode->add_option("--text", options->text, "the text itself");
+  Option* text = encode->add_option("--text", options->text, "the text itself");
   encode->add_flag("--texts", options->texts, "the file is a JSON array of texts");
   encode->add_flag("--plain-special", options->plain_special,
                    "special tokens in the text are text like any other");
@@ -204,12 +198,12 @@ void add_encode(CLI::App& tokenizer) {
   });
 }
 
-void add_decode(CLI::App& tokenizer) {
+void add_decode(Command& tokenizer) {
   auto options = std::make_shared<CodeOptions>();
-  CLI::App* decode = tokenizer.add_subcommand("decode", "ids, a JSON array, to text");
+  Command* decode = tokenizer.add_subcommand("decode", "ids, a JSON array, to text");
   decode->add_option("tokenizer", options->tokenizer, "tokenizer.json, or its folder")->required();
   decode->add_option("file", options->file, "file of ids; - (the default) is standard input");
-  CLI::Option* ids = decode->add_option("--ids", options->text, "the ids themselves");
+  Option* ids = decode->add_option("--ids", options->text, "the ids themselves");
   decode->add_flag("--skip-special", options->skip_special, "leave special tokens out");
   set_example(*decode, "farthing tokenizer decode tokenizer.json --ids '[262, 1121]'");
   decode->callback([options, ids] {
@@ -218,8 +212,8 @@ void add_decode(CLI::App& tokenizer) {
   });
 }
 
-void add_tokenizer_command(CLI::App& app) {
-  CLI::App& tokenizer = parent_command(app, "tokenizer", "train a tokenizer; text to ids and back");
+void add_tokenizer_command(Command& app) {
+  Command& tokenizer = app.parent("tokenizer", "train a tokenizer; text to ids and back");
   add_train(tokenizer);
   add_encode(tokenizer);
   add_decode(tokenizer);

@@ -2,7 +2,6 @@
 #include <fmt/core.h>
 #include <signal.h>
 
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <chrono>
 #include <iostream>
@@ -190,9 +189,9 @@ void train_command(const TrainOptions& options) {
   print_summary(outcome, folder);
 }
 
-void add_train_command(CLI::App& app) {
+void add_train_command(Command& app) {
   auto options = std::make_shared<TrainOptions>();
-  CLI::App* train = app.add_subcommand("train", "train a recipe, or go on with its run");
+  Command* train = app.add_subcommand("train", "train a recipe, or go on with its run");
   train->add_option("recipe", options->recipe, "file, or a name under recipes/")->required();
   refuse_empty(train->add_option("--run", options->folder, "run folder; default runs/NAME"));
   refuse_empty(train->add_option("--until", options->until,

@@ -12,7 +12,7 @@ namespace farthing {
 namespace {
 
 Json v3_json() { return read_json(FARTHING_SOURCE_DIR "/models/deepseek-v3/config.json"); }
-ModelConfig v3() { return model_config_from_json(v3_json(), "config.json"); }
+ModelConfig v3_config() { return model_config_from_json(v3_json(), "config.json"); }
 
 // The message that reading `json` ends in.
 std::string complaint(const Json& json) {
@@ -26,7 +26,7 @@ std::string complaint(const Json& json) {
 }
 
 TEST(ModelConfig, ReadsDeepseekV3) {
-  const ModelConfig config = v3();
+  const ModelConfig config = v3_config();
   EXPECT_EQ(config.vocab_size, 129280);
   EXPECT_EQ(config.hidden_size, 7168);
   EXPECT_EQ(config.q_lora_rank, 1536);
@@ -43,7 +43,7 @@ TEST(ModelConfig, ReadsDeepseekV3) {
 }
 
 TEST(ModelConfig, AttentionScaleOfV3WithAndWithoutYarn) {
-  ModelConfig config = v3();
+  ModelConfig config = v3_config();
   EXPECT_NEAR(attention_scale(config), 0.1352337788608801, 1e-16);
   config.rope_scaling->mscale_all_dim = 0;
   EXPECT_NEAR(attention_scale(config), 0.07216878364870322, 1e-16);
@@ -52,7 +52,7 @@ TEST(ModelConfig, AttentionScaleOfV3WithAndWithoutYarn) {
 }
 
 TEST(ModelConfig, MoeLayersOfV3) {
-  ModelConfig config = v3();
+  ModelConfig config = v3_config();
   EXPECT_FALSE(config.is_moe_layer(0));
   EXPECT_FALSE(config.is_moe_layer(2));
   EXPECT_TRUE(config.is_moe_layer(3));
@@ -81,7 +81,7 @@ TEST(ModelConfig, TransformersFiveSpellingIsTheSameModel) {
   json.erase("n_routed_experts");
   json.erase("torch_dtype");
   json["dtype"] = "bfloat16";
-  EXPECT_EQ(model_config_from_json(json, "config.json"), v3());
+  EXPECT_EQ(model_config_from_json(json, "config.json"), v3_config());
   json["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 50000.0}};
   const ModelConfig plain = model_config_from_json(json, "config.json");
   EXPECT_FALSE(plain.rope_scaling);
@@ -113,7 +113,7 @@ TEST(ModelConfig, TokenIdsMayBeNullOrAList) {
 }
 
 TEST(ModelConfig, RoundTripsThroughJson) {
-  ModelConfig config = v3();
+  ModelConfig config = v3_config();
   config.mtp_input = MtpInput::kPostNorm;
   config.rope_scaling->attention_factor = 1.25;
   config.tie_word_embeddings = true;
@@ -125,7 +125,7 @@ TEST(ModelConfig, RoundTripsThroughJson) {
 }
 
 TEST(ModelConfig, WritesWhatHuggingFaceWants) {
-  const Json json = to_json(v3());
+  const Json json = to_json(v3_config());
   EXPECT_EQ(json["model_type"], "deepseek_v3");
   EXPECT_EQ(json["architectures"][0], "DeepseekV3ForCausalLM");
   EXPECT_EQ(json["num_key_value_heads"], 128);
@@ -135,7 +135,7 @@ TEST(ModelConfig, WritesWhatHuggingFaceWants) {
 }
 
 TEST(ModelConfig, DenseModelTellsHuggingFaceThatEveryLayerIsDense) {
-  ModelConfig config = v3();
+  ModelConfig config = v3_config();
   config.n_routed_experts = 0;
   EXPECT_EQ(to_json(config)["first_k_dense_replace"], 61);
 }
@@ -171,13 +171,13 @@ TEST(ModelConfig, MissingFieldIsNamed) {
 
 TEST(ModelConfig, ValidateFindsEachFault) {
   const auto first_fault = [](const std::function<void(ModelConfig&)>& change) {
-    ModelConfig config = v3();
+    ModelConfig config = v3_config();
     change(config);
     const auto faults = validate(config);
     EXPECT_EQ(faults.size(), 1u);
     return faults.empty() ? "" : faults[0].substr(0, faults[0].find(':'));
   };
-  EXPECT_TRUE(validate(v3()).empty());
+  EXPECT_TRUE(validate(v3_config()).empty());
   EXPECT_EQ(first_fault([](auto& c) { c.n_group = 3, c.topk_group = 2; }), "n_group");
   EXPECT_EQ(first_fault([](auto& c) { c.topk_group = 9; }), "topk_group");
   EXPECT_EQ(first_fault([](auto& c) { c.n_routed_experts = 8, c.num_experts_per_tok = 4; }),

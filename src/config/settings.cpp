@@ -17,7 +17,9 @@ namespace {
 
 std::string quoted(const std::string& text) {
   constexpr std::size_t kLongest = 60;
-  return "\"" + (text.size() > kLongest ? text.substr(0, kLongest) + "..." : text) + "\"";
+  std::string shown = "\"";
+  shown += text.size() > kLongest ? text.substr(0, kLongest) + "..." : text;
+  return shown += '"';
 }
 
 SettingValue make_value(const toml::node& node, std::string where) {

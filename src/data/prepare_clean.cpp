@@ -16,7 +16,7 @@
 namespace farthing {
 namespace {
 
-constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
+constexpr std::size_t kCleanBatchBytes = std::size_t{1} << 20;
 constexpr std::size_t kBatchRecords = 4096;
 constexpr std::size_t kExcerptBytes = 160;
 
@@ -61,7 +61,7 @@ class BatchReader {
       if (!reader_) open();
       RawRecord record;
       bool more = true;
-      while (batch.bytes.size() < kBatchBytes && batch.records.size() < kBatchRecords) {
+      while (batch.bytes.size() < kCleanBatchBytes && batch.records.size() < kBatchRecords) {
         more = read(batch, record);
         if (!more) break;
         batch.records.push_back(record);

@@ -17,7 +17,7 @@
 namespace farthing {
 namespace {
 
-constexpr std::size_t kExcerptBytes = 160;
+constexpr std::size_t kSampleBytes = 160;
 
 // The documents of one split in one part.
 struct SplitPart {
@@ -66,11 +66,6 @@ Part read_part(const std::string& path) {
     rest.remove_prefix(sizeof(size) + size);
   }
   return part;
-}
-
-template <class T>
-void append_number(std::string& bytes, T value) {
-  bytes.append(reinterpret_cast<const char*>(&value), sizeof(T));
 }
 
 void append_ids(std::string& bytes, const std::vector<std::int32_t>& ids, bool is_short) {
@@ -176,7 +171,7 @@ EncodedBlock encode_block(const Job& job, const Survivors& survivors, const Toke
         RawRecord place;
         place.member = document.member;
         place.place = document.place;
-        std::string shown = mend_utf8(document.text.substr(0, kExcerptBytes), nullptr);
+        std::string shown = mend_utf8(document.text.substr(0, kSampleBytes), nullptr);
         std::replace(shown.begin(), shown.end(), '\n', ' ');
         made.tally.add_example({reason, describe_place(path, place), shown, 0});
         ++made.n_documents;

@@ -16,11 +16,6 @@ namespace {
 constexpr int kPackLevel = 1;
 constexpr std::size_t kHeadBytes = 24;  // of a packed block
 
-template <class T>
-void append_number(std::string& bytes, T value) {
-  bytes.append(reinterpret_cast<const char*>(&value), sizeof(T));
-}
-
 [[noreturn]] void damaged_block() {
   throw_bad_input({".preparing", "a damaged segment", "", "", "remove the folder .preparing"});
 }

@@ -27,6 +27,11 @@ namespace farthing {
 inline constexpr std::size_t kExamplesPerReason = 3;
 inline constexpr std::size_t kMaxFaultsKept = 1000;
 
+template <class T>
+void append_number(std::string& bytes, T value) {
+  bytes.append(reinterpret_cast<const char*>(&value), sizeof(T));
+}
+
 struct SplitCounts {
   std::int64_t documents = 0, tokens = 0, bytes = 0;
   void add(const SplitCounts& other) {

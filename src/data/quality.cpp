@@ -65,11 +65,11 @@ enum RuleIndex : std::size_t {
 };
 static_assert(kFineDup + 1 == kNumRules);
 
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-bool is_letter(char c) {
+bool is_white(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+bool is_alphabetic(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (static_cast<unsigned char>(c) >= 128);
 }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_figure(char c) { return c >= '0' && c <= '9'; }
 
 // Characters: bytes that continue none.
 std::int64_t n_characters(std::string_view text) {
@@ -79,8 +79,8 @@ std::int64_t n_characters(std::string_view text) {
 }
 
 std::string_view stripped(std::string_view text) {
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  while (!text.empty() && is_white(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_white(text.back())) text.remove_suffix(1);
   return text;
 }
 
@@ -107,7 +107,7 @@ struct Word {
 // visible is a word of symbols.
 void append_words(std::string_view text, std::vector<Word>& words) {
   std::size_t at = 0;
-  const auto kind = [](char c) { return is_space(c) ? 0 : is_letter(c) || is_digit(c) ? 1 : 2; };
+  const auto kind = [](char c) { return is_white(c) ? 0 : is_alphabetic(c) || is_figure(c) ? 1 : 2; };
   while (at < text.size()) {
     const int of = kind(text[at]);
     const std::size_t begin = at;
@@ -316,7 +316,7 @@ double n_sentences(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '.' && text[i] != '!' && text[i] != '?') continue;
     while (i + 1 < text.size() && std::strchr(".!?\"')]", text[i + 1]) != nullptr) ++i;
-    if (i + 1 == text.size() || is_space(text[i + 1])) ++n;
+    if (i + 1 == text.size() || is_white(text[i + 1])) ++n;
   }
   return n;
 }
@@ -355,14 +355,14 @@ double share_with_letter(std::string_view text) {
   double n = 0, n_with = 0;
   bool inside = false, has_letter = false;
   for (const char c : text) {
-    if (is_space(c)) {
+    if (is_white(c)) {
       n_with += has_letter ? 1 : 0;
       inside = has_letter = false;
       continue;
     }
     n += inside ? 0 : 1;
     inside = true;
-    has_letter = has_letter || is_letter(c);
+    has_letter = has_letter || is_alphabetic(c);
   }
   return share(n_with + (has_letter ? 1 : 0), n);
 }
@@ -493,8 +493,8 @@ struct QualityFilter::State {
     double n = 0;
     bool inside = false;
     for (const char c : line) {
-      n += !is_space(c) && !inside ? 1 : 0;
-      inside = !is_space(c);
+      n += !is_white(c) && !inside ? 1 : 0;
+      inside = !is_white(c);
     }
     return n;
   }

@@ -12,13 +12,13 @@
 #include "data/json_lines.h"
 #include "data/parquet_file.h"
 #include "data/tar.h"
+#include "data/text_file.h"
 #include "data/utf8.h"
 
 namespace farthing {
 namespace {
 
-constexpr std::size_t kBufferBytes = std::size_t{1} << 18;
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr std::size_t kLineBufferBytes = std::size_t{1} << 18;
 
 bool is_json_lines(std::string_view path) {
   for (const std::string_view ending : {".gz", ".dz", ".zst", ".xz"}) {
@@ -31,7 +31,7 @@ bool is_json_lines(std::string_view path) {
 class LineBuffer {
  public:
   explicit LineBuffer(std::unique_ptr<ByteStream> bytes)
-      : bytes_(std::move(bytes)), buffer_(kBufferBytes, '\0') {
+      : bytes_(std::move(bytes)), buffer_(kLineBufferBytes, '\0') {
     fill();
     if (unread().starts_with(kByteOrderMark)) begin_ += kByteOrderMark.size();
   }

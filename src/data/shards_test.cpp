@@ -48,7 +48,7 @@ struct ShardsTest : testing::Test {
   std::string prefix;
 };
 
-std::vector<Ids> random_documents(int vocab_size) {
+std::vector<Ids> random_id_documents(int vocab_size) {
   const Rng rng(7, RngStream::kTest);
   std::vector<Ids> documents;
   std::uint64_t index = 0;
@@ -131,7 +131,7 @@ TEST_F(ShardsTest, ADocumentMayBeSeveralSequences) {
 
 TEST_F(ShardsTest, RoundTripsBothTypes) {
   for (const int vocab_size : {65536, 65537, 200000}) {
-    const auto documents = random_documents(vocab_size);
+    const auto documents = random_id_documents(vocab_size);
     write_shard(documents, vocab_size);
     const ShardReader reader(prefix);
     ASSERT_EQ(reader.n_documents(), 200);

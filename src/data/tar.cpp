@@ -11,7 +11,7 @@
 namespace farthing {
 namespace {
 
-constexpr std::size_t kBlock = 512;
+constexpr std::size_t kTarBlock = 512;
 constexpr std::int64_t kMaxExtendedBytes = 1 << 20;
 
 std::string_view text_field(const char* header, std::size_t begin, std::size_t size) {
@@ -43,7 +43,7 @@ std::optional<std::int64_t> number_field(const char* header, std::size_t begin, 
 // The sum of the header's bytes, its own field taken as spaces.
 bool checksum_holds(const char* header) {
   std::int64_t sum = 0;
-  for (std::size_t i = 0; i < kBlock; ++i) {
+  for (std::size_t i = 0; i < kTarBlock; ++i) {
     sum += i >= 148 && i < 156 ? ' ' : static_cast<unsigned char>(header[i]);
   }
   return number_field(header, 148, 8) == sum;
@@ -71,7 +71,7 @@ std::optional<std::string> pax_value(std::string_view records, std::string_view 
 }  // namespace
 
 bool is_tar(std::string_view first_bytes) {
-  return first_bytes.size() == kBlock && first_bytes.substr(257, 5) == "ustar" &&
+  return first_bytes.size() == kTarBlock && first_bytes.substr(257, 5) == "ustar" &&
          checksum_holds(first_bytes.data());
 }
 
@@ -105,15 +105,15 @@ void TarReader::pass_over(std::int64_t n) {
 // False at the end: two blocks of zeros, or the end of the bytes where a header would begin.
 bool TarReader::read_header(char* header) {
   std::size_t have = 0;
-  while (have < kBlock) {
-    const std::size_t got = bytes_->read(header + have, kBlock - have);
+  while (have < kTarBlock) {
+    const std::size_t got = bytes_->read(header + have, kTarBlock - have);
     if (got == 0) break;
     have += got;
   }
   if (have == 0) return false;
   offset_ += static_cast<std::int64_t>(have);
-  if (have < kBlock) refuse("ends early");
-  const bool zeros = std::all_of(header, header + kBlock, [](char byte) { return byte == 0; });
+  if (have < kTarBlock) refuse("ends early");
+  const bool zeros = std::all_of(header, header + kTarBlock, [](char byte) { return byte == 0; });
   if (zeros) {  // the rest is padding; it is read, so that a damaged end is noticed
     char scratch[1 << 12];
     while (bytes_->read(scratch, sizeof(scratch)) > 0) continue;
@@ -135,7 +135,7 @@ bool TarReader::next(std::string& name, std::int64_t& size) {
   pass_over(left_ + padding_);
   left_ = padding_ = 0;
   std::optional<std::string> long_name, long_size;
-  char header[kBlock];
+  char header[kTarBlock];
   while (read_header(header)) {
     const auto found = number_field(header, 124, 12);
     if (!found || *found < 0) refuse("a header without a size");

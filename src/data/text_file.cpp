@@ -15,8 +15,7 @@
 namespace farthing {
 namespace {
 
-constexpr unsigned kBufferBytes = 1 << 18;
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr unsigned kReadBytes = 1 << 18;
 
 struct CloseGzip {
   void operator()(gzFile_s* file) const { gzclose_r(file); }
@@ -32,7 +31,7 @@ std::unique_ptr<gzFile_s, CloseGzip> open_text(const std::string& path) {
   if (file == nullptr) {
     throw_bad_input({path, std::string("cannot read: ") + std::strerror(errno), "", "", ""});
   }
-  gzbuffer(file, kBufferBytes);
+  gzbuffer(file, kReadBytes);
   return std::unique_ptr<gzFile_s, CloseGzip>(file);
 }
 
@@ -40,7 +39,7 @@ std::unique_ptr<gzFile_s, CloseGzip> open_text(const std::string& path) {
 
 struct TextFile::State {
   explicit State(const std::string& file_path) : path(file_path), file(open_text(file_path)) {
-    buffer.resize(kBufferBytes);
+    buffer.resize(kReadBytes);
     if (!fill()) throw_bad_input({path, "is empty", "", "text", ""});
     if (unread().starts_with(kByteOrderMark)) begin += kByteOrderMark.size();
   }
@@ -49,7 +48,7 @@ struct TextFile::State {
 
   // Replaces what was read by the next piece; false at the end.
   bool fill() {
-    const int got = gzread(file.get(), buffer.data(), kBufferBytes);
+    const int got = gzread(file.get(), buffer.data(), kReadBytes);
     int fault = Z_OK;
     const char* words = gzerror(file.get(), &fault);
     if (fault == Z_BUF_ERROR) {

@@ -22,7 +22,7 @@
 namespace farthing {
 namespace {
 
-constexpr std::size_t kMaxTextBytes = std::size_t{1} << 30;
+constexpr std::size_t kMostBytesAtOnce = std::size_t{1} << 30;
 
 struct Printed {
   std::string bytes;
@@ -104,9 +104,9 @@ Tokenizer Tokenizer::from_json_text(std::string_view text, const std::string& wh
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, EncodeOptions options,
                                             std::int64_t* n_replaced) const {
-  if (text.size() > kMaxTextBytes) {
+  if (text.size() > kMostBytesAtOnce) {
     throw_bad_input({"encode", "a text in one piece", std::to_string(text.size()) + " bytes",
-                     "at most " + std::to_string(kMaxTextBytes), "cut it into documents"});
+                     "at most " + std::to_string(kMostBytesAtOnce), "cut it into documents"});
   }
   std::string mended;
   if (!is_valid_utf8(text)) {

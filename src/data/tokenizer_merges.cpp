@@ -59,11 +59,11 @@ class PairTable {
   std::vector<Slot> slots_;
 };
 
-struct Candidate {
+struct MergeCandidate {
   std::int32_t rank;
   std::int32_t position;
   std::int32_t merged;
-  bool operator>(const Candidate& other) const {
+  bool operator>(const MergeCandidate& other) const {
     return rank != other.rank ? rank > other.rank : position > other.position;
   }
 };
@@ -137,7 +137,7 @@ void Merges::State::merge_by_scan(std::string_view piece, std::vector<std::int32
 void Merges::State::merge_by_heap(std::string_view piece, std::vector<std::int32_t>& ids) const {
   const auto n = static_cast<std::int32_t>(piece.size());
   std::vector<Symbol> symbols(piece.size());
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
+  std::priority_queue<MergeCandidate, std::vector<MergeCandidate>, std::greater<>> queue;
   const auto at = [&](std::int32_t i) -> Symbol& { return symbols[static_cast<std::size_t>(i)]; };
   const auto consider = [&](std::int32_t i) {
     if (i < 0 || at(i).next < 0) return;
@@ -150,7 +150,7 @@ void Merges::State::merge_by_heap(std::string_view piece, std::vector<std::int32
   }
   for (std::int32_t i = 0; i + 1 < n; ++i) consider(i);
   while (!queue.empty()) {
-    const Candidate top = queue.top();
+    const MergeCandidate top = queue.top();
     queue.pop();
     Symbol& left = at(top.position);
     if (left.id < 0 || left.next < 0) continue;

@@ -17,7 +17,7 @@ namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr double kNormalP90 = 1.2815515655446004;
-constexpr double kDay = 86400, kHour = 3600;
+constexpr double kSecondsOfDay = 86400, kHour = 3600;
 constexpr double kUsualDays = 30;
 constexpr double kLevelLoss = 0.01;     // nats: far inside every band
 constexpr double kWorthwhileFp8 = 1.1;  // below it the software costs more than it saves
@@ -34,7 +34,7 @@ void check(const char* what, double value, double low, double high) {
 
 void check(const BudgetRequest& request) {
   check("--budget", request.usd, 1, 1e12);
-  check("--deadline", request.deadline_seconds, 0, 100 * 365 * kDay);
+  check("--deadline", request.deadline_seconds, 0, 100 * 365 * kSecondsOfDay);
   check("--experiments", request.experiments, 0, 0.99);
   check("--failed", request.failed, 0, 2);
   check("--other", request.other_usd, 0, 1e12);
@@ -88,7 +88,7 @@ double availability_of(const Cluster& cluster) {
 // The deadline's hours of one device that can be had.
 double hours_in_time(const BudgetRequest& request) {
   const double seconds =
-      request.deadline_seconds > 0 ? request.deadline_seconds : kUsualDays * kDay;
+      request.deadline_seconds > 0 ? request.deadline_seconds : kUsualDays * kSecondsOfDay;
   return seconds / kHour * availability_of(request.cluster);
 }
 

@@ -15,8 +15,6 @@ namespace {
 
 constexpr std::size_t kMostRungs = 8;
 
-Json or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
 double active_of(const ModelShape& shape) {
   return static_cast<double>(count_active_parameters(shape).total());
 }
@@ -29,7 +27,7 @@ std::string percent(double share) { return fmt::format("{:.0f} %", 100 * share);
 
 Table choice_table(const BudgetPlan& plan) {
   const BudgetChoice& best = plan.best;
-  const Batch& batch = best.plan.best().batch;
+  const BatchShape& batch = best.plan.best().batch;
   Table table{.headings = {}, .rows = {}};
   const auto add = [&](const char* what, const std::string& value) {
     table.rows.push_back({what, value});

@@ -133,14 +133,14 @@ bool is_bare(const std::string& formula) {
 
 void judge(Claim& claim) {
   if (is_bare(claim.formula)) {
-    claim.arithmetic = Arithmetic::kNone;
+    claim.arithmetic = SumCheck::kNone;
   } else if (!claim.stated) {
-    claim.arithmetic = Arithmetic::kNothingStated;
+    claim.arithmetic = SumCheck::kNothingStated;
   } else {
     claim.deviation = deviation_of(*claim.stated, *claim.computed);
-    claim.arithmetic = claim.deviation < kExact     ? Arithmetic::kExact
-                       : claim.deviation < kRounded ? Arithmetic::kRounded
-                                                    : Arithmetic::kOff;
+    claim.arithmetic = claim.deviation < kExact     ? SumCheck::kExact
+                       : claim.deviation < kRounded ? SumCheck::kRounded
+                                                    : SumCheck::kOff;
   }
 }
 
@@ -153,17 +153,17 @@ std::string in_words(const SheetRange& range, const std::string& unit) {
 
 }  // namespace
 
-const char* to_string(Arithmetic arithmetic) {
+const char* to_string(SumCheck arithmetic) {
   switch (arithmetic) {
-    case Arithmetic::kExact:
+    case SumCheck::kExact:
       return "exact";
-    case Arithmetic::kRounded:
+    case SumCheck::kRounded:
       return "rounded";
-    case Arithmetic::kOff:
+    case SumCheck::kOff:
       return "off";
-    case Arithmetic::kNone:
+    case SumCheck::kNone:
       return "no arithmetic";
-    case Arithmetic::kNothingStated:
+    case SumCheck::kNothingStated:
       return "nothing stated";
   }
   return "";
@@ -174,7 +174,7 @@ bool Claim::is_wrong() const {
                                                "high"};
   static const std::set<std::string> kSound = {"ok", "ok_conceptual_flag", "derived"};
   if (kWrong.contains(evidence)) return true;
-  return arithmetic == Arithmetic::kOff && !kSound.contains(evidence);
+  return arithmetic == SumCheck::kOff && !kSound.contains(evidence);
 }
 
 std::string Claim::verdict() const {
@@ -194,19 +194,19 @@ std::string Claim::verdict() const {
       {"plausible", "plausible"}};
   const auto found = kWords.find(evidence);
   std::string words = found == kWords.end() ? evidence : found->second;
-  if (arithmetic == Arithmetic::kOff) words += fmt::format(" (off by {:.0f} %)", 100 * deviation);
+  if (arithmetic == SumCheck::kOff) words += fmt::format(" (off by {:.0f} %)", 100 * deviation);
   return words;
 }
 
 std::string Claim::stated_words() const {
-  if (!stated || (arithmetic == Arithmetic::kNone && stated->low == 0 && stated->high == 0)) {
+  if (!stated || (arithmetic == SumCheck::kNone && stated->low == 0 && stated->high == 0)) {
     return "not stated";
   }
   return in_words(*stated, unit) + (stated_or_more ? " or more" : "");
 }
 
 std::string Claim::computed_words() const {
-  return arithmetic == Arithmetic::kNone || !computed ? "" : in_words(*computed, unit);
+  return arithmetic == SumCheck::kNone || !computed ? "" : in_words(*computed, unit);
 }
 
 std::vector<Claim> make_claims(const Csv& csv) {

@@ -7,7 +7,7 @@
 //   inputs    "h=2788000; p=[3.0, 4.0]"     a list gives two results, the ends of a range
 //   formula   "h*p"                         economics/formula.h
 //
-// Arithmetic, from stated and recomputed (ranges end by end, a single number with the nearer end of
+// SumCheck, from stated and recomputed (ranges end by end, a single number with the nearer end of
 // a range, relative to what was stated):
 //   exact          within 1 %, or inside the stated range
 //   rounded        within 6 %
@@ -25,8 +25,8 @@
 
 namespace farthing {
 
-enum class Arithmetic { kExact, kRounded, kOff, kNone, kNothingStated };
-const char* to_string(Arithmetic arithmetic);
+enum class SumCheck { kExact, kRounded, kOff, kNone, kNothingStated };
+const char* to_string(SumCheck arithmetic);
 
 struct Claim {
   std::string id, article, lines, speaker, group, name, inputs, formula, unit, evidence, note;
@@ -35,7 +35,7 @@ struct Claim {
   std::optional<SheetRange> stated;
   bool stated_or_more = false;  // "100+"
   std::optional<SheetRange> computed;
-  Arithmetic arithmetic = Arithmetic::kNone;
+  SumCheck arithmetic = SumCheck::kNone;
   double deviation = 0;  // of computed from stated, over stated
 
   // The article is wrong: its sum is off, or a better source contradicts it.

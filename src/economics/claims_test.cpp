@@ -74,11 +74,11 @@ TEST(Claims, TheJudgementsAreConsistent) {
   int wrong = 0;
   for (const Claim& claim : article_claims()) {
     if (claim.evidence == "arith_error") {
-      EXPECT_TRUE(claim.arithmetic == Arithmetic::kOff || claim.arithmetic == Arithmetic::kRounded)
+      EXPECT_TRUE(claim.arithmetic == SumCheck::kOff || claim.arithmetic == SumCheck::kRounded)
           << claim.id;
     }
     EXPECT_FALSE(claim.evidence == "derived" && claim.stated) << claim.id;
-    if (claim.arithmetic == Arithmetic::kOff && claim.evidence != "ok") {
+    if (claim.arithmetic == SumCheck::kOff && claim.evidence != "ok") {
       EXPECT_FALSE(claim.note.empty()) << claim.id;
     }
     EXPECT_FALSE(claim.is_wrong() && claim.note.empty()) << claim.id;
@@ -88,12 +88,12 @@ TEST(Claims, TheJudgementsAreConsistent) {
 }
 
 TEST(Claims, RangesAreComparedEndByEnd) {
-  EXPECT_EQ(claim_of("p=[3, 4]; h=2", "h*p", "6..8").arithmetic, Arithmetic::kExact);
+  EXPECT_EQ(claim_of("p=[3, 4]; h=2", "h*p", "6..8").arithmetic, SumCheck::kExact);
   EXPECT_NEAR(claim_of("p=[3, 4]; h=2", "h*p", "6..16").deviation, 0.5, 1e-12);
   EXPECT_NEAR(claim_of("p=12", "p*1", "8..10").deviation, 0.2, 1e-12);
-  EXPECT_EQ(claim_of("p=9", "p*1", "8..10").arithmetic, Arithmetic::kExact);
-  EXPECT_EQ(claim_of("p=9", "p*1", "").arithmetic, Arithmetic::kNothingStated);
-  EXPECT_EQ(claim_of("", "9", "9").arithmetic, Arithmetic::kNone);
+  EXPECT_EQ(claim_of("p=9", "p*1", "8..10").arithmetic, SumCheck::kExact);
+  EXPECT_EQ(claim_of("p=9", "p*1", "").arithmetic, SumCheck::kNothingStated);
+  EXPECT_EQ(claim_of("", "9", "9").arithmetic, SumCheck::kNone);
   EXPECT_TRUE(claim_of("", "9", "100+").stated_or_more);
 }
 

@@ -42,8 +42,6 @@ std::string day_of(double unix_seconds) {
                      doy - (153 * mp + 2) / 5 + 1);
 }
 
-Json or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
 Json to_json(const CurvePoint& point) {
   return {{"steps", or_null(point.steps)},
           {"tokens", or_null(point.tokens)},

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t kLongest = 4096;
 constexpr std::size_t kMostOperations = 1000;
-constexpr int kDeepest = 64;
+constexpr int kDeepestNesting = 64;
 constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 
 struct Function {
@@ -103,7 +103,7 @@ class FormulaParser {
   }
   bool is_power() const { return text_.substr(at_, 2) == "**"; }
   void sign() {
-    if (++depth_ > kDeepest) fail("nesting of at most 64");
+    if (++depth_ > kDeepestNesting) fail("nesting of at most 64");
     if (take('-')) {
       sign();
       emit('~');

@@ -14,7 +14,7 @@ double value_of(const std::string& text, double x = 3) {
   return Formula::parse(text, "test").evaluate([&](const std::string&) { return x; });
 }
 
-std::string fault_of(const std::string& text) {
+std::string fault_of_formula(const std::string& text) {
   try {
     Formula::parse(text, "test");
   } catch (const Error& error) {
@@ -50,25 +50,25 @@ TEST(Formula, KnowsItsFunctions) {
 }
 
 TEST(Formula, SaysWhereAndWhatItWanted) {
-  EXPECT_EQ(fault_of("1 +"),
+  EXPECT_EQ(fault_of_formula("1 +"),
             "test: formula, column 4: found its end, wanted a number, a name or \"(\"");
-  EXPECT_EQ(fault_of("system(1)"),
+  EXPECT_EQ(fault_of_formula("system(1)"),
             "test: formula, column 1: found \"system(1)\", wanted min, max, sqrt, "
             "exp, ln, log10, abs, floor, ceil, if or pow");
   for (const char* bad : {"", "1 2", "(1", "1)", "sqrt(1,2)", "min(1)", "1..2", "a b", "2 * * 3",
                           "1;2", "x = 3", "a[0]", "\"a\"", "1e999", "inf()", "--", "#"}) {
-    EXPECT_NE(fault_of(bad), "") << bad;
+    EXPECT_NE(fault_of_formula(bad), "") << bad;
   }
-  EXPECT_NE(fault_of(std::string("1\0", 2)), "");
+  EXPECT_NE(fault_of_formula(std::string("1\0", 2)), "");
 }
 
 TEST(Formula, RefusesWhatIsTooDeepOrTooLong) {
-  EXPECT_NE(fault_of(std::string(100, '(') + "1" + std::string(100, ')')), "");
-  EXPECT_NE(fault_of(std::string(4000, '-') + "1"), "");
-  EXPECT_NE(fault_of(std::string(5000, '1')), "");
+  EXPECT_NE(fault_of_formula(std::string(100, '(') + "1" + std::string(100, ')')), "");
+  EXPECT_NE(fault_of_formula(std::string(4000, '-') + "1"), "");
+  EXPECT_NE(fault_of_formula(std::string(5000, '1')), "");
   std::string sum = "1";
   for (int i = 0; i < 700; ++i) sum += "+1";
-  EXPECT_NE(fault_of(sum), "");
+  EXPECT_NE(fault_of_formula(sum), "");
 }
 
 }  // namespace

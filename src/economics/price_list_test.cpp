@@ -14,7 +14,7 @@ std::string price(const std::string& body) {
          body + "\n";
 }
 
-std::string fault_of(const std::string& toml) {
+std::string fault_of_list(const std::string& toml) {
   try {
     parse_price_list(toml, "p.toml");
   } catch (const Error& error) {
@@ -49,29 +49,29 @@ TEST(PriceList, OnlyPricesInMoneyGrowStale) {
 }
 
 TEST(PriceList, HostileListsAreToldOneClearThing) {
-  EXPECT_EQ(fault_of(price("value = -1\nunit = \"USD/h\"")),
+  EXPECT_EQ(fault_of_list(price("value = -1\nunit = \"USD/h\"")),
             "p.toml:6: price.0.value: found -1, wanted 0 to 1000");
-  EXPECT_EQ(fault_of(price("value = 1e9\nunit = \"USD/h\"")),
+  EXPECT_EQ(fault_of_list(price("value = 1e9\nunit = \"USD/h\"")),
             "p.toml:6: price.0.value: found 1000000000, wanted 0 to 1000");
-  EXPECT_EQ(fault_of(price("value = 14\nunit = \"CNY/h\"")),
+  EXPECT_EQ(fault_of_list(price("value = 14\nunit = \"CNY/h\"")),
             "p.toml:2: mixed currencies: found CNY/h, wanted USD (or a [[price]] with item = "
             "\"exchange\" "
             "and unit = \"CNY/USD\")");
-  EXPECT_EQ(fault_of(price("value = 2\nlow = 3\nunit = \"USD/h\"")),
+  EXPECT_EQ(fault_of_list(price("value = 2\nlow = 3\nunit = \"USD/h\"")),
             "p.toml:6: price.0.value: found 2 outside 3 to 2, wanted low <= value <= high");
-  EXPECT_NE(fault_of(price("value = 2\nunit = \"USD/fortnight\"")).find("USD/kWh"),
+  EXPECT_NE(fault_of_list(price("value = 2\nunit = \"USD/fortnight\"")).find("USD/kWh"),
             std::string::npos);
-  EXPECT_EQ(fault_of(price("value = 2\nunit = \"USD/h\"") + price("value = 3\nunit = \"USD/h\"")),
+  EXPECT_EQ(fault_of_list(price("value = 2\nunit = \"USD/h\"") + price("value = 3\nunit = \"USD/h\"")),
             "p.toml:9: price of h100 spot: found it twice for 2025-06, wanted it once (p.toml:2)");
-  EXPECT_NE(fault_of("[[price]]\nitem = \"a\"\nvalue = 1\n"), "");
-  EXPECT_NE(fault_of(price("value = nan\nunit = \"USD/h\"")), "");
+  EXPECT_NE(fault_of_list("[[price]]\nitem = \"a\"\nvalue = 1\n"), "");
+  EXPECT_NE(fault_of_list(price("value = nan\nunit = \"USD/h\"")), "");
   EXPECT_NE(
-      fault_of(
+      fault_of_list(
           "[[price]]\nitem = \"a\"\ndate = \"June\"\nsource = \"s\"\nvalue = 1\nunit = \"USD\"\n")
           .find("YYYY"),
       std::string::npos);
-  EXPECT_NE(fault_of("price = 3\n").find("wanted an array"), std::string::npos);
-  EXPECT_NE(fault_of(price("value = 0.5\nunit = \"x\"\nconfidence = \"sure\"")), "");
+  EXPECT_NE(fault_of_list("price = 3\n").find("wanted an array"), std::string::npos);
+  EXPECT_NE(fault_of_list(price("value = 0.5\nunit = \"x\"\nconfidence = \"sure\"")), "");
 }
 
 TEST(PriceList, AMissingPriceNamesWhatIsNear) {

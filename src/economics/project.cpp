@@ -20,7 +20,7 @@ namespace farthing {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr int kDeepest = 4;
+constexpr int kDeepestFolder = 4;
 constexpr std::size_t kMostFolders = 100000;
 
 std::string text_or(const Json& json, const char* key, const std::string& otherwise) {
@@ -100,7 +100,7 @@ class ProjectCollector {
       guarded(folder, [&] { read_run(folder); });
       return;  // what is inside a run belongs to it
     }
-    if (depth >= kDeepest) return;
+    if (depth >= kDeepestFolder) return;
     std::vector<std::string> inner;
     for (fs::directory_iterator at(folder, fault), end; !fault && at != end; at.increment(fault)) {
       if (at->is_directory(fault) && !at->path().filename().string().starts_with('.')) {

@@ -6,7 +6,7 @@
 namespace farthing {
 namespace {
 
-PageTable plain(const std::string& heading, const Table& table, const std::string& note) {
+PageTable plain_cells(const std::string& heading, const Table& table, const std::string& note) {
   PageTable page{.heading = heading, .headings = table.headings, .rows = {}, .note = note};
   for (const auto& row : table.rows) {
     page.rows.emplace_back();
@@ -62,10 +62,10 @@ MoneyPage scenario_page(const Scenario& scenario, const std::string& today) {
   }
   const std::string fixed = "With the values of the sources; the sliders do not move this table.";
   if (const Table months = months_table(scenario); !months.rows.empty()) {
-    page.add(plain("Month by month", months, fixed));
+    page.add(plain_cells("Month by month", months, fixed));
   }
   if (const Table checks = checks_table(scenario); !checks.rows.empty()) {
-    page.add(plain("Against what was published", checks, fixed));
+    page.add(plain_cells("Against what was published", checks, fixed));
   }
   std::set<std::string> seen;
   for (const SheetLine& line : scenario.sheet.lines()) {

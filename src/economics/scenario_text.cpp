@@ -16,8 +16,6 @@ std::string range_words(const Sheet& sheet, const std::string& id) {
   return format_figure(*range, sheet.at(id).unit);
 }
 
-Json or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
 std::string headed(const std::string& heading, const Table& table) {
   return table.rows.empty() ? "" : heading + "\n" + to_text(table) + "\n";
 }

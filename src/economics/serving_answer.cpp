@@ -14,8 +14,6 @@
 namespace farthing {
 namespace {
 
-Json or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
 std::string figure(double value, const char* unit) { return format_figure(value, unit); }
 
 Table rates_table(const ServeAnswer& answer) {

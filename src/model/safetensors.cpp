@@ -140,8 +140,9 @@ void write_safetensors(const std::string& path, std::span<const TensorToWrite> t
   for (const TensorToWrite& tensor : tensors) {
     CHECK(names.insert(tensor.name).second, "a tensor is written twice");
     const std::int64_t end = offset + tensor.n_bytes();
-    header += (header.size() == 1 ? "" : ",") + nlohmann::json(tensor.name).dump() +
-              ":{\"dtype\":\"" + dtype_name(tensor.dtype) +
+    if (header.size() > 1) header += ',';
+    header += nlohmann::json(tensor.name).dump();
+    header += std::string(":{\"dtype\":\"") + dtype_name(tensor.dtype) +
               "\",\"shape\":" + nlohmann::json(tensor.shape).dump() + ",\"data_offsets\":[" +
               std::to_string(offset) + "," + std::to_string(end) + "]}";
     offset = end;

@@ -41,7 +41,7 @@ BlockTime& BlockTime::operator+=(const BlockTime& other) {
   return *this;
 }
 
-BlockTimer::BlockTimer(const StepRequest& request)
+BlockTimer::BlockTimer(const StepTimeRequest& request)
     : request_(request), shape_(request.model), layout_(request.layout),
       operations_(request.cluster.device, request.constants, request.software),
       links_(request.cluster, request.constants),

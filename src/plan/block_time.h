@@ -26,7 +26,7 @@ struct BlockTime {
 
 class BlockTimer {
  public:
-  explicit BlockTimer(const StepRequest& request);
+  explicit BlockTimer(const StepTimeRequest& request);
   BlockTime block(bool is_moe) const;
   BlockTime embedding() const;
   BlockTime head() const;  // final norm, logits, loss
@@ -51,7 +51,7 @@ class BlockTimer {
   void add_tensor_traffic(BlockTime& time, double gathers) const;
   void add_recompute(BlockTime& time) const;
 
-  const StepRequest& request_;
+  const StepTimeRequest& request_;
   const ModelShape& shape_;
   const Layout& layout_;
   Operations operations_;

@@ -102,7 +102,7 @@ void check_experts(Faults& faults, const Layout& layout, const ModelShape& shape
 }
 
 void check_pipeline(Faults& faults, const Layout& layout, const ModelShape& shape,
-                    const Batch& batch) {
+                    const BatchShape& batch) {
   const int chunks = layout.pp * layout.vp;
   faults.need(chunks <= shape.num_hidden_layers + 2,
               fmt::format("PP {} x VP {} has more stages than the {} layers; PP x VP {} or less",
@@ -133,7 +133,7 @@ void check_pipeline(Faults& faults, const Layout& layout, const ModelShape& shap
 }
 
 void check_degrees(Faults& faults, const Layout& layout, const ModelShape& shape,
-                   const Cluster& cluster, const Batch& batch) {
+                   const Cluster& cluster, const BatchShape& batch) {
   for (const auto& [word, degree] : {std::pair<const char*, int>{"PP", layout.pp},
                                      {"EP", layout.ep}, {"DP", layout.dp}, {"TP", layout.tp},
                                      {"CP", layout.cp}, {"VP", layout.vp}, {"ETP", layout.etp},
@@ -201,7 +201,7 @@ std::string describe(const Layout& layout) {
 }
 
 std::vector<std::string> validate(const Layout& layout, const ModelShape& shape,
-                                  const Cluster& cluster, const Batch& batch) {
+                                  const Cluster& cluster, const BatchShape& batch) {
   Faults faults;
   check_degrees(faults, layout, shape, cluster, batch);
   check_experts(faults, layout, shape);

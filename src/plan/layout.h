@@ -47,7 +47,7 @@ struct Layout {
 };
 
 // Sequences in flight: global_batch sequences of sequence_length tokens a step.
-struct Batch {
+struct BatchShape {
   int sequence_length = 4096;
   std::int64_t global_batch = 1;
   double tokens() const { return static_cast<double>(sequence_length) * global_batch; }
@@ -70,6 +70,6 @@ std::string describe(const Layout& layout);
 // Why this layout cannot exist on the cluster, each with what would work; empty when it can.
 // Memory is not looked at here.
 std::vector<std::string> validate(const Layout& layout, const ModelShape& shape,
-                                  const Cluster& cluster, const Batch& batch);
+                                  const Cluster& cluster, const BatchShape& batch);
 
 }  // namespace farthing

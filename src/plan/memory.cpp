@@ -26,7 +26,7 @@ bool is_dual(const Layout& layout) {
 }
 
 // Micro-batches whose activations a stage keeps, in whole stages.
-double in_flight(const Layout& layout, const Batch& batch, int stage) {
+double in_flight(const Layout& layout, const BatchShape& batch, int stage) {
   const double count = static_cast<double>(n_micro_batches(layout, batch.global_batch));
   const double p = layout.pp;
   double live = 1;
@@ -97,7 +97,7 @@ RankParameters rank_parameters(const ModelShape& shape, const Layout& layout, in
   return held;
 }
 
-double saved_activation_bytes(const ModelShape& shape, const Layout& layout, const Batch& batch,
+double saved_activation_bytes(const ModelShape& shape, const Layout& layout, const BatchShape& batch,
                               const Software& software, bool is_moe) {
   const double tokens =
       static_cast<double>(layout.micro_batch) * batch.sequence_length / layout.cp;
@@ -139,7 +139,7 @@ double saved_activation_bytes(const ModelShape& shape, const Layout& layout, con
 
 namespace {
 
-double stage_activations(const ModelShape& shape, const Layout& layout, const Batch& batch,
+double stage_activations(const ModelShape& shape, const Layout& layout, const BatchShape& batch,
                          const Software& software, int stage) {
   const int first = first_layer_of(shape, layout, stage);
   double bytes = 0;
@@ -154,7 +154,7 @@ double stage_activations(const ModelShape& shape, const Layout& layout, const Ba
 }
 
 // Logits in BF16 and FP32 with their gradient; a block at work; gathered weights; buffers.
-double transient_bytes(const ModelShape& shape, const Layout& layout, const Batch& batch,
+double transient_bytes(const ModelShape& shape, const Layout& layout, const BatchShape& batch,
                        const Software& software, int stage) {
   const double tokens =
       static_cast<double>(layout.micro_batch) * batch.sequence_length / layout.cp;
@@ -179,7 +179,7 @@ double transient_bytes(const ModelShape& shape, const Layout& layout, const Batc
 
 }  // namespace
 
-MemoryUse memory_of_stage(const ModelShape& shape, const Layout& layout, const Batch& batch,
+MemoryUse memory_of_stage(const ModelShape& shape, const Layout& layout, const BatchShape& batch,
                           const Software& software, int stage) {
   RankParameters held = rank_parameters(shape, layout, stage);
   double live = stage_activations(shape, layout, batch, software, stage);
@@ -207,7 +207,7 @@ MemoryUse memory_of_stage(const ModelShape& shape, const Layout& layout, const B
   return use;
 }
 
-MemoryUse memory_use(const ModelShape& shape, const Layout& layout, const Batch& batch,
+MemoryUse memory_use(const ModelShape& shape, const Layout& layout, const BatchShape& batch,
                      const Software& software) {
   MemoryUse fullest;
   for (int stage = 0; stage < layout.pp; ++stage) {

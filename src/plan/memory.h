@@ -27,9 +27,9 @@ struct MemoryUse {
 };
 
 // Of every stage; the fullest is what must fit.
-MemoryUse memory_of_stage(const ModelShape& shape, const Layout& layout, const Batch& batch,
+MemoryUse memory_of_stage(const ModelShape& shape, const Layout& layout, const BatchShape& batch,
                           const Software& software, int stage);
-MemoryUse memory_use(const ModelShape& shape, const Layout& layout, const Batch& batch,
+MemoryUse memory_use(const ModelShape& shape, const Layout& layout, const BatchShape& batch,
                      const Software& software);
 // What a device offers after the driver and communication libraries took theirs.
 double usable_memory(const Device& device);
@@ -40,7 +40,7 @@ struct RankParameters {
 };
 RankParameters rank_parameters(const ModelShape& shape, const Layout& layout, int stage);
 // Bytes that one block keeps for one micro-batch until its backward pass.
-double saved_activation_bytes(const ModelShape& shape, const Layout& layout, const Batch& batch,
+double saved_activation_bytes(const ModelShape& shape, const Layout& layout, const BatchShape& batch,
                               const Software& software, bool is_moe);
 // A whole checkpoint: FP32 master and both moments.
 double checkpoint_bytes(const ModelShape& shape, const Layout& layout);

@@ -22,7 +22,7 @@ namespace farthing {
 struct PlanRequest {
   ModelShape model;
   Cluster cluster;
-  Batch batch{.sequence_length = 4096, .global_batch = 0};  // 0: chosen from tokens and devices
+  BatchShape batch{.sequence_length = 4096, .global_batch = 0};  // 0: chosen from tokens and devices
   double tokens = 0;                          // 0: 20 per active parameter
   double deadline_seconds = 0;                // 0: none
   std::optional<Layout> layout;               // absent: searched
@@ -34,7 +34,7 @@ struct PlanRequest {
 
 struct Candidate {
   Layout layout;
-  Batch batch;
+  BatchShape batch;
   StepTime time;
   MemoryUse memory;
 };

@@ -322,7 +322,7 @@ double measured_of(const Row& row, const PublishedRun& run) {
 // What is not stated is what would be used: the least recomputation that fits, and without a
 // pipeline the largest micro-batch that does.
 void choose_unstated(const Row& row, PublishedRun& run) {
-  StepRequest& request = run.request;
+  StepTimeRequest& request = run.request;
   const double usable = usable_memory(request.cluster.device);
   const auto fits = [&](const Layout& layout) {
     return memory_use(request.model, layout, request.batch, request.software).total() <= usable;

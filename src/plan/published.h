@@ -36,7 +36,7 @@ struct PublishedRun {
   bool has_layout = false;
   bool is_held_out = false;       // DeepSeek-V3 on H800
   double measured = 0;            // tokens per second per device
-  StepRequest request;
+  StepTimeRequest request;
   std::string skipped;
 };
 PublishedRun to_run(const PublishedRow& row);

@@ -110,7 +110,7 @@ ErrorSummary summarise(std::vector<double> errors) {
 }
 
 double predict(const PublishedRun& run, const Constants& constants) {
-  StepRequest request = run.request;
+  StepTimeRequest request = run.request;
   request.constants = constants;
   if (run.has_layout) return step_time(request).tokens_per_second_per_device;
   PlanRequest plan;

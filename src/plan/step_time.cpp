@@ -23,13 +23,13 @@ struct Stage {
 };
 
 struct Context {
-  const StepRequest& request;
+  const StepTimeRequest& request;
   BlockTimer timer;
   Links links;
   BlockTime dense, moe, embedding, head, mtp;
   double load;
 
-  explicit Context(const StepRequest& asked)
+  explicit Context(const StepTimeRequest& asked)
       : request(asked), timer(asked), links(asked.cluster, asked.constants),
         embedding(timer.embedding()), head(timer.head()), load(timer.max_expert_load()) {
     const ModelShape& shape = asked.model;
@@ -117,7 +117,7 @@ double compute_of(const BlockTime& time) {
 }
 
 std::vector<Stage> make_stages(const Context& context) {
-  const StepRequest& request = context.request;
+  const StepTimeRequest& request = context.request;
   const int pp = request.layout.pp;
   std::vector<double> fixed(static_cast<std::size_t>(pp), 0.0);
   fixed.front() += compute_of(context.embedding);
@@ -150,7 +150,7 @@ std::vector<Stage> make_stages(const Context& context) {
   return stages;
 }
 
-bool pairs(const StepRequest& request) {
+bool pairs(const StepTimeRequest& request) {
   const PipelineSchedule schedule = request.layout.schedule;
   return schedule == PipelineSchedule::kDualPipe || schedule == PipelineSchedule::kDualPipeV ||
          (request.software.hides_ep && request.model.is_moe());
@@ -279,7 +279,7 @@ struct DataParallel {
 // Weights are gathered for the forward and backward pass of every micro-batch, gradients scattered.
 DataParallel sharded_weights(const Context& context, const Pipeline& pipeline, double count,
                              const RankParameters& held) {
-  const StepRequest& request = context.request;
+  const StepTimeRequest& request = context.request;
   const Layout& layout = request.layout;
   const Group dense = make_group(request.cluster, layout.dp * layout.cp, layout.tp);
   const Group experts = make_group(
@@ -300,7 +300,7 @@ DataParallel sharded_weights(const Context& context, const Pipeline& pipeline, d
 
 DataParallel reduced_gradients(const Context& context, const std::vector<Stage>& stages,
                                const RankParameters& held) {
-  const StepRequest& request = context.request;
+  const StepTimeRequest& request = context.request;
   const Layout& layout = request.layout;
   const Group dense = make_group(request.cluster, layout.dp * layout.cp, layout.tp);
   const Group experts = make_group(
@@ -320,7 +320,7 @@ DataParallel reduced_gradients(const Context& context, const std::vector<Stage>&
 
 DataParallel data_parallel(const Context& context, const Pipeline& pipeline,
                            const std::vector<Stage>& stages, double count) {
-  const StepRequest& request = context.request;
+  const StepTimeRequest& request = context.request;
   const Layout& layout = request.layout;
   RankParameters held;
   for (int stage = 0; stage < layout.pp; ++stage) {
@@ -348,7 +348,7 @@ DataParallel data_parallel(const Context& context, const Pipeline& pipeline,
 
 }  // namespace
 
-StepTime step_time(const StepRequest& request) {
+StepTime step_time(const StepTimeRequest& request) {
   const double count =
       static_cast<double>(n_micro_batches(request.layout, request.batch.global_batch));
   CHECK(count >= 1);

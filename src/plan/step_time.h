@@ -21,11 +21,11 @@
 
 namespace farthing {
 
-struct StepRequest {
+struct StepTimeRequest {
   ModelShape model;
   Cluster cluster;
   Layout layout;
-  Batch batch;
+  BatchShape batch;
   Software software;
   Constants constants;
 };
@@ -78,6 +78,6 @@ struct StepTime {
 };
 
 // REQUIRES a layout that validate() finds nothing against.
-StepTime step_time(const StepRequest& request);
+StepTime step_time(const StepTimeRequest& request);
 
 }  // namespace farthing

@@ -14,7 +14,6 @@
 namespace farthing {
 namespace {
 
-Json or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 Json or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
 std::string state_of(const RunHistory& history) {

@@ -24,7 +24,7 @@ std::string quoted(const std::string& text) {
 
 class EventText {
  public:
-  EventText(const SimulatedJob& job, const RunOutcome& outcome, const RunDescription& words)
+  EventText(const SimulatedJob& job, const SimulatedOutcome& outcome, const RunDescription& words)
       : job_(job), outcome_(outcome), words_(words) {
     steps_per_event_ = std::max(1.0, std::ceil(job.n_steps / kMostStepEvents));
   }
@@ -186,7 +186,7 @@ class EventText {
   }
 
   const SimulatedJob& job_;
-  const RunOutcome& outcome_;
+  const SimulatedOutcome& outcome_;
   const RunDescription& words_;
   double steps_per_event_ = 1;
   std::string text_;
@@ -197,7 +197,7 @@ class EventText {
 
 }  // namespace
 
-std::string to_events(const SimulatedJob& job, const RunOutcome& outcome,
+std::string to_events(const SimulatedJob& job, const SimulatedOutcome& outcome,
                       const RunDescription& description) {
   return EventText(job, outcome, description).write();
 }

@@ -34,7 +34,7 @@ struct RunDescription {
 };
 
 // REQUIRES outcome.attempts.
-std::string to_events(const SimulatedJob& job, const RunOutcome& outcome,
+std::string to_events(const SimulatedJob& job, const SimulatedOutcome& outcome,
                       const RunDescription& description);
 
 // Writes events.jsonl into a folder that has none.  Errors: Error{kBadInput} when it has.

@@ -36,7 +36,7 @@ TEST(RunEvents, TheLedgerFindsTheSimulatedSeconds) {
   model.availability = 0.9;
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
     const SimulatedJob job = usual_job();
-    const RunOutcome outcome = simulate_run(job, model, seed, true);
+    const SimulatedOutcome outcome = simulate_run(job, model, seed, true);
     const std::string text = to_events(job, outcome, usual_words());
     const RunHistory history = parse_history(text, "simulated");
     const Ledger ledger = make_ledger(history);
@@ -65,7 +65,7 @@ TEST(RunEvents, TheLedgerFindsTheSimulatedSeconds) {
 TEST(RunEvents, LongRunsAreThinned) {
   SimulatedJob job = usual_job();
   job.n_steps = 250'000;
-  const RunOutcome outcome = simulate_run(job, {}, 3, true);
+  const SimulatedOutcome outcome = simulate_run(job, {}, 3, true);
   const std::string text = to_events(job, outcome, usual_words());
   const RunHistory history = parse_history(text, "simulated");
   EXPECT_LT(history.steps.size(), 2u * kMostStepEvents);

@@ -53,7 +53,7 @@ class RunSimulator {
     repairs_.assign(static_cast<std::size_t>(std::max(0, model.spare_nodes)), 0);
   }
 
-  RunOutcome run() {
+  SimulatedOutcome run() {
     add(RunSecond::kRestart, begin_attempt(draws_.exponential(restart_)));
     reset_clocks();
     while (!attempt_over(next_stop())) {}
@@ -283,7 +283,7 @@ class RunSimulator {
   const ReliabilityModel& model_;
   Draws draws_;
   bool keeps_attempts_;
-  RunOutcome outcome_;
+  SimulatedOutcome outcome_;
   SimulatedAttempt attempt_;
   double useful_ = 0;
   double failure_mean_ = kNever, planned_mean_ = kNever, preempt_mean_ = kNever;
@@ -346,7 +346,7 @@ const char* to_string(AttemptEnd reason) {
   return kNames[static_cast<std::size_t>(reason)];
 }
 
-RunOutcome simulate_run(const SimulatedJob& job, const ReliabilityModel& model, std::uint64_t seed,
+SimulatedOutcome simulate_run(const SimulatedJob& job, const ReliabilityModel& model, std::uint64_t seed,
                         bool keeps_attempts) {
   return RunSimulator(job, model, seed, keeps_attempts).run();
 }
@@ -372,7 +372,7 @@ RunBand simulate_runs(const SimulatedJob& job, const ReliabilityModel& model, in
   RunBand band;
   std::vector<double> wall, goodput, failures;
   for (int i = 0; i < n_runs; ++i) {
-    const RunOutcome outcome = simulate_run(job, model, seed + static_cast<std::uint64_t>(i));
+    const SimulatedOutcome outcome = simulate_run(job, model, seed + static_cast<std::uint64_t>(i));
     band.n_unfinished += outcome.finished ? 0 : 1;
     wall.push_back(outcome.wall_seconds);
     goodput.push_back(outcome.goodput);

@@ -1,6 +1,6 @@
 // run_simulation.h - weeks of training acted out: failures, restarts, spares, repairs, checkpoints.
 //
-//   RunOutcome outcome = simulate_run(job, reliability, seed);       one possible run
+//   SimulatedOutcome outcome = simulate_run(job, reliability, seed);       one possible run
 //   RunBand band = simulate_runs(job, reliability, 10'000, seed);    P2.5 .. P97.5 of many
 //
 // State: useful seconds done, useful seconds saved.  Interruptions come from exponential clocks
@@ -69,7 +69,7 @@ struct SimulatedAttempt {
   int cause = -1;            // of failure_causes(), for kFailure
 };
 
-struct RunOutcome {
+struct SimulatedOutcome {
   bool finished = false;
   double wall_seconds = 0;
   std::array<double, kRunSeconds> seconds{};
@@ -81,7 +81,7 @@ struct RunOutcome {
   double operator[](RunSecond kind) const { return seconds[static_cast<std::size_t>(kind)]; }
 };
 
-RunOutcome simulate_run(const SimulatedJob& job, const ReliabilityModel& model, std::uint64_t seed,
+SimulatedOutcome simulate_run(const SimulatedJob& job, const ReliabilityModel& model, std::uint64_t seed,
                         bool keeps_attempts = false);
 
 struct Spread {

@@ -26,7 +26,7 @@ ReliabilityModel nothing_happens() {
 TEST(RunSimulation, WithoutInterruptionsOnlyCheckpointsCost) {
   SimulatedJob job = job_of(2048, 10);
   job.checkpoint_seconds = 3600;
-  const RunOutcome outcome = simulate_run(job, nothing_happens(), 1);
+  const SimulatedOutcome outcome = simulate_run(job, nothing_happens(), 1);
   EXPECT_TRUE(outcome.finished);
   EXPECT_NEAR(outcome[RunSecond::kUseful], 864000, 1e-3);
   // One after each of 240 hours; the last one ends the run.
@@ -41,7 +41,7 @@ TEST(RunSimulation, EverySecondIsInOneCategoryAndEveryAttemptInTheRun) {
   model.availability = 0.8;
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     const SimulatedJob job = job_of(2048, 20);
-    const RunOutcome outcome = simulate_run(job, model, seed, true);
+    const SimulatedOutcome outcome = simulate_run(job, model, seed, true);
     ASSERT_TRUE(outcome.finished);
     EXPECT_NEAR(outcome[RunSecond::kUseful] /
                     (job.n_steps * job.step_seconds), 1, 1e-9);
@@ -139,7 +139,7 @@ TEST(RunSimulation, ARunThatCannotFinishSaysSo) {
   ReliabilityModel model = nothing_happens();
   model.failures_per_device_hour = 1;
   model.restart_seconds = 3600;
-  const RunOutcome outcome = simulate_run(job_of(16384, 1), model, 1);
+  const SimulatedOutcome outcome = simulate_run(job_of(16384, 1), model, 1);
   EXPECT_FALSE(outcome.finished);
   EXPECT_EQ(outcome.goodput, 0);
 }

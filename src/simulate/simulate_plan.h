@@ -42,7 +42,7 @@ struct Simulation {
   StepTimeline timeline;
   SimulatedJob job;
   ReliabilityModel model;
-  RunOutcome outcome;
+  SimulatedOutcome outcome;
   RunBand band;
   std::vector<UncertainInput> inputs;
   RangeResult days;

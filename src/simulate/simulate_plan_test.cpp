@@ -17,7 +17,7 @@ class SimulatePlan : public testing::Test {
 };
 
 Plan planned(const std::string& model, const std::string& cluster, Layout layout, double tokens,
-             Batch batch) {
+             BatchShape batch) {
   PlanRequest request;
   request.model = load_model_shape(model);
   request.cluster = load_cluster(cluster);

@@ -43,7 +43,7 @@ Json step_json(const Simulation& s) {
                            {"backward_weight", stage.backward_weight}}}};
 }
 
-Json run_json(const RunOutcome& outcome) {
+Json run_json(const SimulatedOutcome& outcome) {
   Json seconds = Json::object(), causes = Json::object();
   for (int i = 0; i < kRunSeconds; ++i) {
     seconds[to_string(static_cast<RunSecond>(i))] = outcome.seconds[static_cast<std::size_t>(i)];

@@ -22,7 +22,6 @@ constexpr double kSecondsBetweenFailures = 6 * 3600;  // of a personal machine o
 constexpr double kBytesPerSecondOfDisk = 5e8;         // before the first save is timed
 constexpr double kForwardShare = 0.4;                 // of a step, for what an evaluation takes
 
-Json or_null(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
 Json sources_json(const std::vector<SourceScore>& scores) {
   Json sources = Json::array();

@@ -16,7 +16,7 @@
 namespace farthing {
 namespace {
 
-constexpr int kRows = 37, kCols = 150, kDepth = 300;  // no multiple of a tile
+constexpr int kCheckedRows = 37, kCols = 150, kDepth = 300;  // no multiple of a tile
 
 std::vector<float> normal_values(int count, std::uint64_t stream) {
   const Rng rng(22, RngStream::kTest, stream);
@@ -33,14 +33,14 @@ double norm(const std::vector<double>& values) {
 
 // |C - C_double| over its bound (k + 2) 2^-24 |A| |B|, the operands rounded alike on both sides.
 double share_of_bound(MatmulFormat format) {
-  const auto a = normal_values(kRows * kDepth, 1), b = normal_values(kCols * kDepth, 2);
+  const auto a = normal_values(kCheckedRows * kDepth, 1), b = normal_values(kCols * kDepth, 2);
   const std::vector<double> a_exact(a.begin(), a.end()), b_exact(b.begin(), b.end());
-  std::vector<float> c(kRows * kCols);
+  std::vector<float> c(kCheckedRows * kCols);
   std::vector<double> exact(c.size());
   const GemmOptions options{.transpose_b = true, .format = format, .b_tile = TileShape::kBlock};
-  gemm(Matrix<float>(c.data(), kRows, kCols), {a.data(), kRows, kDepth}, {b.data(), kCols, kDepth},
+  gemm(Matrix<float>(c.data(), kCheckedRows, kCols), {a.data(), kCheckedRows, kDepth}, {b.data(), kCols, kDepth},
        options);
-  gemm(Matrix<double>(exact.data(), kRows, kCols), {a_exact.data(), kRows, kDepth},
+  gemm(Matrix<double>(exact.data(), kCheckedRows, kCols), {a_exact.data(), kCheckedRows, kDepth},
        {b_exact.data(), kCols, kDepth}, options);
   const double bound = (kDepth + 2) * 0x1p-24 * norm(a_exact) * norm(b_exact);
   for (std::size_t i = 0; i < c.size(); ++i) exact[i] -= static_cast<double>(c[i]);

@@ -30,16 +30,16 @@ BatchFiller counting_batches(int vocab_size) {
   };
 }
 
-struct RunOutcome {
+struct TrainedRun {
   std::vector<double> losses, norms;
   std::string hash;
 };
 
-RunOutcome run(const Recipe& recipe, int micro_batch, int n_steps, bool delay_weight = false) {
+TrainedRun run(const Recipe& recipe, int micro_batch, int n_steps, bool delay_weight = false) {
   Trainer trainer(recipe, micro_batch, delay_weight);
   initialize(trainer.master(), recipe.model, 1);
   const BatchFiller fill = counting_batches(recipe.model.vocab_size);
-  RunOutcome outcome;
+  TrainedRun outcome;
   for (int step = 0; step < n_steps; ++step) {
     const StepResult result = trainer.train_step(
         {.fill = &fill, .first_sample = 4 * step, .n_sequences = 4, .learning_rate = 3e-3});
@@ -51,20 +51,20 @@ RunOutcome run(const Recipe& recipe, int micro_batch, int n_steps, bool delay_we
 }
 
 TEST(Trainer, Learns) {
-  const RunOutcome outcome = run(tiny_recipe(), 2, 120);
+  const TrainedRun outcome = run(tiny_recipe(), 2, 120);
   EXPECT_NEAR(outcome.losses.front(), 1.3 * std::log(48.0), 0.35);
   EXPECT_LT(outcome.losses.back(), 0.5 * outcome.losses.front());
 }
 
 TEST(Trainer, BitsDoNotDependOnThreads) {
   const int usual = num_threads();
-  std::vector<RunOutcome> outcomes;
+  std::vector<TrainedRun> outcomes;
   for (const int threads : {1, 2, 3}) {
     set_num_threads(threads);
     outcomes.push_back(run(tiny_recipe(), 2, 5));
   }
   set_num_threads(usual);
-  for (const RunOutcome& outcome : outcomes) {
+  for (const TrainedRun& outcome : outcomes) {
     EXPECT_EQ(outcome.hash, outcomes[0].hash);
     EXPECT_EQ(outcome.losses, outcomes[0].losses);
     EXPECT_EQ(outcome.norms, outcomes[0].norms);
@@ -79,10 +79,10 @@ TEST(Trainer, BitsDoNotDependOnThreadsInAnyPrecision) {
     Recipe recipe = tiny_recipe();
     recipe.precision.matmul = precision;
     set_num_threads(1);
-    const RunOutcome expected = run(recipe, 2, 2);
+    const TrainedRun expected = run(recipe, 2, 2);
     for (const int threads : {2, 3}) {
       set_num_threads(threads);
-      const RunOutcome outcome = run(recipe, 2, 2);
+      const TrainedRun outcome = run(recipe, 2, 2);
       EXPECT_EQ(outcome.hash, expected.hash) << precision;
       EXPECT_EQ(outcome.losses, expected.losses) << precision;
     }
@@ -94,7 +94,7 @@ TEST(Trainer, BitsDoNotDependOnPackedCopies) {
   for (const char* precision : {"fp32", "bf16", "fp8"}) {
     Recipe recipe = tiny_recipe();
     recipe.precision.matmul = precision;
-    const RunOutcome both = run(recipe, 2, 2);
+    const TrainedRun both = run(recipe, 2, 2);
     for (const char* packed : {"none", "one"}) {
       recipe.precision.packed = packed;
       EXPECT_EQ(run(recipe, 2, 2).hash, both.hash) << precision << " " << packed;
@@ -104,11 +104,11 @@ TEST(Trainer, BitsDoNotDependOnPackedCopies) {
 
 // Each precision is another run, and each learns what FP32 does.
 TEST(Trainer, LearnsInEveryPrecision) {
-  const RunOutcome exact = run(tiny_recipe(), 2, 40);
+  const TrainedRun exact = run(tiny_recipe(), 2, 40);
   for (const char* precision : kLowPrecisions) {
     Recipe recipe = tiny_recipe();
     recipe.precision.matmul = precision;
-    const RunOutcome outcome = run(recipe, 2, 40);
+    const TrainedRun outcome = run(recipe, 2, 40);
     EXPECT_NE(outcome.hash, exact.hash) << precision;
     EXPECT_NEAR(outcome.losses.front(), exact.losses.front(), 0.02) << precision;
     EXPECT_NEAR(outcome.losses.back(), exact.losses.back(), 0.1) << precision;
@@ -116,15 +116,15 @@ TEST(Trainer, LearnsInEveryPrecision) {
 }
 
 TEST(Trainer, DelayedWeightPartsGiveTheSameBits) {
-  const RunOutcome plain = run(tiny_recipe(), 1, 5);
-  const RunOutcome delayed = run(tiny_recipe(), 1, 5, true);
+  const TrainedRun plain = run(tiny_recipe(), 1, 5);
+  const TrainedRun delayed = run(tiny_recipe(), 1, 5, true);
   EXPECT_EQ(plain.hash, delayed.hash);
   EXPECT_EQ(plain.losses, delayed.losses);
   EXPECT_EQ(plain.norms, delayed.norms);
 }
 
 TEST(Trainer, AccumulationIsTheLossOfTheWholeBatch) {
-  const RunOutcome one = run(tiny_recipe(), 1, 1), four = run(tiny_recipe(), 4, 1);
+  const TrainedRun one = run(tiny_recipe(), 1, 1), four = run(tiny_recipe(), 4, 1);
   EXPECT_NEAR(one.losses[0], four.losses[0], 1e-6 * four.losses[0]);
   EXPECT_NEAR(one.norms[0], four.norms[0], 1e-5 * four.norms[0]);
 }
