@@ -1,4 +1,5 @@
-// plan_fit.cpp - fits the planner's constants to published runs, and leaves one group out at a time.
+// plan_fit.cpp - fits the planner's constants to published runs, and leaves one group out at a
+// time.
 //
 //   plan_fit bench/data/validation.csv             fitted constants and the error with them
 //   plan_fit bench/data/validation.csv --leave-out  every group predicted by a fit without it
@@ -62,7 +63,8 @@ Fit make_fit(const std::vector<PublishedRun>& runs, const std::string& left_out)
   std::map<std::string, int> sizes;
   for (const auto& run : runs) sizes[run.family] += 1;
   for (const auto& run : runs) {
-    if (!run.skipped.empty() || run.is_held_out || run.group == left_out || !run.has_layout) continue;
+    if (!run.skipped.empty() || run.is_held_out || run.group == left_out || !run.has_layout)
+      continue;
     fit.runs.push_back(&run);
     fit.weights.push_back((run.is_complete ? 2 : 1) / std::sqrt(double(sizes[run.family])));
   }

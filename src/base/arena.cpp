@@ -20,8 +20,8 @@ Arena::Arena(std::int64_t capacity_bytes) : capacity_(capacity_bytes) {
   const auto bytes = static_cast<std::size_t>(capacity_bytes > 0 ? capacity_bytes : kAlignment);
   void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (block == MAP_FAILED) {
-    throw Error(ErrorCode::kOutOfResource,
-                fmt::format("cannot reserve {:.2f} GB of memory", static_cast<double>(capacity_bytes) / 1e9));
+    throw Error(ErrorCode::kOutOfResource, fmt::format("cannot reserve {:.2f} GB of memory",
+                                                       static_cast<double>(capacity_bytes) / 1e9));
   }
   madvise(block, bytes, MADV_HUGEPAGE);
   block_ = std::unique_ptr<std::byte, UnmapBlock>(static_cast<std::byte*>(block),

@@ -46,9 +46,9 @@ TEST(Arena, MeasuringGivesShapesWithoutMemory) {
 TEST(Arena, PiecesAreAlignedZeroedAndApart) {
   Arena arena(64 + 192 + 128);
   const Layout layout = lay_out(arena);
-  for (const void* piece : {static_cast<const void*>(layout.gain.data()),
-                            static_cast<const void*>(layout.weights.data),
-                            static_cast<const void*>(layout.flags.data())}) {
+  for (const void* piece :
+       {static_cast<const void*>(layout.gain.data()), static_cast<const void*>(layout.weights.data),
+        static_cast<const void*>(layout.flags.data())}) {
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(piece) % 64, 0u);
   }
   EXPECT_EQ(layout.gain.size(), 3u);

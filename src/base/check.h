@@ -12,7 +12,9 @@
 namespace farthing::check_detail {
 
 template <class T>
-concept Printable = requires(std::ostream& out, const T& value) { out << value; };
+concept Printable = requires(std::ostream& out, const T& value) {
+  out << value;
+};
 
 template <class T>
 void print(std::ostream& out, const T& value) {
@@ -44,34 +46,54 @@ struct Left {
     print(out, right);
     return {false, out.str()};
   }
-  template <class U> Verdict operator==(const U& r) const { return verdict(left == r, r); }
-  template <class U> Verdict operator!=(const U& r) const { return verdict(left != r, r); }
-  template <class U> Verdict operator<(const U& r) const { return verdict(left < r, r); }
-  template <class U> Verdict operator<=(const U& r) const { return verdict(left <= r, r); }
-  template <class U> Verdict operator>(const U& r) const { return verdict(left > r, r); }
-  template <class U> Verdict operator>=(const U& r) const { return verdict(left >= r, r); }
+  template <class U>
+  Verdict operator==(const U& r) const {
+    return verdict(left == r, r);
+  }
+  template <class U>
+  Verdict operator!=(const U& r) const {
+    return verdict(left != r, r);
+  }
+  template <class U>
+  Verdict operator<(const U& r) const {
+    return verdict(left < r, r);
+  }
+  template <class U>
+  Verdict operator<=(const U& r) const {
+    return verdict(left <= r, r);
+  }
+  template <class U>
+  Verdict operator>(const U& r) const {
+    return verdict(left > r, r);
+  }
+  template <class U>
+  Verdict operator>=(const U& r) const {
+    return verdict(left >= r, r);
+  }
   operator Verdict() const { return static_cast<bool>(left); }  // a lone condition
   explicit operator bool() const { return static_cast<bool>(left); }
 };
 
 struct Split {
   template <class T>
-  Left<T> operator<<(const T& left) const { return {left}; }
+  Left<T> operator<<(const T& left) const {
+    return {left};
+  }
 };
 
-[[noreturn]] void fail(const char* file, int line, const char* condition,
-                       const std::string& values, std::string_view words);
+[[noreturn]] void fail(const char* file, int line, const char* condition, const std::string& values,
+                       std::string_view words);
 
 }  // namespace farthing::check_detail
 
-#define CHECK(condition, ...)                                                              \
-  do {                                                                                     \
-    const ::farthing::check_detail::Verdict verdict_ =                                     \
-        ::farthing::check_detail::Split{} << condition;                                    \
-    if (!verdict_.holds) [[unlikely]] {                                                    \
-      ::farthing::check_detail::fail(__FILE__, __LINE__, #condition, verdict_.values,      \
-                                     ::std::string_view{__VA_ARGS__});                     \
-    }                                                                                      \
+#define CHECK(condition, ...)                                                            \
+  do {                                                                                   \
+    const ::farthing::check_detail::Verdict verdict_ = ::farthing::check_detail::Split{} \
+                                                       << condition;                     \
+    if (!verdict_.holds) [[unlikely]] {                                                  \
+      ::farthing::check_detail::fail(__FILE__, __LINE__, #condition, verdict_.values,    \
+                                     ::std::string_view{__VA_ARGS__});                   \
+    }                                                                                    \
   } while (false)
 
 #ifdef NDEBUG

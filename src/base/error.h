@@ -1,7 +1,7 @@
 // error.h - the one exception type: what went wrong in the world, and the exit status it means.
 //
-// Throw it for a file, a config, a request; CHECK (check.h) is for faults of the code.  It is caught
-// in main, in the HTTP handler and at a rank's entry, nowhere else.
+// Throw it for a file, a config, a request; CHECK (check.h) is for faults of the code.  It is
+// caught in main, in the HTTP handler and at a rank's entry, nowhere else.
 #pragma once
 #include <exception>
 #include <string>

@@ -90,7 +90,8 @@ bool file_exists(const std::string& path) {
 }
 
 void sync_folder(const std::string& path) {
-  const int descriptor = open(path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int descriptor =
+      open(path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) throw_cannot("open", path, errno);
   const int result = fsync(descriptor);
   const int cause = errno;

@@ -10,8 +10,8 @@ namespace farthing {
 
 using Json = nlohmann::ordered_json;
 
-// Parses a whole document.  Refuses: syntax errors, duplicate keys, nesting deeper than 64, trailing
-// text.  `where` (a path, say) opens the message.  Errors: Error{kBadInput}.
+// Parses a whole document.  Refuses: syntax errors, duplicate keys, nesting deeper than 64,
+// trailing text.  `where` (a path, say) opens the message.  Errors: Error{kBadInput}.
 Json parse_json(std::string_view text, const std::string& where);
 // The same for a file; a missing or unreadable file is Error{kBadInput} as well.
 Json read_json(const std::string& path);

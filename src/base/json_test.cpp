@@ -43,7 +43,8 @@ TEST(Json, RefusesDuplicateKeysAtAnyDepth) {
 TEST(Json, RefusesNestingDeeperThan64) {
   EXPECT_EQ(complaint_about(nested(64)), "accepted");
   EXPECT_NE(complaint_about(nested(65)).find("nested too deeply"), std::string::npos);
-  EXPECT_NE(complaint_about(std::string(1000000, '[')).find("nested too deeply"), std::string::npos);
+  EXPECT_NE(complaint_about(std::string(1000000, '[')).find("nested too deeply"),
+            std::string::npos);
   std::string objects;
   for (int i = 0; i < 65; ++i) objects += R"({"a":)";
   EXPECT_NE(complaint_about(objects).find("nested too deeply"), std::string::npos);

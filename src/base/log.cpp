@@ -11,7 +11,9 @@ std::function<void(const std::string&)>& sink() {
 }
 }  // namespace
 
-void set_log_sink(std::function<void(const std::string&)> new_sink) { sink() = std::move(new_sink); }
+void set_log_sink(std::function<void(const std::string&)> new_sink) {
+  sink() = std::move(new_sink);
+}
 void log_line(const std::string& line) { sink()(line); }
 
 }  // namespace farthing

@@ -26,9 +26,7 @@ struct Matrix {
       : data(d), n_rows(rows), n_cols(cols), stride(row_stride) {}
 
   // A writable view is a readable one.
-  operator Matrix<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  operator Matrix<const T>() const requires(!std::is_const_v<T>) {
     return {data, n_rows, n_cols, stride};
   }
 
@@ -36,7 +34,9 @@ struct Matrix {
     DCHECK(index >= 0 && index < n_rows);
     return data + index * stride;
   }
-  std::span<T> operator[](int index) const { return {row(index), static_cast<std::size_t>(n_cols)}; }
+  std::span<T> operator[](int index) const {
+    return {row(index), static_cast<std::size_t>(n_cols)};
+  }
   T& operator()(int r, int c) const { return row(r)[c]; }
 
   Matrix rows(int first, int count) const {

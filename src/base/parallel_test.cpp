@@ -38,7 +38,8 @@ TEST_P(ParallelTest, AnIndexStaysWithItsThread) {
   constexpr int kCount = 100;
   std::vector<std::thread::id> first(kCount);
   std::vector<std::thread::id> again(kCount);
-  parallel_for(kCount, [&](int i) { first[static_cast<std::size_t>(i)] = std::this_thread::get_id(); });
+  parallel_for(kCount,
+               [&](int i) { first[static_cast<std::size_t>(i)] = std::this_thread::get_id(); });
   for (int repeat = 0; repeat < 20; ++repeat) {
     parallel_for(kCount,
                  [&](int i) { again[static_cast<std::size_t>(i)] = std::this_thread::get_id(); });

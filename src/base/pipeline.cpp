@@ -56,8 +56,7 @@ class Line {
 
  private:
   bool has_room() const {
-    return in_flight_ == 0 ||
-           (in_flight_ < limits_.max_in_flight && weight_ < limits_.max_weight);
+    return in_flight_ == 0 || (in_flight_ < limits_.max_in_flight && weight_ < limits_.max_weight);
   }
 
   void produce(Lock& lock) {

@@ -1,4 +1,5 @@
-// pipeline.h - an ordered pipeline with back-pressure: one producer, many workers, one consumer in order.
+// pipeline.h - an ordered pipeline with back-pressure: one producer, many workers, one consumer in
+// order.
 //
 //   run_pipeline<Item, Result>(limits, produce, work, consume);
 //
@@ -41,8 +42,7 @@ void run(const PipelineLimits& limits, const Stages& stages);
 
 // bool produce(Item&, std::int64_t& weight);  Result work(Item&);  void consume(Result&)
 template <class Item, class Result, class Produce, class Work, class Consume>
-void run_pipeline(const PipelineLimits& limits, Produce&& produce, Work&& work,
-                  Consume&& consume) {
+void run_pipeline(const PipelineLimits& limits, Produce&& produce, Work&& work, Consume&& consume) {
   pipeline_detail::Stages stages;
   stages.produce = [&]() -> std::pair<std::shared_ptr<void>, std::int64_t> {
     auto item = std::make_shared<Item>();

@@ -60,8 +60,7 @@ TEST(Pipeline, ResultsComeInOrderForAnyNumberOfThreads) {
 }
 
 TEST(Pipeline, WeightHoldsTheProducerBack) {
-  const auto outcome =
-      run_squares(100, {.n_threads = 3, .max_in_flight = 50, .max_weight = 30});
+  const auto outcome = run_squares(100, {.n_threads = 3, .max_in_flight = 50, .max_weight = 30});
   EXPECT_EQ(outcome.consumed.size(), 100u);
   EXPECT_LE(outcome.most_in_flight, 3);
   const auto heavy = run_squares(20, {.n_threads = 2, .max_in_flight = 50, .max_weight = 1});

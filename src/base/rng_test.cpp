@@ -78,7 +78,8 @@ TEST(Rng, BelowStaysBelowAndReachesEverything) {
   const Rng rng(2, RngStream::kTest);
   std::vector<int> hits(7);
   for (std::uint64_t i = 0; i < 7000; ++i) ++hits.at(rng.below(i, 7));
-  for (const int count : hits) EXPECT_NEAR(count, 1000, 5 * std::sqrt(7000 * (1 / 7.0) * (6 / 7.0)));
+  for (const int count : hits)
+    EXPECT_NEAR(count, 1000, 5 * std::sqrt(7000 * (1 / 7.0) * (6 / 7.0)));
   EXPECT_EQ(rng.below(0, 1), 0u);
   EXPECT_LT(rng.below(0, UINT64_MAX), UINT64_MAX);
   EXPECT_THROW(rng.below(0, 0), Error);

@@ -37,11 +37,16 @@ constexpr double kHour = 3600, kDay = 86400, kYear = 365.25 * kDay;
 
 // What is not a power of ten of the base.
 constexpr std::pair<Dimension, Unit> kSpecial[] = {
-    {Dimension::kCount, {"", 1}},        {Dimension::kCount, {"k", 1e3}},
-    {Dimension::kCount, {"K", 1e3}},     {Dimension::kCount, {"M", 1e6}},
-    {Dimension::kCount, {"G", 1e9}},     {Dimension::kCount, {"B", 1e9}},
-    {Dimension::kCount, {"T", 1e12}},    {Dimension::kShare, {"", 1}},
-    {Dimension::kShare, {"%", 0.01}},    {Dimension::kBytes, {"KiB", 1024.0}},
+    {Dimension::kCount, {"", 1}},
+    {Dimension::kCount, {"k", 1e3}},
+    {Dimension::kCount, {"K", 1e3}},
+    {Dimension::kCount, {"M", 1e6}},
+    {Dimension::kCount, {"G", 1e9}},
+    {Dimension::kCount, {"B", 1e9}},
+    {Dimension::kCount, {"T", 1e12}},
+    {Dimension::kShare, {"", 1}},
+    {Dimension::kShare, {"%", 0.01}},
+    {Dimension::kBytes, {"KiB", 1024.0}},
     {Dimension::kBytes, {"MiB", 1048576.0}},
     {Dimension::kBytes, {"GiB", 1073741824.0}},
     {Dimension::kBytes, {"TiB", 1099511627776.0}},
@@ -50,22 +55,29 @@ constexpr std::pair<Dimension, Unit> kSpecial[] = {
     {Dimension::kBytesPerSecond, {"Mbit/s", 125e3}},
     {Dimension::kBytesPerSecond, {"Gbit/s", 125e6}},
     {Dimension::kBytesPerSecond, {"Tbit/s", 125e9}},
-    {Dimension::kSeconds, {"ns", 1e-9}}, {Dimension::kSeconds, {"us", 1e-6}},
-    {Dimension::kSeconds, {"ms", 1e-3}}, {Dimension::kSeconds, {"s", 1}},
-    {Dimension::kSeconds, {"min", 60}},  {Dimension::kSeconds, {"h", kHour}},
-    {Dimension::kSeconds, {"d", kDay}},  {Dimension::kSeconds, {"day", kDay}},
+    {Dimension::kSeconds, {"ns", 1e-9}},
+    {Dimension::kSeconds, {"us", 1e-6}},
+    {Dimension::kSeconds, {"ms", 1e-3}},
+    {Dimension::kSeconds, {"s", 1}},
+    {Dimension::kSeconds, {"min", 60}},
+    {Dimension::kSeconds, {"h", kHour}},
+    {Dimension::kSeconds, {"d", kDay}},
+    {Dimension::kSeconds, {"day", kDay}},
     {Dimension::kSeconds, {"days", kDay}},
     {Dimension::kSeconds, {"w", 7 * kDay}},
     {Dimension::kSeconds, {"weeks", 7 * kDay}},
     {Dimension::kSeconds, {"months", kYear / 12}},
     {Dimension::kSeconds, {"years", kYear}},
-    {Dimension::kPerSecond, {"1/s", 1}}, {Dimension::kPerSecond, {"1/min", 1.0 / 60}},
+    {Dimension::kPerSecond, {"1/s", 1}},
+    {Dimension::kPerSecond, {"1/min", 1.0 / 60}},
     {Dimension::kPerSecond, {"1/h", 1 / kHour}},
     {Dimension::kPerSecond, {"1/day", 1 / kDay}},
     {Dimension::kPerSecond, {"1/month", 12 / kYear}},
     {Dimension::kPerSecond, {"1/year", 1 / kYear}},
-    {Dimension::kUsd, {"USD", 1}},       {Dimension::kUsd, {"kUSD", 1e3}},
-    {Dimension::kUsd, {"MUSD", 1e6}},    {Dimension::kUsdPerHour, {"USD/h", 1}},
+    {Dimension::kUsd, {"USD", 1}},
+    {Dimension::kUsd, {"kUSD", 1e3}},
+    {Dimension::kUsd, {"MUSD", 1e6}},
+    {Dimension::kUsdPerHour, {"USD/h", 1}},
 };
 
 const DimensionUnits& units_of(Dimension dimension) {
@@ -101,7 +113,8 @@ double parse_as(std::string_view text, Dimension dimension, const std::string& w
   const DimensionUnits& units = units_of(dimension);
   const double size = size_of(quantity.unit, units);
   if (size > 0) return quantity.value * size;
-  const bool bits_or_bytes = dimension == Dimension::kBytesPerSecond && quantity.unit.ends_with("b/s");
+  const bool bits_or_bytes =
+      dimension == Dimension::kBytesPerSecond && quantity.unit.ends_with("b/s");
   throw_bad_input({where, quantity.unit.empty() ? "a number without a unit" : "unknown unit",
                    "\"" + std::string(text) + "\"", units.examples,
                    bits_or_bytes ? "Gbit/s for bits, GB/s for bytes" : ""});

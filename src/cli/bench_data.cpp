@@ -26,10 +26,10 @@ using Clock = std::chrono::steady_clock;
 struct BenchDataOptions {
   std::string data;
   int sequence_length = 512;
-  int batch = 8;            // samples a step
+  int batch = 8;  // samples a step
   int steps = 40;
-  double step_ms = 20;      // of computing, simulated by waiting
-  double disk_mb = 30;      // of the slow disk, MB a second
+  double step_ms = 20;  // of computing, simulated by waiting
+  double disk_mb = 30;  // of the slow disk, MB a second
   double latency_ms = 2;
   bool json = false;
 };
@@ -96,8 +96,8 @@ Waited run(const BenchDataOptions& options, const Copies& copies, const Variant&
   std::unique_ptr<SampleStream> stream = std::make_unique<SampleSource>(
       copies.prefix(variant.compressed), options.sequence_length, 1, how);
   if (variant.threads > 0) {
-    stream = std::make_unique<PrefetchedStream>(std::move(stream), 2 * options.batch,
-                                                variant.threads);
+    stream =
+        std::make_unique<PrefetchedStream>(std::move(stream), 2 * options.batch, variant.threads);
   }
   Sample sample;
   Waited waited;
@@ -125,9 +125,11 @@ void bench_data_command(const BenchDataOptions& options) {
       const Waited waited = run(options, copies, variant, slow);
       if (plain_seconds == 0) plain_seconds = waited.all;
       const double share = waited.wait / waited.all, speed = plain_seconds / waited.all;
-      rows.push_back({{"disk", slow ? "slow" : "fast"}, {"loading", variant.name},
+      rows.push_back({{"disk", slow ? "slow" : "fast"},
+                      {"loading", variant.name},
                       {"wait_seconds_per_step", waited.wait / options.steps},
-                      {"data_wait_share", share}, {"speedup", speed}});
+                      {"data_wait_share", share},
+                      {"speedup", speed}});
       table.push_back({slow ? "slow" : "as it is", variant.name,
                        fmt::format("{:.3f} ms", 1e3 * waited.wait / options.steps),
                        fmt::format("{:.2f} %", 100 * share), fmt::format("{:.2f}", speed)});
@@ -135,10 +137,13 @@ void bench_data_command(const BenchDataOptions& options) {
   }
   progress.end();
   if (options.json) {
-    return print_json({{"rows", rows}, {"plain_bytes", copies.plain_bytes},
+    return print_json({{"rows", rows},
+                       {"plain_bytes", copies.plain_bytes},
                        {"compressed_bytes", copies.packed_bytes},
-                       {"sequence_length", options.sequence_length}, {"batch", options.batch},
-                       {"steps", options.steps}, {"step_seconds", options.step_ms * 1e-3},
+                       {"sequence_length", options.sequence_length},
+                       {"batch", options.batch},
+                       {"steps", options.steps},
+                       {"step_seconds", options.step_ms * 1e-3},
                        {"slow_bytes_per_second", options.disk_mb * 1e6},
                        {"slow_seconds_per_read", options.latency_ms * 1e-3}});
   }
@@ -154,7 +159,7 @@ void bench_data_command(const BenchDataOptions& options) {
 void add_bench_data_command(Command& app) {
   auto options = std::make_shared<BenchDataOptions>();
   Command* bench = app.parent("bench", "measure this machine")
-                        .add_subcommand("data", "loading: threads, cache, compression, read-ahead");
+                       .add_subcommand("data", "loading: threads, cache, compression, read-ahead");
   bench->add_option("data", options->data, "folder of `data prepare`, or a shard's prefix")
       ->required();
   bench->add_option("--sequence-length", options->sequence_length, "tokens of a sample")

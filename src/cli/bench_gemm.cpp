@@ -162,8 +162,7 @@ GemmResult measure(const GemmShape& shape, Peaks& peaks) {
   const double flops = 2.0 * shape.n_problems * shape.m * shape.n * shape.k;
   std::vector<double> rates;
   for (const Arithmetic arithmetic : {Arithmetic::kFp32, arithmetic_of(shape.options.format)}) {
-    peaks.of(arithmetic) =
-        std::max(peaks.of(arithmetic), measure_peak(arithmetic, num_threads()));
+    peaks.of(arithmetic) = std::max(peaks.of(arithmetic), measure_peak(arithmetic, num_threads()));
     if (arithmetic_of(shape.options.format) == Arithmetic::kFp32) break;
   }
   for (int round = 0; round < kRounds; ++round) {
@@ -209,24 +208,23 @@ Json to_json(const std::vector<GemmResult>& results, const Peaks& peaks) {
 }
 
 std::string to_text(const std::vector<GemmResult>& results, const Peaks& peaks) {
-  std::vector<std::vector<std::string>> rows{{"product", "m x n x k", "format", "GFLOP/s", "best",
-                                              "of its peak", "of FP32's", "error"}};
+  std::vector<std::vector<std::string>> rows{
+      {"product", "m x n x k", "format", "GFLOP/s", "best", "of its peak", "of FP32's", "error"}};
   for (const GemmResult& r : results) {
     const int n_problems = r.shape.n_problems;
     const double peak = peaks.of(arithmetic_of(r.shape.options.format));
     const std::string times = n_problems > 1 ? fmt::format("{} of ", n_problems) : "";
-    rows.push_back({r.shape.name,
-                    fmt::format("{}{} x {} x {}", times, r.shape.m, r.shape.n, r.shape.k),
-                    std::string(format_name(r.shape.options.format)),
-                    fmt::format("{:.1f}", r.median_flops * 1e-9),
-                    fmt::format("{:.1f}", r.best_flops * 1e-9),
-                    fmt::format("{:.0f} %", 100 * r.median_flops / peak),
-                    fmt::format("{:.0f} %", 100 * r.median_flops / peaks.fp32()),
-                    fmt::format("{:.1e}", r.relative_error)});
+    rows.push_back(
+        {r.shape.name, fmt::format("{}{} x {} x {}", times, r.shape.m, r.shape.n, r.shape.k),
+         std::string(format_name(r.shape.options.format)),
+         fmt::format("{:.1f}", r.median_flops * 1e-9), fmt::format("{:.1f}", r.best_flops * 1e-9),
+         fmt::format("{:.0f} %", 100 * r.median_flops / peak),
+         fmt::format("{:.0f} %", 100 * r.median_flops / peaks.fp32()),
+         fmt::format("{:.1e}", r.relative_error)});
   }
-  std::string text = fmt::format("{}, {} thread{}; medians; peaks, GFLOP/s:",
-                                 isa_name(current_isa()), num_threads(),
-                                 num_threads() == 1 ? "" : "s");
+  std::string text =
+      fmt::format("{}, {} thread{}; medians; peaks, GFLOP/s:", isa_name(current_isa()),
+                  num_threads(), num_threads() == 1 ? "" : "s");
   for (const Arithmetic arithmetic : kAllArithmetics) {
     if (peaks.of(arithmetic) == 0) continue;
     text += fmt::format(" {} {:.1f}", arithmetic_name(arithmetic), peaks.of(arithmetic) * 1e-9);
@@ -249,15 +247,15 @@ std::vector<MatmulFormat> wanted_formats(const std::string& precision) {
 std::vector<GemmShape> wanted_shapes(const GemmBenchOptions& options) {
   if (options.m == 0 && options.n == 0 && options.k == 0) return usual_shapes();
   const auto or_default = [](int value) { return value == 0 ? 1024 : value; };
-  const GemmShape shape{"yours", 1, or_default(options.m), or_default(options.n),
-                        or_default(options.k), {}};
+  const GemmShape shape{
+      "yours", 1, or_default(options.m), or_default(options.n), or_default(options.k), {}};
   if (std::min({shape.m, shape.n, shape.k}) < 1 || std::max({shape.m, shape.n, shape.k}) > 65536) {
-    throw Error(ErrorCode::kUsage, to_string({.where = "--m, --n, --k",
-                                              .what = "a dimension is out of range",
-                                              .found = fmt::format("{} x {} x {}", shape.m, shape.n,
-                                                                   shape.k),
-                                              .wanted = "1 to 65536 each",
-                                              .hint = ""}));
+    throw Error(ErrorCode::kUsage,
+                to_string({.where = "--m, --n, --k",
+                           .what = "a dimension is out of range",
+                           .found = fmt::format("{} x {} x {}", shape.m, shape.n, shape.k),
+                           .wanted = "1 to 65536 each",
+                           .hint = ""}));
   }
   return {shape};
 }

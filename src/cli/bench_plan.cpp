@@ -79,7 +79,8 @@ std::string to_text(const BenchResult& result, bool with_rows) {
   };
   add("runs that state layout, micro-batch, precision, recompute", result.complete);
   add("all runs", result.all);
-  add(fmt::format("a constant MFU of {:.1f} % instead", 100 * result.baseline_mfu), result.baseline);
+  add(fmt::format("a constant MFU of {:.1f} % instead", 100 * result.baseline_mfu),
+      result.baseline);
   text += format_table(groups) + "\n" + format_table(sums);
   text += fmt::format("rank correlation {:.3f}; of the configurations of one model {:.3f}\n",
                       result.rank_correlation, result.configuration_rank_correlation);
@@ -105,7 +106,7 @@ void bench_plan_command(const BenchPlanOptions& options) {
 void add_bench_plan_command(Command& app) {
   auto options = std::make_shared<BenchPlanOptions>();
   Command* plan = app.parent("bench", "measure this machine, or the planner")
-                       .add_subcommand("plan", "the planner's error on published training runs");
+                      .add_subcommand("plan", "the planner's error on published training runs");
   plan->add_option("file", options->file, "CSV of runs, as bench/data/validation.csv")->required();
   plan->add_flag("--rows", options->rows, "show every run");
   add_json_flag(*plan, options->json);

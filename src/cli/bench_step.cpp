@@ -124,7 +124,7 @@ void bench_step_command(const BenchStepOptions& options) {
 void add_bench_step_command(Command& app) {
   auto options = std::make_shared<BenchStepOptions>();
   Command* step = app.parent("bench", "measure this machine")
-                       .add_subcommand("step", "a training step on 4096 random tokens");
+                      .add_subcommand("step", "a training step on 4096 random tokens");
   step->add_option("recipe", options->recipe, "preset or recipe")->required();
   step->add_option("--set", options->overrides, "key=value over the recipe, repeatable");
   step->add_option("--precision", options->precision, "fp32, bf16, fp8, fp16 or auto");

@@ -40,8 +40,7 @@ void write_ids(const std::string& path, const std::vector<std::vector<std::int32
 void bench_tokenizer_command(const BenchTokenizerOptions& options) {
   apply_threads(options.threads);
   const std::string inside = options.tokenizer + "/tokenizer.json";
-  const Tokenizer tokenizer =
-      Tokenizer::load(file_exists(inside) ? inside : options.tokenizer);
+  const Tokenizer tokenizer = Tokenizer::load(file_exists(inside) ? inside : options.tokenizer);
   DocumentReader reader(find_input_files(options.inputs), {});
   std::vector<std::string> documents;
   std::int64_t n_bytes = 0;
@@ -89,12 +88,11 @@ void bench_tokenizer_command(const BenchTokenizerOptions& options) {
 void add_bench_tokenizer_command(Command& app) {
   auto options = std::make_shared<BenchTokenizerOptions>();
   Command* bench = app.parent("bench", "measure this machine")
-                        .add_subcommand("tokenizer", "text encoded a second");
+                       .add_subcommand("tokenizer", "text encoded a second");
   bench->add_option("tokenizer", options->tokenizer, "tokenizer.json, or its folder")->required();
   bench->add_option("inputs", options->inputs, ".txt or .jsonl files, folders, patterns")
       ->required();
-  bench->add_option("--rounds", options->rounds, "times; the median counts")
-      ->range(1, 1000);
+  bench->add_option("--rounds", options->rounds, "times; the median counts")->range(1, 1000);
   bench->add_option("--ids", options->ids_path, "write the ids there, int32, end to end");
   add_threads_option(*bench, options->threads);
   add_json_flag(*bench, options->json);

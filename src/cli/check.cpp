@@ -52,7 +52,8 @@ void check_command(const CheckOptions& options) {
     ProgressLine progress;
     rows = self_check(recipe, [&](const std::string& what) { progress.show("checking " + what); });
   }
-  const auto n_failed = std::count_if(rows.begin(), rows.end(), [](auto& row) { return !row.passed; });
+  const auto n_failed =
+      std::count_if(rows.begin(), rows.end(), [](auto& row) { return !row.passed; });
   if (options.json) {
     print_json({{"rows", rows_to_json(rows)}, {"failed", n_failed}});
   } else {
@@ -64,7 +65,8 @@ void check_command(const CheckOptions& options) {
 
 void add_check_command(Command& app) {
   auto options = std::make_shared<CheckOptions>();
-  Command* check = app.add_subcommand("check", "compare this machine's arithmetic with the reference");
+  Command* check =
+      app.add_subcommand("check", "compare this machine's arithmetic with the reference");
   check->add_option("recipe", options->recipe, "file, or a name under recipes/")->required();
   check->add_option("--set", options->overrides, "key=value, over the recipe");
   add_threads_option(*check, options->threads);

@@ -46,10 +46,15 @@ void list_command(const CheckpointOptions& options, bool verify) {
     rows.push_back({std::to_string(entry.step), format_count(static_cast<double>(meta.tokens)),
                     std::to_string(meta.last_loss), format_bytes(static_cast<double>(entry.bytes)),
                     state});
-    list.push_back({{"step", entry.step}, {"path", entry.path}, {"bytes", entry.bytes},
-                    {"tokens", meta.tokens}, {"loss", meta.last_loss},
-                    {"weights_hash", meta.weights_hash}, {"finished", meta.finished},
-                    {"verified", verify}, {"fault", fault}});
+    list.push_back({{"step", entry.step},
+                    {"path", entry.path},
+                    {"bytes", entry.bytes},
+                    {"tokens", meta.tokens},
+                    {"loss", meta.last_loss},
+                    {"weights_hash", meta.weights_hash},
+                    {"finished", meta.finished},
+                    {"verified", verify},
+                    {"fault", fault}});
   }
   if (options.json) {
     print_json(list);
@@ -86,8 +91,7 @@ void add_checkpoint_command(Command& app) {
     list_command(*options, true);
   });
   Command* prune = add("prune", "remove old checkpoints");
-  prune->add_option("--keep-last", options->keep_last, "newest ones to keep")
-      ->range(1, 1 << 20);
+  prune->add_option("--keep-last", options->keep_last, "newest ones to keep")->range(1, 1 << 20);
   prune->add_option("--keep-every", options->keep_every, "keep steps that this divides; 0: none")
       ->range(0, 1 << 30);
   prune->callback([options] { prune_command(*options); });

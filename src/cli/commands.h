@@ -19,9 +19,9 @@
 //   Error{code, message}   prints "farthing: message" on stderr and exits with the code's value
 //   Error{code, ""}        exits with it and prints nothing, where the output has said it all
 //   std::bad_alloc         status 4;     any other exception: status 1
-// Wrong flags are main's: status 2 with the nearest spelling.  A missing or bad file is status 3, so
-// let read_file() complain.
-// Results go to stdout, words about progress to stderr (log_line goes there).
+// Wrong flags are main's: status 2 with the nearest spelling.  A missing or bad file is status 3,
+// so let read_file() complain. Results go to stdout, words about progress to stderr (log_line goes
+// there).
 #pragma once
 #include "cli/command_line.h"
 

@@ -211,8 +211,7 @@ void add_cost_factors(Command& app) {
   factors->add_option("--cluster", options->cluster, "a name under clusters/, or a file");
   factors->add_option("--software", options->year, "year of the training software")
       ->range(2015.0, 2040.0);
-  factors->add_option("--seq", options->sequence_length, "sequence length")
-      ->range(16, 1 << 22);
+  factors->add_option("--seq", options->sequence_length, "sequence length")->range(16, 1 << 22);
   add_cost_output(*factors, options->output, false);
   set_example(*factors, "farthing cost factors deepseek-v3 --cluster h800-2048");
   factors->callback([options] { factors_command(*options); });

@@ -1,4 +1,5 @@
-// cost_serve.cpp - farthing cost serve MODEL --cluster C: dollars per million tokens, margin, lifetime.
+// cost_serve.cpp - farthing cost serve MODEL --cluster C: dollars per million tokens, margin,
+// lifetime.
 #include <fmt/core.h>
 #include <iostream>
 #include <memory>

@@ -66,8 +66,8 @@ void compress_command(const CompressCommand& command) {
   if (command.json) return print_json({{"shards", shards}});
   std::vector<std::vector<std::string>> rows = {{"shard", "before", "after"}};
   for (const Json& shard : shards) {
-    rows.push_back({shard["shard"], format_bytes(shard["bytes_before"]),
-                    format_bytes(shard["bytes"])});
+    rows.push_back(
+        {shard["shard"], format_bytes(shard["bytes_before"]), format_bytes(shard["bytes"])});
   }
   std::cout << format_table(rows);
 }

@@ -102,24 +102,24 @@ std::vector<DataSource> gather_sources(const PrepareOptions& options) {
 std::int64_t parse_bytes(const std::string& text, const char* flag, double least) {
   const Quantity quantity = parse_quantity(text, flag);
   const std::pair<const char*, double> units[] = {
-      {"", 1},          {"B", 1},           {"kB", 1e3},           {"KB", 1e3},
-      {"MB", 1e6},      {"GB", 1e9},        {"TB", 1e12},          {"KiB", 1024.0},
-      {"MiB", 1048576.0}, {"GiB", 1073741824.0}};
+      {"", 1},     {"B", 1},     {"kB", 1e3},     {"KB", 1e3},        {"MB", 1e6},
+      {"GB", 1e9}, {"TB", 1e12}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}};
   for (const auto& [unit, factor] : units) {
     const double bytes = quantity.value * factor;
     if (quantity.unit == unit && bytes >= least && bytes < 9e18) {
       return static_cast<std::int64_t>(bytes);
     }
   }
-  throw Error(ErrorCode::kUsage, to_string({flag, "not a size", text, "such as 512MB, 4GB, at least " +
-                                                format_bytes(least), ""}));
+  throw Error(ErrorCode::kUsage,
+              to_string({flag, "not a size", text,
+                         "such as 512MB, 4GB, at least " + format_bytes(least), ""}));
 }
 
 void fill_request(PrepareOptions& options) {
   PrepareRequest& request = options.request;
   request.sources = gather_sources(options);
-  request.training.pre_tokenizer = options.pre_tokenizer == "gpt2" ? PreTokenizer::kGpt2
-                                                                   : PreTokenizer::kDeepseekV3;
+  request.training.pre_tokenizer =
+      options.pre_tokenizer == "gpt2" ? PreTokenizer::kGpt2 : PreTokenizer::kDeepseekV3;
   request.reading.blank_line_documents = options.documents == "blank-line";
   request.reading.files = options.files == "code"  ? FileChoice::kCode
                           : options.files == "all" ? FileChoice::kAll
@@ -145,10 +145,12 @@ void meter(PrepareOptions& options) {
   const auto book = std::make_shared<PriceBook>(load_price_book(options.price));
   options.request.joules = [energy] { return energy->joules(); };
   options.request.cost = [energy, book](double seconds, double, double joules) {
-    const Cost cost = cost_of({.seconds = seconds, .cores = static_cast<double>(num_threads()),
-                               .joules = joules}, *book);
-    return Json{{"joules", joules}, {"joules_estimated", !energy->is_measured()},
-                {"joules_source", energy->source()}, {"usd", cost.usd},
+    const Cost cost = cost_of(
+        {.seconds = seconds, .cores = static_cast<double>(num_threads()), .joules = joules}, *book);
+    return Json{{"joules", joules},
+                {"joules_estimated", !energy->is_measured()},
+                {"joules_source", energy->source()},
+                {"usd", cost.usd},
                 {"price", describe(*book)}};
   };
 }
@@ -168,8 +170,10 @@ void prepare_command(PrepareOptions options) {
       line = std::make_unique<ProgressLine>();
       phase = now;
     }
-    line->show_share(done, total, phase == "cleaning" ? "bytes read" : phase == "encoding" ||
-                                  phase == "training the tokenizer" ? "documents" : phase);
+    line->show_share(done, total,
+                     phase == "cleaning"                                        ? "bytes read"
+                     : phase == "encoding" || phase == "training the tokenizer" ? "documents"
+                                                                                : phase);
   });
   line.reset();
   if (options.json) return print_json(card);
@@ -216,7 +220,8 @@ void add_cleaning_options(Command& prepare, PrepareOptions& options) {
                    "cut paragraphs that stood before out of documents");
   prepare.add_option("--contamination", request.clean.contamination_files,
                      "evaluation files: report documents that share a run of words with them");
-  prepare.add_option("--contamination-ngram", request.clean.contamination_ngram, "words of the run");
+  prepare.add_option("--contamination-ngram", request.clean.contamination_ngram,
+                     "words of the run");
   prepare.add_flag("--decontaminate", request.clean.drop_contaminated, "drop such documents");
 }
 
@@ -241,10 +246,11 @@ void add_prepare_command(Command& app) {
   prepare->add_flag("--force", request.replace, "replace finished data");
   add_threads_option(*prepare, options->threads);
   add_json_flag(*prepare, options->json);
-  set_example(*prepare,
-              "farthing data prepare book.txt --documents blank-line -o data/book\n"
-              "  farthing data prepare crawl/*.jsonl.zst --clean gopher,fineweb --dedup near -o data/web\n"
-              "  farthing data prepare --source linux=linux.tar.xz --files code --dedup near -o data/c");
+  set_example(
+      *prepare,
+      "farthing data prepare book.txt --documents blank-line -o data/book\n"
+      "  farthing data prepare crawl/*.jsonl.zst --clean gopher,fineweb --dedup near -o data/web\n"
+      "  farthing data prepare --source linux=linux.tar.xz --files code --dedup near -o data/c");
   prepare->callback([options] { prepare_command(*options); });
 }
 

@@ -95,7 +95,8 @@ void doctor_command(const DoctorOptions& options) {
     print_json(to_json(found, options));
   } else {
     std::cout << to_text(found, options)
-              << "Peaks and speeds are measured now, best of five or more; a busy neighbour lowers them.\n";
+              << "Peaks and speeds are measured now, best of five or more; a busy neighbour lowers "
+                 "them.\n";
   }
 }
 

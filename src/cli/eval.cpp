@@ -111,8 +111,7 @@ void add_eval_command(Command& app) {
   eval->add_option("--window", options->window,
                    "tokens seen at once; 0: the run's sequence length, or the model's context")
       ->range(0, 1 << 24);
-  eval->add_option("--max-tokens", options->max_tokens, "of each source; 0: all")
-      ->not_negative();
+  eval->add_option("--max-tokens", options->max_tokens, "of each source; 0: all")->not_negative();
   add_threads_option(*eval, options->threads);
   add_json_flag(*eval, options->json);
   set_example(*eval, "farthing eval runs/tiny");

@@ -85,8 +85,8 @@ void settle_run(const RunPaths& paths, const Recipe& recipe, const PriceBook& bo
   const bool has_receipt = file_exists(paths.receipt_json) && file_exists(paths.receipt_html);
   if (outcome.end == RunEnd::kFinishedBefore && has_receipt) return;
   const Receipt receipt = write_receipts(paths, recipe.run, book);
-  append_project_line(paths, project_line(recipe.run, state_of(outcome.end), receipt.ledger,
-                                          receipt.cost));
+  append_project_line(
+      paths, project_line(recipe.run, state_of(outcome.end), receipt.ledger, receipt.cost));
 }
 
 }  // namespace farthing

@@ -118,18 +118,15 @@ void add_generate_command(Command& app) {
   Option* prompt = generate->add_option("--prompt", options->prompt, "text to continue");
   generate->add_option("--prompt-file", options->prompt_file, "the same from a file; -: stdin")
       ->excludes(prompt);
-  generate->add_option("--max-tokens", options->settings.max_tokens,
-                       "at most so many; default 256")
+  generate->add_option("--max-tokens", options->settings.max_tokens, "at most so many; default 256")
       ->range(0, 1 << 24);
-  generate->add_option("--temperature", sampling.temperature,
-                       "0: always the likeliest; default 0.8")
+  generate
+      ->add_option("--temperature", sampling.temperature, "0: always the likeliest; default 0.8")
       ->range(0.0, 1e6);
   generate->add_option("--top-p", sampling.top_p, "keep this much probability; default 0.95")
       ->range(1e-12, 1.0);
-  generate->add_option("--top-k", sampling.top_k, "keep so many tokens; 0: all")
-      ->range(0, 1 << 24);
-  generate->add_option("--seed", sampling.seed, "same seed, same text; default 1")
-      ->not_negative();
+  generate->add_option("--top-k", sampling.top_k, "keep so many tokens; 0: all")->range(0, 1 << 24);
+  generate->add_option("--seed", sampling.seed, "same seed, same text; default 1")->not_negative();
   generate->add_option("--stop", options->stops, "end before this text; may be given again")
       ->one_at_a_time();
   generate->add_option("--samples", options->samples, "so many continuations, each its own draws")

@@ -72,8 +72,9 @@ void add_import_command(Command& app) {
   command->add_option("--devices", o.devices, "that the run used")->range(1, 1 << 20);
   command->add_option("--seq", o.sequence_length, "sequence length")->range(1e-300, 1e300);
   command->add_option("--tokens-per-step", o.tokens_per_step, "where the log has none");
-  set_example(*command, "farthing import-run train.log --format megatron --model llama3.1-8b "
-                        "--cluster h100-512 --run runs/theirs");
+  set_example(*command,
+              "farthing import-run train.log --format megatron --model llama3.1-8b "
+              "--cluster h100-512 --run runs/theirs");
   command->callback([options] { import_command(*options); });
 }
 

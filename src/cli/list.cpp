@@ -57,7 +57,8 @@ std::string words_about(const std::string& kind, const std::string& name) {
 }
 
 void list_command(const ListOptions& options) {
-  std::vector<std::string> kinds = {"recipes", "models", "clusters", "devices", "prices", "scenarios"};
+  std::vector<std::string> kinds = {"recipes", "models", "clusters",
+                                    "devices", "prices", "scenarios"};
   if (!options.kind.empty()) kinds = {options.kind};
   Json json = Json::object();
   std::string text;
@@ -80,7 +81,8 @@ void list_command(const ListOptions& options) {
 
 void add_list_command(Command& app) {
   auto options = std::make_shared<ListOptions>();
-  Command* list = app.add_subcommand("list", "recipes, models, clusters, prices and scenarios by name");
+  Command* list =
+      app.add_subcommand("list", "recipes, models, clusters, prices and scenarios by name");
   list->add_option("kind", options->kind,
                    "recipes, models, clusters, devices, prices or scenarios; all without it")
       ->one_of({"recipes", "models", "clusters", "devices", "prices", "scenarios"});

@@ -1,7 +1,6 @@
 // plan_options.cpp - flags become a request.
 #include "cli/plan_options.h"
 
-
 #include <algorithm>
 
 #include "base/units.h"
@@ -57,15 +56,16 @@ PlanRequest make_plan_request(const PlanOptions& o) {
   }
   if (o.devices > 0) request.cluster = with_devices(request.cluster, o.devices);
   const TrainingDefaults usual = training_defaults(o.model);
-  request.tokens = o.tokens.empty() ? usual.tokens : parse_as(o.tokens, Dimension::kCount, "--tokens");
+  request.tokens =
+      o.tokens.empty() ? usual.tokens : parse_as(o.tokens, Dimension::kCount, "--tokens");
   if (!o.deadline.empty()) {
     request.deadline_seconds = parse_as(o.deadline, Dimension::kSeconds, "--deadline");
   }
   request.batch.sequence_length = o.sequence_length > 0 ? o.sequence_length : usual.sequence_length;
-  request.batch.global_batch =
-      o.global_batch.empty()
-          ? usual.global_batch
-          : static_cast<std::int64_t>(parse_as(o.global_batch, Dimension::kCount, "--global-batch"));
+  request.batch.global_batch = o.global_batch.empty()
+                                   ? usual.global_batch
+                                   : static_cast<std::int64_t>(parse_as(
+                                         o.global_batch, Dimension::kCount, "--global-batch"));
   const std::string format = o.precision.empty() ? usual.precision : o.precision;
   request.precision = format.empty() ? NumberFormat::kBf16 : parse_format(format, "--precision");
   // A model's own precision is a default, not a demand.

@@ -37,8 +37,8 @@ Recipe recipe_of(const RunPaths& paths, const std::vector<std::string>& override
   return parse_recipe("", paths.folder, all);
 }
 
-// A simulated or imported run counts devices where others count cores; their list price is the rent,
-// unless the reader gave one.
+// A simulated or imported run counts devices where others count cores; their list price is the
+// rent, unless the reader gave one.
 void price_devices(ReportInput& input) {
   const std::string& device = input.history.run_start.device;
   if (device.empty()) return;
@@ -56,8 +56,10 @@ void price_devices(ReportInput& input) {
 void report_command(const ReportOptions& options) {
   const RunPaths paths(options.run);
   if (!file_exists(paths.events)) {
-    throw_bad_input({options.run, "not a run folder", "no events.jsonl", "a folder that farthing "
-                     "train has written", ""});
+    throw_bad_input({options.run, "not a run folder", "no events.jsonl",
+                     "a folder that farthing "
+                     "train has written",
+                     ""});
   }
   const Recipe recipe = recipe_of(paths, options.overrides);
   ReportInput input;
@@ -65,8 +67,10 @@ void report_command(const ReportOptions& options) {
   input.run = recipe.run;
   input.history = read_history(paths.events);
   if (input.history.attempts.empty()) {
-    throw_bad_input({paths.events, "no events", "an empty file, or one torn line", "a run that has "
-                     "begun", ""});
+    throw_bad_input({paths.events, "no events", "an empty file, or one torn line",
+                     "a run that has "
+                     "begun",
+                     ""});
   }
   input.book = options.prices.empty() ? load_price_book(recipe.cost.book, recipe.cost.price)
                                       : load_price_book(options.prices);
@@ -96,8 +100,8 @@ void add_report_command(Command& app) {
   report->add_option("run", options->run, "run folder")->required();
   report->add_option("--format", options->format, "text, json or html (RUN/receipt.html)")
       ->one_of({"text", "json", "html"});
-  report->add_flag_callback("--json", [options] { options->format = "json"; },
-                            "the same as --format json");
+  report->add_flag_callback(
+      "--json", [options] { options->format = "json"; }, "the same as --format json");
   refuse_empty(report->add_option("-o,--output", options->output, "file to write; - for stdout"));
   report->add_option("--against", options->against, "first axis of the charts")
       ->one_of({"steps", "tokens", "seconds", "usd"});

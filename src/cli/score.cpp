@@ -164,8 +164,9 @@ void add_score_command(Command& app) {
       ->required();
   score->add_option("--ids", options->ids_file, "JSON array of token ids, or of such; -: stdin");
   score->add_option("--text", options->text_file, "text file; -: stdin");
-  score->add_option("--window", options->window,
-                    "tokens seen at once; 0: the model's context. Longer texts: half overlaps")
+  score
+      ->add_option("--window", options->window,
+                   "tokens seen at once; 0: the model's context. Longer texts: half overlaps")
       ->range(0, 1 << 24);
   add_threads_option(*score, options->threads);
   add_json_flag(*score, options->json);

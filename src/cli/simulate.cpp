@@ -39,14 +39,12 @@ void simulate_command(const SimulateOptions& options) {
   }
   const Simulation simulation = simulate_plan(plan, how);
   if (!options.run.empty()) {
-    write_run_folder(options.run,
-                     to_events(simulation.job, simulation.outcome, simulation.words));
+    write_run_folder(options.run, to_events(simulation.job, simulation.outcome, simulation.words));
   }
   if (!options.trace.empty()) {
     write_file_atomically(options.trace,
-                          to_chrome_trace(simulation.timeline,
-                                          plan.request.model.name + " on " +
-                                              plan.request.cluster.name));
+                          to_chrome_trace(simulation.timeline, plan.request.model.name + " on " +
+                                                                   plan.request.cluster.name));
   }
   if (options.csv) {
     std::cout << to_csv(size_cluster(simulation));
@@ -59,8 +57,11 @@ void simulate_command(const SimulateOptions& options) {
   if (options.plan.json) {
     Json json = to_json(simulation);
     for (const SizeLine& l : options.bom ? size_cluster(simulation) : std::vector<SizeLine>{}) {
-      json["bom"].push_back({{"what", l.what}, {"quantity", l.quantity}, {"unit", l.unit},
-                             {"formula", l.formula}, {"source", l.source}});
+      json["bom"].push_back({{"what", l.what},
+                             {"quantity", l.quantity},
+                             {"unit", l.unit},
+                             {"formula", l.formula},
+                             {"source", l.source}});
     }
     print_json(json);
     return;
@@ -91,9 +92,11 @@ void add_simulate_command(Command& app) {
       ->range(1, 1'000'000);
   simulate->add_option("--spares", o.simulation.spares, "spare nodes; default the cluster's")
       ->range(0.0, 1e6);
-  simulate->add_option("--checkpoint-every", o.checkpoint_every, "as 30min; default Young and Daly");
+  simulate->add_option("--checkpoint-every", o.checkpoint_every,
+                       "as 30min; default Young and Daly");
   add_json_flag(*simulate, o.plan.json);
-  set_example(*simulate, "farthing simulate deepseek-v3 --cluster h800-2048 --run runs/v3-simulated");
+  set_example(*simulate,
+              "farthing simulate deepseek-v3 --cluster h800-2048 --run runs/v3-simulated");
   simulate->callback([options] { simulate_command(*options); });
 }
 

@@ -27,7 +27,8 @@ std::string read_input(const std::string& path);
 bool stdout_is_terminal();
 bool stderr_is_terminal();
 
-// Indented, one newline at the end, to stdout; strings that are not UTF-8 are replaced, not refused.
+// Indented, one newline at the end, to stdout; strings that are not UTF-8 are replaced, not
+// refused.
 void print_json(const Json& json);
 
 // Rows of cells, the first row a heading; the first column to the left, the others to the right.

@@ -58,9 +58,9 @@ void watch_signals() {
 }
 
 std::string to_line(const StepReport& report) {
-  std::string line = fmt::format("step {} ({:.0f} %)  loss {:.4f}  {} tokens/s", report.step,
-                                 100 * report.progress, report.loss,
-                                 format_rate(report.tokens_per_second));
+  std::string line =
+      fmt::format("step {} ({:.0f} %)  loss {:.4f}  {} tokens/s", report.step,
+                  100 * report.progress, report.loss, format_rate(report.tokens_per_second));
   if (report.share_of_peak > 0) {
     line += fmt::format("  {:.0f} % of peak", 100 * report.share_of_peak);
   }
@@ -165,10 +165,11 @@ void train_command(const TrainOptions& options) {
     bool has_begun = false;  // the folder is ours
     const RunObserver observer{.say = [&](const std::string& words) { reporter.say(words); },
                                .on_memory = print_memory,
-                               .on_begin = [&] {
-                                 has_begun = true;
-                                 note_state(RunPaths(folder), recipe, book, "started");
-                               },
+                               .on_begin =
+                                   [&] {
+                                     has_begun = true;
+                                     note_state(RunPaths(folder), recipe, book, "started");
+                                   },
                                .on_step = [&](const StepReport& r) { reporter.show(r); }};
     try {
       outcome = train_run(request, observer);

@@ -4,8 +4,8 @@
 //                         + 3 * causal attention core at half the sequence
 //   core, forward         = num_attention_heads * (qk_head_dim + v_head_dim) * sequence_length
 //
-// Matrices include head, router and MTP (whose modules use the head again), not the input embedding.
-// Recomputation, padding, norms, softmax and the optimizer never count.
+// Matrices include head, router and MTP (whose modules use the head again), not the input
+// embedding. Recomputation, padding, norms, softmax and the optimizer never count.
 //
 // Source   Narayanan et al. 2021 (arXiv:2104.04473), appendix, for a MoE with causal attention.
 // Exact    counts are integers; DeepSeek-V3: 671,026,404,352 parameters without MTP, 37.6B active,
@@ -21,7 +21,7 @@ namespace farthing {
 template <class T>
 struct ByPart {
   T embedding{};
-  T attention{};  // projections and latent norms
+  T attention{};       // projections and latent norms
   T attention_core{};  // scores and weighted values; no parameters
   T dense_mlp{};
   T routed_experts{};

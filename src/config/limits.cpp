@@ -22,20 +22,25 @@ struct Unit {
 };
 
 constexpr Unit kUnits[] = {
-    {"steps", Kind::kSteps, 1},    {"step", Kind::kSteps, 1},     {"tok", Kind::kTokens, 1},
-    {"tokens", Kind::kTokens, 1},  {"token", Kind::kTokens, 1},   {"s", Kind::kSeconds, 1},
-    {"sec", Kind::kSeconds, 1},    {"seconds", Kind::kSeconds, 1}, {"min", Kind::kSeconds, 60},
-    {"h", Kind::kSeconds, 3600},   {"hours", Kind::kSeconds, 3600}, {"d", Kind::kSeconds, 86400},
+    {"steps", Kind::kSteps, 1},      {"step", Kind::kSteps, 1},       {"tok", Kind::kTokens, 1},
+    {"tokens", Kind::kTokens, 1},    {"token", Kind::kTokens, 1},     {"s", Kind::kSeconds, 1},
+    {"sec", Kind::kSeconds, 1},      {"seconds", Kind::kSeconds, 1},  {"min", Kind::kSeconds, 60},
+    {"h", Kind::kSeconds, 3600},     {"hours", Kind::kSeconds, 3600}, {"d", Kind::kSeconds, 86400},
     {"days", Kind::kSeconds, 86400}, {"usd", Kind::kUsd, 1},
 };
 
 double magnitude(char letter) {
   switch (letter) {
-    case 'k': return 1e3;
-    case 'M': return 1e6;
-    case 'B': return 1e9;
-    case 'T': return 1e12;
-    default: return 0;
+    case 'k':
+      return 1e3;
+    case 'M':
+      return 1e6;
+    case 'B':
+      return 1e9;
+    case 'T':
+      return 1e12;
+    default:
+      return 0;
   }
 }
 
@@ -61,8 +66,8 @@ void add_limit(Limits& limits, const std::string& part, const std::string& where
   const Quantity quantity = parse_quantity(part, where);
   const auto unit = find_unit(quantity.unit);
   if (!unit) {
-    throw_bad_input({where, "a limit's unit", "\"" + part + "\"",
-                     "steps, tok, s, min, h, d or usd", "500steps, 2Mtok, 90min, 0.50usd"});
+    throw_bad_input({where, "a limit's unit", "\"" + part + "\"", "steps, tok, s, min, h, d or usd",
+                     "500steps, 2Mtok, 90min, 0.50usd"});
   }
   const double value = quantity.value * unit->factor;
   const bool is_count = unit->kind == Kind::kSteps || unit->kind == Kind::kTokens;
@@ -72,10 +77,14 @@ void add_limit(Limits& limits, const std::string& part, const std::string& where
   }
   const auto count = static_cast<std::int64_t>(std::llround(value));
   switch (unit->kind) {
-    case Kind::kSteps: return set_once(limits.steps, count, part, where);
-    case Kind::kTokens: return set_once(limits.tokens, count, part, where);
-    case Kind::kSeconds: return set_once(limits.seconds, value, part, where);
-    case Kind::kUsd: return set_once(limits.usd, value, part, where);
+    case Kind::kSteps:
+      return set_once(limits.steps, count, part, where);
+    case Kind::kTokens:
+      return set_once(limits.tokens, count, part, where);
+    case Kind::kSeconds:
+      return set_once(limits.seconds, value, part, where);
+    case Kind::kUsd:
+      return set_once(limits.usd, value, part, where);
   }
 }
 

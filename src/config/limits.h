@@ -18,8 +18,8 @@ struct Limits {
   bool operator==(const Limits&) const = default;
 };
 
-// Empty text has no limit.  Errors: Error{kBadInput} naming `where`: an unknown unit, a value that is
-// not positive, the same kind twice.
+// Empty text has no limit.  Errors: Error{kBadInput} naming `where`: an unknown unit, a value that
+// is not positive, the same kind twice.
 Limits parse_limits(const std::string& text, const std::string& where);
 // parse_limits(to_string(limits)) == limits.
 std::string to_string(const Limits& limits);

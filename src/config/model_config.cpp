@@ -60,7 +60,8 @@ void check_experts(const ModelConfig& config, Faults& faults) {
   const std::int64_t per_group = config.n_routed_experts / config.n_group;
   if (per_group < 2) {
     faults.add("n_group", fmt::format("found {} expert in a group, wanted at least 2 (the group's "
-                                      "score is the sum of its two largest)", per_group));
+                                      "score is the sum of its two largest)",
+                                      per_group));
   }
   if (config.topk_group * per_group < config.num_experts_per_tok) {
     faults.add("topk_group", fmt::format("found {} groups of {} experts, wanted room for "
@@ -147,8 +148,8 @@ std::vector<std::string> validate(const ModelConfig& config) {
   faults.in_range("first_k_dense_replace", config.first_k_dense_replace, 0,
                   config.num_hidden_layers);
   faults.in_range("num_nextn_predict_layers", config.num_nextn_predict_layers, 0, 64);
-  const bool has_dense_layer = config.n_routed_experts <= 0 || config.first_k_dense_replace > 0 ||
-                               config.moe_layer_freq > 1;
+  const bool has_dense_layer =
+      config.n_routed_experts <= 0 || config.first_k_dense_replace > 0 || config.moe_layer_freq > 1;
   if (has_dense_layer) faults.dimension("intermediate_size", config.intermediate_size);
   check_attention(config, faults);
   check_experts(config, faults);

@@ -65,8 +65,8 @@ struct ModelConfig {
 
   int qk_head_dim() const { return qk_nope_head_dim + qk_rope_head_dim; }
   int shared_intermediate_size() const { return n_shared_experts * moe_intermediate_size; }
-  // Layers num_hidden_layers .. + num_nextn_predict_layers - 1 are the MTP modules' blocks; they are
-  // MoE blocks wherever the model has routed experts.
+  // Layers num_hidden_layers .. + num_nextn_predict_layers - 1 are the MTP modules' blocks; they
+  // are MoE blocks wherever the model has routed experts.
   bool is_moe_layer(int layer) const;
   int n_blocks() const { return num_hidden_layers + num_nextn_predict_layers; }
   int n_moe_blocks() const;

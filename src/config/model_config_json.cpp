@@ -17,9 +17,9 @@ constexpr const char* kModelType = "deepseek_v3";
 
 // What must stand in the file; the others have the defaults of Hugging Face's class.
 constexpr std::string_view kRequired[] = {
-    "vocab_size",       "hidden_size",      "num_hidden_layers",   "num_attention_heads",
-    "n_routed_experts", "kv_lora_rank",     "qk_nope_head_dim",    "qk_rope_head_dim",
-    "v_head_dim",       "n_shared_experts", "num_experts_per_tok", "first_k_dense_replace",
+    "vocab_size",       "hidden_size",      "num_hidden_layers",    "num_attention_heads",
+    "n_routed_experts", "kv_lora_rank",     "qk_nope_head_dim",     "qk_rope_head_dim",
+    "v_head_dim",       "n_shared_experts", "num_experts_per_tok",  "first_k_dense_replace",
     "n_group",          "topk_group",       "routed_scaling_factor"};
 
 // Reads the members of one JSON object, complaining about types.

@@ -166,9 +166,9 @@ void check_batch(Settings& settings, const Recipe& recipe) {
     settings.add_fault("train.batch_tokens", std::to_string(train.batch_tokens), wanted);
   } else if (train.micro_batch > 0 && train.batch_tokens_start == 0 &&
              train.batch_tokens / length % train.micro_batch != 0) {
-    settings.add_fault("train.micro_batch", std::to_string(train.micro_batch),
-                       fmt::format("a divisor of the step's {} sequences",
-                                   train.batch_tokens / length));
+    settings.add_fault(
+        "train.micro_batch", std::to_string(train.micro_batch),
+        fmt::format("a divisor of the step's {} sequences", train.batch_tokens / length));
   }
   if (train.batch_tokens_start % length != 0) {
     settings.add_fault("train.batch_tokens_start", std::to_string(train.batch_tokens_start),
@@ -278,14 +278,13 @@ void check_stages(Settings& settings, const DataRecipe& data) {
     }
     before = stage.tokens;
     if (stage.weights.size() != data.sources.size() || all_zero(stage.weights)) {
-      settings.add_fault(path + ".weights", fmt::format("{} weights", stage.weights.size()),
-                         fmt::format("{}, one for each of data.sources, not all 0",
-                                     data.sources.size()));
+      settings.add_fault(
+          path + ".weights", fmt::format("{} weights", stage.weights.size()),
+          fmt::format("{}, one for each of data.sources, not all 0", data.sources.size()));
     }
   }
   if (data.stages.empty() && data.stage_shape != DataRecipe{}.stage_shape) {
-    settings.add_fault("data.stage_shape", data.stage_shape, "data.stages",
-                       "it would not be used");
+    settings.add_fault("data.stage_shape", data.stage_shape, "data.stages", "it would not be used");
   }
 }
 
@@ -361,10 +360,14 @@ void write_model(TomlWriter& writer, const ModelConfig& config) {
 
 const char* to_string(LrShape shape) {
   switch (shape) {
-    case LrShape::kConstant: return "constant";
-    case LrShape::kCosine: return "cosine";
-    case LrShape::kWsd: return "wsd";
-    case LrShape::kDeepseekV3: return "deepseek_v3";
+    case LrShape::kConstant:
+      return "constant";
+    case LrShape::kCosine:
+      return "cosine";
+    case LrShape::kWsd:
+      return "wsd";
+    case LrShape::kDeepseekV3:
+      return "deepseek_v3";
   }
   return "";
 }

@@ -40,12 +40,12 @@ struct DataRecipe {
   std::string train;      // folder made by `farthing data prepare` (holds train.bin/.idx, val.*)
   std::string tokenizer;  // tokenizer.json; empty: the one in the data folder
   int sequence_length = 512;
-  bool document_mask = false;  // V3 pre-trains without
-  std::uint64_t seed = 1;      // order of samples
-  std::string packing = "cut";  // windows of the concatenated text, or "best_fit"
-  double fim_rate = 0;          // share of documents rewritten to fill in their middle
-  std::vector<MixSource> sources;  // instead of `train`
-  std::vector<MixStage> stages;    // of the sources' weights, tokens ascending
+  bool document_mask = false;         // V3 pre-trains without
+  std::uint64_t seed = 1;             // order of samples
+  std::string packing = "cut";        // windows of the concatenated text, or "best_fit"
+  double fim_rate = 0;                // share of documents rewritten to fill in their middle
+  std::vector<MixSource> sources;     // instead of `train`
+  std::vector<MixStage> stages;       // of the sources' weights, tokens ascending
   std::string stage_shape = "steps";  // weights hold until the next stage, or change "linear"ly
 
   bool operator==(const DataRecipe&) const = default;
@@ -54,35 +54,35 @@ struct DataRecipe {
 enum class LrShape { kConstant, kCosine, kWsd, kDeepseekV3 };
 
 struct TrainRecipe {
-  std::string until;          // "500steps,2h,0.50usd"; the first reached ends the run
-  int batch_tokens = 4096;    // tokens of one optimizer step
-  int batch_tokens_start = 0; // > 0: ramp from here ...
+  std::string until;             // "500steps,2h,0.50usd"; the first reached ends the run
+  int batch_tokens = 4096;       // tokens of one optimizer step
+  int batch_tokens_start = 0;    // > 0: ramp from here ...
   double batch_ramp_tokens = 0;  // ... over this many tokens
-  int micro_batch = 0;        // sequences; 0: derived
+  int micro_batch = 0;           // sequences; 0: derived
   double learning_rate = 3e-4;
   LrShape lr_shape = LrShape::kWsd;
-  int warmup_steps = 0;          // 0: derived (2 % of the run, at most 2000)
-  double decay_fraction = 0.2;   // wsd: the last share of the run
-  double min_lr_ratio = 0.1;     // cosine and wsd end here
+  int warmup_steps = 0;         // 0: derived (2 % of the run, at most 2000)
+  double decay_fraction = 0.2;  // wsd: the last share of the run
+  double min_lr_ratio = 0.1;    // cosine and wsd end here
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
   double weight_decay = 0.1;
   double clip_norm = 1.0;
   bool bf16_moments = false;
   double mtp_loss_weight = 0.3;
-  std::string init_from;  // MODEL (fresh optimizer) or RUN@step (with its optimizer)
-  std::uint64_t seed = 1; // initial weights
-  int eval_every = 0;     // steps; 0: derived, at the end only
-  int eval_tokens = 0;    // of evaluations before the last, which is complete; 0: 262144
+  std::string init_from;   // MODEL (fresh optimizer) or RUN@step (with its optimizer)
+  std::uint64_t seed = 1;  // initial weights
+  int eval_every = 0;      // steps; 0: derived, at the end only
+  int eval_tokens = 0;     // of evaluations before the last, which is complete; 0: 262144
 
   bool operator==(const TrainRecipe&) const = default;
 };
 
 struct PrecisionRecipe {
-  std::string matmul = "fp32";   // of linear layers: fp32, bf16, fp8, fp16; auto: measured
-  std::string head = "default";  // fp32, bf16; default: bf16, or fp32 with matmul = fp32
+  std::string matmul = "fp32";        // of linear layers: fp32, bf16, fp8, fp16; auto: measured
+  std::string head = "default";       // fp32, bf16; default: bf16, or fp32 with matmul = fp32
   std::string attention = "default";  // of its products, as head; its softmax is always FP32
-  bool power_of_two_scales = true;  // of fp8's tiles; false: amax / 448
-  std::string packed = "both";   // copies of weights kept in product order: none, one, both
+  bool power_of_two_scales = true;    // of fp8's tiles; false: amax / 448
+  std::string packed = "both";        // copies of weights kept in product order: none, one, both
 
   bool operator==(const PrecisionRecipe&) const = default;
 };
@@ -96,7 +96,7 @@ struct BalanceRecipe {
 };
 
 struct CheckpointRecipe {
-  int every = 0;       // steps; 0: derived from the cost of one (Young/Daly-like), at least at the end
+  int every = 0;  // steps; 0: derived from the cost of one (Young/Daly-like), at least at the end
   int keep_last = 2;
   int keep_every = 0;  // keep each step divisible by this; 0: none
 
@@ -117,14 +117,14 @@ struct ParallelRecipe {
 };
 
 struct CostRecipe {
-  std::string book = "default";     // a name under prices/ or a file
-  std::optional<double> price;      // USD per core-hour, overrides the book's rent
+  std::string book = "default";  // a name under prices/ or a file
+  std::optional<double> price;   // USD per core-hour, overrides the book's rent
 
   bool operator==(const CostRecipe&) const = default;
 };
 
 struct RunRecipe {
-  std::string name;     // default: the recipe's file name
+  std::string name;  // default: the recipe's file name
   std::string project = "default";
   std::string purpose = "experiment";  // experiment, final, failed, data, eval
   std::string parent;
@@ -149,7 +149,8 @@ struct Recipe {
 };
 
 // `path` a file, or a name under recipes/ (found by config/share.h).  `overrides` are "key=value"
-// with dotted keys, applied before checking.  Errors: Error{kBadInput} with every fault, a line each.
+// with dotted keys, applied before checking.  Errors: Error{kBadInput} with every fault, a line
+// each.
 Recipe load_recipe(const std::string& path, const std::vector<std::string>& overrides = {});
 // A preset or a from is looked for beside `where` as well.
 Recipe parse_recipe(const std::string& toml, const std::string& where,

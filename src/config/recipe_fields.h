@@ -1,6 +1,7 @@
 // recipe_fields.h - every key of a recipe: its path, its field, its range, its default's source.
 //
-//   visit_recipe_fields(recipe, [](const char* path, auto& field, const SettingRule& rule) { ... });
+//   visit_recipe_fields(recipe, [](const char* path, auto& field, const SettingRule& rule) { ...
+//   });
 //
 // [model] is visited by model_fields.h.  Paths and fields have the same names.
 #pragma once

@@ -98,13 +98,26 @@ seed = 2
 }
 
 TEST(Recipe, WrongTypesAndRanges) {
-  for (const char* line :
-       {"train.learning_rate = \"x\"", "train.learning_rate = -1", "train.learning_rate = nan",
-        "train.learning_rate = inf", "train.batch_tokens = 512.5", "train.batch_tokens = [512]",
-        "train.batch_tokens = 99999999999", "data.document_mask = 1", "data.seed = -1",
-        "train.lr_shape = \"linear\"", "train.until = 5", "train.until = \"5\"",
-        "run.purpose = \"fun\"", "precision.matmul = \"int3\"", "run.name = \"a/b\"",
-        "data.train = 2020-01-01", "checkpoint.keep_last = 0", "train = 3", "x = 1", "[empty]"}) {
+  for (const char* line : {"train.learning_rate = \"x\"",
+                           "train.learning_rate = -1",
+                           "train.learning_rate = nan",
+                           "train.learning_rate = inf",
+                           "train.batch_tokens = 512.5",
+                           "train.batch_tokens = [512]",
+                           "train.batch_tokens = 99999999999",
+                           "data.document_mask = 1",
+                           "data.seed = -1",
+                           "train.lr_shape = \"linear\"",
+                           "train.until = 5",
+                           "train.until = \"5\"",
+                           "run.purpose = \"fun\"",
+                           "precision.matmul = \"int3\"",
+                           "run.name = \"a/b\"",
+                           "data.train = 2020-01-01",
+                           "checkpoint.keep_last = 0",
+                           "train = 3",
+                           "x = 1",
+                           "[empty]"}) {
     const std::string text = std::string(line) + "\n" + kTiny;
     EXPECT_THROW(parse_recipe(text, "r.toml"), Error) << line;
   }
@@ -193,11 +206,11 @@ TEST(Recipe, MissingModelIsOneFault) {
 }
 
 TEST(Recipe, OverridesAreTomlOrBareWords) {
-  const Recipe recipe = parse("[train]\nuntil = \"1h\"\n",
-                              {"train.until=2h,0.5usd", "train.learning_rate=1e-3",
-                               "train.lr_shape=constant", "run.project=\"a b\"",
-                               "data.document_mask=true", "model.q_lora_rank=0",
-                               "data.train=out dir/x=y", "cost.price=0.04"});
+  const Recipe recipe =
+      parse("[train]\nuntil = \"1h\"\n",
+            {"train.until=2h,0.5usd", "train.learning_rate=1e-3", "train.lr_shape=constant",
+             "run.project=\"a b\"", "data.document_mask=true", "model.q_lora_rank=0",
+             "data.train=out dir/x=y", "cost.price=0.04"});
   EXPECT_EQ(recipe.train.until, "2h,0.5usd");
   EXPECT_EQ(recipe.train.learning_rate, 1e-3);
   EXPECT_EQ(recipe.train.lr_shape, LrShape::kConstant);
@@ -221,14 +234,13 @@ TEST(Recipe, SyntaxErrorNamesItsLine) {
 }
 
 TEST(Recipe, RoundTripsThroughToml) {
-  Recipe recipe = parse("", {"train.learning_rate=0.00012345678901234567", "train.epsilon=1e-12",
-                             "run.name=we \"quote\" \\ these", "run.parent=käse\ttab",
-                             "train.batch_ramp_tokens=1e15", "train.batch_tokens_start=1024",
-                             "cost.price=0.031", "model.mtp_input=post_norm",
-                             "model.q_lora_rank=0", "train.lr_shape=deepseek_v3",
-                             "data.seed=9007199254740992"});
-  recipe.model.rope_scaling = RopeScaling{.factor = 40, .mscale_all_dim = 0.707,
-                                          .attention_factor = 1.5};
+  Recipe recipe = parse(
+      "", {"train.learning_rate=0.00012345678901234567", "train.epsilon=1e-12",
+           "run.name=we \"quote\" \\ these", "run.parent=käse\ttab", "train.batch_ramp_tokens=1e15",
+           "train.batch_tokens_start=1024", "cost.price=0.031", "model.mtp_input=post_norm",
+           "model.q_lora_rank=0", "train.lr_shape=deepseek_v3", "data.seed=9007199254740992"});
+  recipe.model.rope_scaling =
+      RopeScaling{.factor = 40, .mscale_all_dim = 0.707, .attention_factor = 1.5};
   const Recipe back = parse_recipe(to_toml(recipe), "resolved");
   EXPECT_EQ(back, recipe);
   EXPECT_EQ(to_toml(back), to_toml(recipe));
@@ -251,8 +263,8 @@ class SharedRecipes : public testing::Test {
 };
 
 TEST_F(SharedRecipes, PresetGivesTheModelAndFieldsChangeIt) {
-  const Recipe recipe = parse_recipe(
-      "[model]\npreset = \"small\"\nnum_nextn_predict_layers = 0\n", "r.toml");
+  const Recipe recipe =
+      parse_recipe("[model]\npreset = \"small\"\nnum_nextn_predict_layers = 0\n", "r.toml");
   EXPECT_EQ(recipe.model.hidden_size, 512);
   EXPECT_EQ(recipe.model.num_nextn_predict_layers, 0);
   EXPECT_EQ(recipe.train, TrainRecipe{});
@@ -263,9 +275,10 @@ TEST_F(SharedRecipes, FromReadsAConfigJson) {
       parse_recipe("model.from = \"deepseek-v3\"\nmodel.rope_scaling = \"none\"\n", "r.toml");
   EXPECT_EQ(recipe.model.n_routed_experts, 256);
   EXPECT_FALSE(recipe.model.rope_scaling);
-  const Recipe by_path =
-      parse_recipe("model.from = \"models/deepseek-v3/config.json\"\n"
-                   "model.rope_scaling.factor = 20\n", "r.toml");
+  const Recipe by_path = parse_recipe(
+      "model.from = \"models/deepseek-v3/config.json\"\n"
+      "model.rope_scaling.factor = 20\n",
+      "r.toml");
   EXPECT_EQ(by_path.model.rope_scaling->factor, 20);
   EXPECT_EQ(by_path.model.rope_scaling->mscale_all_dim, 1);
 }

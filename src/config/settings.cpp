@@ -3,12 +3,12 @@
 
 #include <fmt/core.h>
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <iterator>
 #include <sstream>
-#include <toml++/toml.h>
 
 #include "base/error.h"
 
@@ -274,7 +274,8 @@ std::string Settings::where(const std::string& path) const {
 
 void Settings::skip_section(const std::string& section) {
   known_.push_back(section + ".");
-  for (auto& [path, value] : values_) value.used |= path == section || path.starts_with(section + ".");
+  for (auto& [path, value] : values_)
+    value.used |= path == section || path.starts_with(section + ".");
 }
 
 void Settings::add_fault(const std::string& path, const std::string& found,

@@ -3,7 +3,8 @@
 //   Settings settings(text, "tiny.toml", {"train.seed=7"});
 //   settings.read("train.seed", recipe.train.seed, {.low = 0});     leaves the default when absent
 //   settings.read("run.purpose", recipe.run.purpose, {.words = "experiment final"});
-//   settings.finish();                                              unknown keys; throws every fault
+//   settings.finish();                                              unknown keys; throws every
+//   fault
 //
 // Every fault says file:line (or the --set that brought it), what, found, wanted, hint.
 #pragma once
@@ -49,8 +50,8 @@ class Settings {
   void read(const std::string& path, std::optional<int>& field, const SettingRule& rule);
   void read(const std::string& path, std::optional<double>& field, const SettingRule& rule);
 
-  // The number of elements of an array, 0 when it is absent.  Element i of it, or its keys if it is a
-  // table, are read as "path.i" and "path.i.key".
+  // The number of elements of an array, 0 when it is absent.  Element i of it, or its keys if it is
+  // a table, are read as "path.i" and "path.i.key".
   std::size_t count(const std::string& path);
 
   bool has(const std::string& path) const { return values_.contains(path); }

@@ -60,8 +60,9 @@ TEST(Settings, AnArrayIsNotANumberAndANumberIsNotAnArray) {
   settings.read("a", a, {});
   EXPECT_EQ(settings.count("b"), 0u);
   EXPECT_EQ(settings.count("c"), 0u);
-  EXPECT_EQ(fault_of(settings),
-            "book.toml:1: a: found an array, wanted a number\nbook.toml:2: b: found 3, wanted an array");
+  EXPECT_EQ(
+      fault_of(settings),
+      "book.toml:1: a: found an array, wanted a number\nbook.toml:2: b: found 3, wanted an array");
 }
 
 }  // namespace

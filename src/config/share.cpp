@@ -36,7 +36,8 @@ std::string hint_for(const std::string& kind, const std::string& name,
     return "a name without " + extension + " is looked up under " + kind +
            "/; the file that lies here is ./" + name;
   }
-  if (fs::is_regular_file(name + extension, ignored)) return "did you mean " + name + extension + "?";
+  if (fs::is_regular_file(name + extension, ignored))
+    return "did you mean " + name + extension + "?";
   const std::string nearest = nearest_spelling(name, list_shared(kind, extension));
   return nearest.empty() ? "farthing list " + kind : "did you mean " + nearest + "?";
 }
@@ -62,8 +63,8 @@ std::string find_shared(const std::string& kind, const std::string& name,
     places.push_back(places.back() + extension);
   }
   // "quickstart" is the recipe, not a program of that name that happens to lie here.
-  const bool is_bare = !extension.empty() && fs::path(name).filename() == name &&
-                       !name.ends_with(extension);
+  const bool is_bare =
+      !extension.empty() && fs::path(name).filename() == name && !name.ends_with(extension);
   if (is_bare) std::rotate(places.begin(), places.begin() + n_plain, places.end());
   for (const auto& place : places) {
     if (is_candidate(place, extension)) return place;

@@ -45,9 +45,9 @@ class ListStore {
 struct PairState {
   SymbolPair pair = ~SymbolPair{0};
   std::int64_t count = 0;
-  std::uint64_t place = 0;       // of its words; the word itself where there is one
+  std::uint64_t place = 0;  // of its words; the word itself where there is one
   std::uint32_t n_words = 0;
-  std::uint32_t older = kNone;   // lists from before, where a pair came a second time
+  std::uint32_t older = kNone;  // lists from before, where a pair came a second time
 };
 
 struct OlderList {
@@ -104,9 +104,7 @@ class Changes {
     std::int64_t lost = 0, gained = 0;
     std::vector<std::uint32_t> words;  // of the new pair
   };
-  void resize(std::int32_t n_symbols) {
-    index_of_.assign(static_cast<std::size_t>(n_symbols), -1);
-  }
+  void resize(std::int32_t n_symbols) { index_of_.assign(static_cast<std::size_t>(n_symbols), -1); }
   Change& operator[](std::int32_t neighbour) {
     std::int32_t& index = index_of_[static_cast<std::size_t>(neighbour)];
     if (index < 0) {
@@ -190,8 +188,9 @@ void BpeMerger::add_word(std::span<const std::int32_t> symbols, std::int64_t cou
 void BpeMerger::State::begin() {
   begun = true;
   if (words.size() > kNone) {
-    throw Error(ErrorCode::kOutOfResource, "tokenizer training: more than 4 billion symbols in "
-                                           "distinct words; give it less text or less memory");
+    throw Error(ErrorCode::kOutOfResource,
+                "tokenizer training: more than 4 billion symbols in "
+                "distinct words; give it less text or less memory");
   }
   const auto each_pair = [&](const auto& visit) {
     for (std::size_t w = 0; w < words.size();) {

@@ -46,8 +46,9 @@ class FileBytes : public ByteStream {
       const ssize_t got = ::read(descriptor_, out, n);
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) {
-        throw_bad_input({path_, "cannot read at byte " + std::to_string(offset_) + ": " +
-                                    std::strerror(errno), "", "", ""});
+        throw_bad_input(
+            {path_, "cannot read at byte " + std::to_string(offset_) + ": " + std::strerror(errno),
+             "", "", ""});
       }
       offset_ += got;
       return static_cast<std::size_t>(got);
@@ -94,8 +95,8 @@ class Decompressor : public ByteStream {
                      "a whole file", "the file is truncated"});
   }
   [[noreturn]] void damaged(const std::string& cause) const {
-    throw_bad_input({where_, "cannot read its compressed data at byte " + place() + ": " + cause,
-                     "", "", ""});
+    throw_bad_input(
+        {where_, "cannot read its compressed data at byte " + place() + ": " + cause, "", "", ""});
   }
   std::string place() const { return std::to_string(used_); }
 
@@ -249,7 +250,9 @@ std::unique_ptr<ByteStream> decompressed(std::unique_ptr<ByteStream> bytes,
   if (first.starts_with("\x28\xb5\x2f\xfd")) {
     return std::make_unique<ZstdBytes>(std::move(peeked), where);
   }
-  if (first.starts_with(std::string_view("\xfd" "7zXZ\0", 6))) {
+  if (first.starts_with(std::string_view("\xfd"
+                                         "7zXZ\0",
+                                         6))) {
 #ifdef FARTHING_HAVE_LZMA
     return std::make_unique<XzBytes>(std::move(peeked), where);
 #else

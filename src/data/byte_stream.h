@@ -1,4 +1,5 @@
-// byte_stream.h - bytes of a file front to back: plain, gzip, dictzip, zstd or xz, in bounded memory.
+// byte_stream.h - bytes of a file front to back: plain, gzip, dictzip, zstd or xz, in bounded
+// memory.
 //
 // Compression is recognised by the first bytes, never by the name.  Several members or frames in a
 // row are one stream; zero bytes behind the last are padding, anything else there is an error.

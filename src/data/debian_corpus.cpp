@@ -28,11 +28,12 @@ struct CorpusSource {
 std::vector<std::string> fortune_files() {
   std::vector<std::string> files;
   for (const char* topic :
-       {"art", "computers", "cookie", "debian", "definitions", "disclaimer", "education", "food",
-        "fortunes", "goedel", "humorists", "kids", "law", "linux", "linuxcookie", "literature",
-        "love", "magic", "medicine", "miscellaneous", "news", "paradoxum", "people", "pets",
-        "platitudes", "politics", "riddles", "science", "sports", "startrek", "tao", "wisdom",
-        "work"}) {
+       {"art",        "computers",     "cookie",      "debian",     "definitions", "disclaimer",
+        "education",  "food",          "fortunes",    "goedel",     "humorists",   "kids",
+        "law",        "linux",         "linuxcookie", "literature", "love",        "magic",
+        "medicine",   "miscellaneous", "news",        "paradoxum",  "people",      "pets",
+        "platitudes", "politics",      "riddles",     "science",    "sports",      "startrek",
+        "tao",        "wisdom",        "work"}) {
     files.push_back(std::string("usr/share/games/fortunes/") + topic);
   }
   return files;
@@ -41,20 +42,34 @@ std::vector<std::string> fortune_files() {
 std::vector<CorpusSource> corpus_sources() {
   return {
       {"gcide", {"dict-gcide"}, "GPL-3+", clean_gcide, {"usr/share/dictd/gcide.dict.dz"}},
-      {"foldoc", {"dict-foldoc"}, "GFDL-1.1+, no invariant sections", clean_foldoc,
+      {"foldoc",
+       {"dict-foldoc"},
+       "GFDL-1.1+, no invariant sections",
+       clean_foldoc,
        {"usr/share/dictd/foldoc.dict.dz"}},
-      {"jargon", {"jargon-text"}, "public domain", clean_jargon,
+      {"jargon",
+       {"jargon-text"},
+       "public domain",
+       clean_jargon,
        {"usr/share/doc/jargon-text/jargon.txt.gz"}},
-      {"fortunes", {"fortunes", "fortunes-min"}, "BSD; quotations", clean_fortunes,
+      {"fortunes",
+       {"fortunes", "fortunes-min"},
+       "BSD; quotations",
+       clean_fortunes,
        fortune_files()},
       {"devil", {"dict-devil"}, "public domain", clean_devil, {"usr/share/dictd/devil.dict.dz"}},
-      {"manuals", {"debian-reference-en", "debian-policy", "debian-faq", "maint-guide"}, "GPL-2+",
+      {"manuals",
+       {"debian-reference-en", "debian-policy", "debian-faq", "maint-guide"},
+       "GPL-2+",
        clean_manual,
        {"usr/share/debian-reference/debian-reference.en.txt.gz",
         "usr/share/doc/debian-policy/policy.txt.gz",
         "usr/share/doc/debian/FAQ/debian-faq.en.txt.gz",
         "usr/share/doc/maint-guide/maint-guide.en.txt.gz"}},
-      {"charters", {"miscfiles"}, "public domain", clean_manual,
+      {"charters",
+       {"miscfiles"},
+       "public domain",
+       clean_manual,
        {"usr/share/state/us-constitution.gz", "usr/share/state/us-declaration.gz"}},
   };
 }
@@ -109,9 +124,9 @@ Json write_source(const CorpusSource& source, const std::string& folder, const s
     package_versions += (package_versions.empty() ? "" : " ") +
                         (found == versions.end() ? std::string("unknown") : found->second);
   }
-  return {{"name", source.name},         {"file", name},
-          {"package", packages},         {"version", package_versions},
-          {"licence", source.licence},   {"documents", n_documents},
+  return {{"name", source.name},       {"file", name},
+          {"package", packages},       {"version", package_versions},
+          {"licence", source.licence}, {"documents", n_documents},
           {"bytes", n_bytes}};
 }
 

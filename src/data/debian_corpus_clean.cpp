@@ -119,7 +119,8 @@ std::string without_attributions(std::string_view text) {
     out += text.substr(at, dashes - at);
     at = dashes;
     std::size_t end = std::string_view::npos;
-    if (is_upper(text[name])) end = text.size() - name <= 40 ? text.size() : end_of_name(text, name);
+    if (is_upper(text[name]))
+      end = text.size() - name <= 40 ? text.size() : end_of_name(text, name);
     if (end == std::string_view::npos) {
       out += "--";
       at = name;
@@ -148,11 +149,12 @@ std::string without_number(std::string_view text) {
 // A part of speech and its kin behind a headword: ", v. t.", "n.; pl. {Coagula}." and so on.
 std::string without_grammar(std::string_view text) {
   static constexpr std::array<std::string_view, 42> kWords = {
-      "n.",    "a.",     "adj.",    "adv.",   "v.",    "t.",    "i.",     "prep.",  "conj.",
-      "interj.", "pl.",  "imp.",    "p.",     "pr.",   "vb.",   "obs.",   "superl.", "compar.",
-      "pron.", "sing.",  "fem.",    "masc.",  "prop.", "pred.", "prov.",  "excl.",  "vi.",
-      "vt.",   "v.t.",   "v.i.",    "n.pl.",  "&",     "and",   "prefix", "suffix", "prefix.",
-      "suffix.", "auxiliary", "tense", "possessive", "definite", "article"};
+      "n.",      "a.",      "adj.",      "adv.",    "v.",         "t.",       "i.",
+      "prep.",   "conj.",   "interj.",   "pl.",     "imp.",       "p.",       "pr.",
+      "vb.",     "obs.",    "superl.",   "compar.", "pron.",      "sing.",    "fem.",
+      "masc.",   "prop.",   "pred.",     "prov.",   "excl.",      "vi.",      "vt.",
+      "v.t.",    "v.i.",    "n.pl.",     "&",       "and",        "prefix",   "suffix",
+      "prefix.", "suffix.", "auxiliary", "tense",   "possessive", "definite", "article"};
   while (true) {
     const std::size_t begin = text.find_first_not_of(" ,;.:");
     if (begin == std::string_view::npos) return "";

@@ -82,8 +82,8 @@ Found near_pairs(const std::vector<BandEntry>& entries, const FingerprintFiles& 
   for (std::size_t i = 0; i < entries.size(); ++i) {
     if (i == 0 || entries[i].key != entries[i - 1].key) representatives.clear();
     const std::uint32_t document = entries[i].document;
-    const auto alike = std::find_if(
-        representatives.begin(), representatives.end(), [&](std::uint32_t other) {
+    const auto alike =
+        std::find_if(representatives.begin(), representatives.end(), [&](std::uint32_t other) {
           ++found.n_candidates;
           return hasher.similarity(fingerprint(other), fingerprint(document)) >= threshold;
         });
@@ -169,8 +169,7 @@ class Search {
       }
     }
     go_through(
-        parts,
-        [&](std::vector<BandEntry> entries) { return near_pairs(entries, files_, hasher); },
+        parts, [&](std::vector<BandEntry> entries) { return near_pairs(entries, files_, hasher); },
         [&](std::uint32_t a, std::uint32_t b) {
           ++result_.n_pairs;
           clusters_.join(a, b);
@@ -231,8 +230,9 @@ DedupResult find_duplicates(const FingerprintFiles& files, const DedupOptions& o
       std::min<std::int64_t>(options.memory_bytes / 10, std::numeric_limits<std::uint32_t>::max());
   if (files.size() > most) {
     throw Error(ErrorCode::kOutOfResource,
-                std::to_string(files.size()) + " documents: finding duplicates among them takes 5 "
-                "bytes each, more than half of --memory; give it more");
+                std::to_string(files.size()) +
+                    " documents: finding duplicates among them takes 5 "
+                    "bytes each, more than half of --memory; give it more");
   }
   if (!options.exact && !options.near) {
     DedupResult all_kept;

@@ -2,8 +2,8 @@
 //
 // Exact: equal XXH3-128 of the text.  Near: minhash.h's candidates, verified; what is connected by
 // duplicates, directly or through others, is one cluster, and its first document stays.
-// Fingerprints are read from mapped files; the (key, document) pairs are split by key into parts that
-// fit the memory, on disk if need be, and every part is sorted by itself.
+// Fingerprints are read from mapped files; the (key, document) pairs are split by key into parts
+// that fit the memory, on disk if need be, and every part is sorted by itself.
 //
 // Memory   5 bytes a document, and `memory_bytes` for the parts.
 // Exact    the same documents for any number of threads and any memory.

@@ -41,7 +41,8 @@ double jaccard(const std::string& a, const std::string& b) {
 
 struct DuplicatesTest : testing::Test {
   DuplicatesTest() {
-    folder = std::filesystem::temp_directory_path() / ("farthing-duplicates-" + std::to_string(getpid()));
+    folder = std::filesystem::temp_directory_path() /
+             ("farthing-duplicates-" + std::to_string(getpid()));
     std::filesystem::create_directories(folder);
     for (int base = 0; base < 400; ++base) {  // pairs from nearly equal to quite different
       texts.push_back(text_of(base, 0, 0));
@@ -61,8 +62,12 @@ struct DuplicatesTest : testing::Test {
   DedupResult run(std::int64_t memory_bytes, int n_threads) const {
     FingerprintFiles files(sizeof(Hash128) + MinHasher(MinHashOptions{}).fingerprint_bytes());
     files.add((folder / "print").string());
-    return find_duplicates(files, {.exact = true, .near = true, .minhash = {}, .memory_bytes = memory_bytes,
-                                   .n_threads = n_threads, .spill_folder = folder.string()});
+    return find_duplicates(files, {.exact = true,
+                                   .near = true,
+                                   .minhash = {},
+                                   .memory_bytes = memory_bytes,
+                                   .n_threads = n_threads,
+                                   .spill_folder = folder.string()});
   }
 
   std::filesystem::path folder;

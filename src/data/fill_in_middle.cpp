@@ -51,8 +51,8 @@ TokenText::TokenText(ShardReader shard, const FillInMiddle& fim)
   for (std::int64_t document = 0; document < n; ++document) {
     const auto word = static_cast<std::size_t>(document / 64);
     if (document % 64 == 0) before_word_[word] = static_cast<std::uint32_t>(n_rewritten_);
-    const std::int64_t length = shard_.document_begin(document + 1) -
-                                shard_.document_begin(document);
+    const std::int64_t length =
+        shard_.document_begin(document + 1) - shard_.document_begin(document);
     if (length < kLeastTokens || rng_of(fim.seed, document).uniform(kChosen) >= fim.rate) continue;
     rewritten_[word] |= std::uint64_t{1} << (document % 64);
     ++n_rewritten_;

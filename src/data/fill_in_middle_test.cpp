@@ -36,8 +36,7 @@ struct FillInMiddleTest : testing::Test {
   }
   ~FillInMiddleTest() override { std::filesystem::remove_all(folder); }
   TokenText text(double rate) const {
-    return {ShardReader((folder / "train").string()),
-            {rate, 5, kBegin, kHole, kEnd, kEndOfText}};
+    return {ShardReader((folder / "train").string()), {rate, 5, kBegin, kHole, kEnd, kEndOfText}};
   }
   std::filesystem::path folder;
 };
@@ -95,8 +94,8 @@ TEST_F(FillInMiddleTest, AnyStretchIsTheSameTokens) {
 TEST_F(FillInMiddleTest, RateOneTakesAllThatAreLongEnough) {
   const TokenText all = text(1);
   for (std::int64_t document = 0; document < all.n_documents(); ++document) {
-    const std::int64_t n = all.shard().document_begin(document + 1) -
-                           all.shard().document_begin(document);
+    const std::int64_t n =
+        all.shard().document_begin(document + 1) - all.shard().document_begin(document);
     EXPECT_EQ(static_cast<std::int64_t>(document_of(all, document).size()), n < 3 ? n : n + 3);
   }
 }

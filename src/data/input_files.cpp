@@ -30,14 +30,15 @@ bool is_text_name(std::string_view name) {
 
 bool is_code_name(std::string_view path) {
   static const std::set<std::string_view> endings = {
-      "S", "ada", "adb", "ads", "asm", "awk", "bash", "c", "cc", "clj", "cmake", "cpp", "cs", "css",
-      "cu", "cxx", "d", "dart", "dts", "dtsi", "el", "erl", "ex", "f", "f90", "go", "h", "hpp",
-      "hs", "html", "hxx", "inc", "java", "jl", "js", "json", "jsx", "kt", "l", "lds", "lisp", "lua",
-      "m", "m4", "mk", "ml", "mli", "md", "pas", "php", "pl", "pm", "proto", "ps1", "py", "r", "rb",
-      "rs", "rst", "s", "scala", "sed", "sh", "sql", "swift", "tcl", "tex", "toml", "ts", "tsx",
-      "txt", "v", "vhd", "vim", "xml", "y", "yaml", "yml", "zig"};
-  static const std::set<std::string_view> names = {"Makefile", "Kconfig", "Kbuild", "README",
-                                                   "CMakeLists.txt", "Dockerfile", "configure"};
+      "S",     "ada", "adb", "ads", "asm",   "awk",  "bash", "c",    "cc",   "clj", "cmake", "cpp",
+      "cs",    "css", "cu",  "cxx", "d",     "dart", "dts",  "dtsi", "el",   "erl", "ex",    "f",
+      "f90",   "go",  "h",   "hpp", "hs",    "html", "hxx",  "inc",  "java", "jl",  "js",    "json",
+      "jsx",   "kt",  "l",   "lds", "lisp",  "lua",  "m",    "m4",   "mk",   "ml",  "mli",   "md",
+      "pas",   "php", "pl",  "pm",  "proto", "ps1",  "py",   "r",    "rb",   "rs",  "rst",   "s",
+      "scala", "sed", "sh",  "sql", "swift", "tcl",  "tex",  "toml", "ts",   "tsx", "txt",   "v",
+      "vhd",   "vim", "xml", "y",   "yaml",  "yml",  "zig"};
+  static const std::set<std::string_view> names = {
+      "Makefile", "Kconfig", "Kbuild", "README", "CMakeLists.txt", "Dockerfile", "configure"};
   const std::string_view name = path.substr(path.rfind('/') + 1);
   const std::size_t dot = name.rfind('.');
   if (dot != std::string_view::npos && endings.contains(name.substr(dot + 1))) return true;

@@ -38,8 +38,8 @@ std::vector<std::string> split_names(const std::string& folder) {
   if (fault) throw_bad_input({folder, "cannot read: " + fault.message(), "", "", ""});
   std::sort(names.begin(), names.end());
   if (names.empty()) {
-    throw_bad_input({folder, "no token shards", "", ".idx and .bin files",
-                     "farthing data prepare makes them"});
+    throw_bad_input(
+        {folder, "no token shards", "", ".idx and .bin files", "farthing data prepare makes them"});
   }
   return names;
 }
@@ -122,8 +122,8 @@ Json token_histogram(const Contents& contents) {
     if (buckets[at].ids == 0) continue;
     const std::int64_t from = at == 0 ? 0 : std::int64_t{1} << (at - 1);
     const std::int64_t to = at == 0 ? 0 : (std::int64_t{1} << at) - 1;
-    json.push_back({{"from", from}, {"to", to}, {"ids", buckets[at].ids},
-                    {"tokens", buckets[at].tokens}});
+    json.push_back(
+        {{"from", from}, {"to", to}, {"ids", buckets[at].ids}, {"tokens", buckets[at].tokens}});
   }
   return json;
 }
@@ -199,7 +199,9 @@ Json duplicates_json(const ShardReader& shard, const Contents& contents,
          {"text", tokenizer ? Json(decode_sample(shard, *tokenizer, document)) : Json()}});
   }
   const auto n = static_cast<std::int64_t>(hashes.size());
-  return {{"documents", n}, {"distinct", n_distinct}, {"copies", n - n_distinct},
+  return {{"documents", n},
+          {"distinct", n_distinct},
+          {"copies", n - n_distinct},
           {"most", std::move(most)}};
 }
 
@@ -249,8 +251,7 @@ Json split_json(const std::string& folder, const std::string& split, const Json&
   const int largest_id = shard.max_id();
   if (tokenizer && largest_id >= tokenizer->vocab_size()) {
     throw_bad_input({prefix + ".bin", "a token id outside the vocabulary",
-                     std::to_string(largest_id),
-                     "below " + std::to_string(tokenizer->vocab_size()),
+                     std::to_string(largest_id), "below " + std::to_string(tokenizer->vocab_size()),
                      "these shards were made with another tokenizer"});
   }
   const Json entry = card_entry(card, folder, split, shard);
@@ -261,8 +262,8 @@ Json split_json(const std::string& folder, const std::string& split, const Json&
   const auto n_tokens = static_cast<double>(shard.n_tokens());
   return {{"documents", shard.n_documents()},
           {"sequences", shard.n_sequences()},
-          {"bytes_on_disk", shard.bytes().stored_size() +
-                                static_cast<std::int64_t>(fs::file_size(prefix + ".idx"))},
+          {"bytes_on_disk",
+           shard.bytes().stored_size() + static_cast<std::int64_t>(fs::file_size(prefix + ".idx"))},
           {"ids_used", n_used},
           {"token_histogram", token_histogram(contents)},
           {"frequent", frequent_json(contents, tokenizer)},
@@ -309,8 +310,8 @@ Json sources_json(const Json& card) {
   for (std::size_t i = 0; i < sources.size(); ++i) {
     Json& source = sources[i];
     source["share"] = total == 0 ? 0.0 : source["tokens"].get<double>() / total;
-    source["cost"] = source_cost(card, card["sources"][i],
-                                 total_bytes > 0 ? bytes[i] / total_bytes : 0.0);
+    source["cost"] =
+        source_cost(card, card["sources"][i], total_bytes > 0 ? bytes[i] / total_bytes : 0.0);
   }
   return sources;
 }
@@ -322,7 +323,8 @@ Json dropped_json(const Json& card) {
   const Json rules = card.value(Json::json_pointer("/clean/rules"), Json::array());
   const double all = card.value("documents_in", 0.0);
   for (const auto& [reason, count] : reasons.items()) {
-    Json entry = {{"reason", reason}, {"documents", count.get<std::int64_t>()},
+    Json entry = {{"reason", reason},
+                  {"documents", count.get<std::int64_t>()},
                   {"share", all > 0 ? Json(count.get<double>() / all) : Json()},
                   {"source", ""}};
     for (const Json& rule : rules) {

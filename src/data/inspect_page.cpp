@@ -51,8 +51,9 @@ std::string joules_text(double joules) {
 }
 
 Table splits_table(const Json& inspection) {
-  Table table{{"split", "documents", "tokens", "bytes/token", "longest", "ids used", "copies",
-               "on disk"}, {}};
+  Table table{
+      {"split", "documents", "tokens", "bytes/token", "longest", "ids used", "copies", "on disk"},
+      {}};
   for (const auto& [name, split] : inspection["splits"].items()) {
     table.rows.push_back({name, count_text(split["documents"]), count_text(split["tokens"]),
                           ratio_text(split["bytes_per_token"]),
@@ -67,12 +68,11 @@ Table sources_table(const Json& inspection) {
   Table table{{"source", "documents", "tokens", "share", "time", "energy", "cost", "licence"}, {}};
   for (const Json& source : inspection["sources"]) {
     const Json& cost = source["cost"];
-    table.rows.push_back({source["name"], count_text(source["documents"]),
-                          count_text(source["tokens"]), percent(source["share"]),
-                          cost_text(cost, "seconds", format_seconds),
-                          cost_text(cost, "joules", joules_text),
-                          cost_text(cost, "usd", format_usd),
-                          words_or_not_stated(source["licence"])});
+    table.rows.push_back(
+        {source["name"], count_text(source["documents"]), count_text(source["tokens"]),
+         percent(source["share"]), cost_text(cost, "seconds", format_seconds),
+         cost_text(cost, "joules", joules_text), cost_text(cost, "usd", format_usd),
+         words_or_not_stated(source["licence"])});
   }
   return table;
 }
@@ -88,16 +88,16 @@ Table dropped_table(const Json& inspection) {
   Table table{{"dropped because", "documents", "of all", "source of the rule"}, {}};
   for (const Json& entry : inspection["dropped"]) {
     const std::string source = entry["source"];
-    table.rows.push_back({entry["reason"], count_text(entry["documents"]),
-                          percent(entry["share"]), source.empty() ? "-" : source});
+    table.rows.push_back({entry["reason"], count_text(entry["documents"]), percent(entry["share"]),
+                          source.empty() ? "-" : source});
   }
   return table;
 }
 
 Table packing_table(const Json& packing) {
   Table table{{"packing", "windows", "fill rate", "documents cut", "cuts"}, {}};
-  for (const auto& [key, name] : {std::pair{"cut", "concatenate and cut"},
-                                  std::pair{"best_fit", "best fit"}}) {
+  for (const auto& [key, name] :
+       {std::pair{"cut", "concatenate and cut"}, std::pair{"best_fit", "best fit"}}) {
     const Json& one = packing[key];
     table.rows.push_back({name, count_text(one["windows"]), percent(one["fill_rate"]),
                           count_text(one["truncated_documents"]), count_text(one["cuts"])});
@@ -235,13 +235,14 @@ std::string tiles(const Json& inspection) {
 std::string bars_html(const Json& histogram, const char* key, const char* heading) {
   double most = 1;
   for (const Json& bucket : histogram) most = std::max(most, bucket[key].get<double>());
-  std::string html = std::string("<table class=\"bars\"><tr><th>") + heading +
-                     "</th><th></th><th></th></tr>\n";
+  std::string html =
+      std::string("<table class=\"bars\"><tr><th>") + heading + "</th><th></th><th></th></tr>\n";
   for (const Json& bucket : histogram) {
     char width[32];
     std::snprintf(width, sizeof(width), "%.2f%%", 100 * bucket[key].get<double>() / most);
-    html += "<tr><td>" + escape_html(interval(bucket)) + "</td><td><i class=\"c2\" style=\"width:" +
-            width + "\"></i></td><td>" + count_text(bucket[key]) + "</td></tr>\n";
+    html += "<tr><td>" + escape_html(interval(bucket)) +
+            "</td><td><i class=\"c2\" style=\"width:" + width + "\"></i></td><td>" +
+            count_text(bucket[key]) + "</td></tr>\n";
   }
   return html + "</table>\n";
 }
@@ -261,8 +262,9 @@ std::string share_section(const Json& inspection) {
   std::string html = "<section class=\"card\"><h2>Sources</h2>" + bar_to_svg(parts) + legend +
                      "</p>\n" + to_html(sources_table(inspection));
   if (is_shared_by_bytes(inspection)) {
-    html += "<p class=\"fine\">Time, energy and cost are the whole's, shared out by bytes of "
-            "text.</p>";
+    html +=
+        "<p class=\"fine\">Time, energy and cost are the whole's, shared out by bytes of "
+        "text.</p>";
   }
   return html + "</section>\n";
 }
@@ -297,8 +299,8 @@ std::string frequent_html(const Json& split) {
   for (const Json& token : split["frequent"]) {
     const std::string text = token["text"].is_string() ? one_line(token["text"].get<std::string>())
                                                        : "id " + token["id"].dump();
-    html += "<span><code>" + escape_html(text) + "</code>" + count_text(token["count"]) +
-            "</span> ";
+    html +=
+        "<span><code>" + escape_html(text) + "</code>" + count_text(token["count"]) + "</span> ";
   }
   return html + "</p>\n";
 }
@@ -327,24 +329,25 @@ std::string inspection_html(const Json& inspection) {
   const std::string folder = escape_html(inspection["folder"].get<std::string>());
   std::string name;
   const Json& split = shown_split(inspection, name);
-  std::string html = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                     "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
-                     "<meta name=\"color-scheme\" content=\"light dark\"><title>" +
-                     folder + "</title>\n<style>" + page_parts::kStyle + kOwnStyle +
-                     "</style></head><body>\n<header><h1>" + folder +
-                     "</h1><p>Training data, inspected by farthing</p></header>\n<main>\n";
+  std::string html =
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+      "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
+      "<meta name=\"color-scheme\" content=\"light dark\"><title>" +
+      folder + "</title>\n<style>" + page_parts::kStyle + kOwnStyle +
+      "</style></head><body>\n<header><h1>" + folder +
+      "</h1><p>Training data, inspected by farthing</p></header>\n<main>\n";
   html += tiles(inspection);
   html += share_section(inspection);
   html += card("Splits", to_html(splits_table(inspection)));
   if (!inspection["dropped"].empty()) {
     html += card("Dropped documents", to_html(dropped_table(inspection)));
   }
-  html += "<div class=\"two\">" +
-          card("Length of documents, " + name,
-               bars_html(split["histogram"], "documents", "tokens")) +
-          card("Ids by how often they occur, " + name,
-               bars_html(split["token_histogram"], "ids", "times")) +
-          "</div>\n";
+  html +=
+      "<div class=\"two\">" +
+      card("Length of documents, " + name, bars_html(split["histogram"], "documents", "tokens")) +
+      card("Ids by how often they occur, " + name,
+           bars_html(split["token_histogram"], "ids", "times")) +
+      "</div>\n";
   html += card("Windows of " + split["packing"]["sequence_length"].dump() + " tokens, " + name,
                to_html(packing_table(split["packing"])));
   html += card("Most frequent tokens, " + name, frequent_html(split));

@@ -32,9 +32,12 @@ struct InspectTest : testing::Test {
   ~InspectTest() override { fs::remove_all(folder); }
   void write_card(const Json& more) {
     Json card = {{"splits", {{"train", {{"documents", 7}, {"tokens", 22}, {"bytes", 60}}}}},
-                 {"sources", {{{"name", "<b>one"}, {"licence", ""}, {"documents", 7},
-                               {"train", {{"documents", 7}, {"tokens", 22}, {"bytes", 60}}},
-                               {"val", {{"documents", 0}, {"tokens", 0}, {"bytes", 0}}}}}}};
+                 {"sources",
+                  {{{"name", "<b>one"},
+                    {"licence", ""},
+                    {"documents", 7},
+                    {"train", {{"documents", 7}, {"tokens", 22}, {"bytes", 60}}},
+                    {"val", {{"documents", 0}, {"tokens", 0}, {"bytes", 0}}}}}}};
     card.update(more);
     write_file_atomically(folder + "/card.json", card.dump());
   }

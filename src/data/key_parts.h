@@ -1,6 +1,8 @@
-// key_parts.h - records split by the top bits of a key into parts that fit the memory, each then sorted.
+// key_parts.h - records split by the top bits of a key into parts that fit the memory, each then
+// sorted.
 //
-// Memory   all records, or with `spills` kPartSpillBytes for each of at most 4096 parts and the parts
+// Memory   all records, or with `spills` kPartSpillBytes for each of at most 4096 parts and the
+// parts
 //          that are taken.
 // Exact    equal keys always share a part, so groups of equal keys do not depend on their number.
 // Errors   Error{kOutOfResource} for a full disk.
@@ -19,8 +21,8 @@ namespace farthing {
 
 inline constexpr std::size_t kPartSpillBytes = std::size_t{1} << 16;  // of a part, written at once
 
-// Entries split into parts by the top bits of a key; the parts lie on disk when all of them together
-// are more than the memory holds.
+// Entries split into parts by the top bits of a key; the parts lie on disk when all of them
+// together are more than the memory holds.
 template <class Entry>
 class KeyParts {
  public:

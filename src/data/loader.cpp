@@ -57,8 +57,8 @@ struct SampleSource::State {
   void read_packed(std::int64_t window, Sample& out) const;
 };
 
-SampleSource::SampleSource(const std::string& shard_prefix, int sequence_length,
-                           std::uint64_t seed, const SampleOptions& options) {
+SampleSource::SampleSource(const std::string& shard_prefix, int sequence_length, std::uint64_t seed,
+                           const SampleOptions& options) {
   CHECK(sequence_length >= 1);
   TokenText text(ShardReader(shard_prefix, options.access), options.fim);
   std::optional<BestFitPacking> packing;

@@ -2,8 +2,8 @@
 //
 // A source is cut into windows of sequence_length + 1 tokens (packing.h); epoch e visits the
 // windows in a keyed permutation of its own.  A mixture (mixture.h) says which sample of which
-// source a global sample is.  Position in the data is one number (the next global sample), so resuming is
-// exact.
+// source a global sample is.  Position in the data is one number (the next global sample), so
+// resuming is exact.
 //
 // Threads  read() may be called from several at once.
 #pragma once

@@ -97,8 +97,7 @@ TEST_F(LoaderTest, TheOrderIsPinned) {
   write_counting({101});
   const SampleSource source(prefix, 10, 1);
   // A change here breaks the resuming of every earlier run.
-  EXPECT_EQ(first_tokens(source, 0, 10),
-            (std::vector<int>{30, 40, 0, 10, 50, 70, 20, 90, 60, 80}));
+  EXPECT_EQ(first_tokens(source, 0, 10), (std::vector<int>{30, 40, 0, 10, 50, 70, 20, 90, 60, 80}));
 }
 
 TEST_F(LoaderTest, DocumentStartIsWhereTheTokensDocumentBeginsInTheWindow) {

@@ -1,4 +1,5 @@
-// minhash.cpp - words to shingles to minima; the one hot loop is compiled for three instruction sets.
+// minhash.cpp - words to shingles to minima; the one hot loop is compiled for three instruction
+// sets.
 #include "data/minhash.h"
 
 #include <algorithm>
@@ -24,8 +25,9 @@ constexpr std::array<unsigned char, 256> make_word_bytes() {
   for (int c = 0; c < 256; ++c) {
     const bool upper = c >= 'A' && c <= 'Z';
     const bool word = upper || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 128;
-    table[static_cast<std::size_t>(c)] =
-        static_cast<unsigned char>(!word ? 0 : upper ? c - 'A' + 'a' : c);
+    table[static_cast<std::size_t>(c)] = static_cast<unsigned char>(!word   ? 0
+                                                                    : upper ? c - 'A' + 'a'
+                                                                            : c);
   }
   return table;
 }
@@ -43,20 +45,20 @@ struct Family {
   std::size_t n;  // a multiple of kLanes
 };
 
-#define FARTHING_MINIMA_BODY                                                      \
-  for (std::size_t first = 0; first < family.n; first += kLanes) {                \
-    std::uint32_t least[kLanes], x[kLanes], a[kLanes];                            \
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {                           \
-      least[lane] = minima[first + lane];                                         \
-      x[lane] = family.xors[first + lane];                                        \
-      a[lane] = family.factors[first + lane];                                     \
-    }                                                                             \
-    for (const std::uint32_t shingle : shingles) {                                \
-      for (std::size_t lane = 0; lane < kLanes; ++lane) {                         \
-        const std::uint32_t value = (shingle ^ x[lane]) * a[lane];                \
-        least[lane] = value < least[lane] ? value : least[lane];                  \
-      }                                                                           \
-    }                                                                             \
+#define FARTHING_MINIMA_BODY                                                              \
+  for (std::size_t first = 0; first < family.n; first += kLanes) {                        \
+    std::uint32_t least[kLanes], x[kLanes], a[kLanes];                                    \
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {                                   \
+      least[lane] = minima[first + lane];                                                 \
+      x[lane] = family.xors[first + lane];                                                \
+      a[lane] = family.factors[first + lane];                                             \
+    }                                                                                     \
+    for (const std::uint32_t shingle : shingles) {                                        \
+      for (std::size_t lane = 0; lane < kLanes; ++lane) {                                 \
+        const std::uint32_t value = (shingle ^ x[lane]) * a[lane];                        \
+        least[lane] = value < least[lane] ? value : least[lane];                          \
+      }                                                                                   \
+    }                                                                                     \
     for (std::size_t lane = 0; lane < kLanes; ++lane) minima[first + lane] = least[lane]; \
   }
 
@@ -71,9 +73,8 @@ __attribute__((target("avx2"))) void minima_avx2(std::span<const std::uint32_t> 
   FARTHING_MINIMA_BODY
 }
 __attribute__((target("avx512f,prefer-vector-width=512"))) void minima_avx512(
-    std::span<const std::uint32_t> shingles, const Family& family, std::uint32_t* minima) {
-  FARTHING_MINIMA_BODY
-}
+    std::span<const std::uint32_t> shingles, const Family& family,
+    std::uint32_t* minima){FARTHING_MINIMA_BODY}
 #undef FARTHING_MINIMA_BODY
 
 Minima select_minima() {
@@ -153,7 +154,8 @@ void MinHasher::append_fingerprint(std::string_view text, std::string& out) cons
   char* at = out.data() + begin;
   const auto rows = static_cast<std::size_t>(options_.rows);
   for (int band = 0; band < options_.bands; ++band, at += 8) {
-    const auto* first = reinterpret_cast<const char*>(minima + static_cast<std::size_t>(band) * rows);
+    const auto* first =
+        reinterpret_cast<const char*>(minima + static_cast<std::size_t>(band) * rows);
     const std::uint64_t key = hash64({first, rows * 4}, static_cast<std::uint64_t>(band) + 1) | 1;
     std::memcpy(at, &key, 8);
   }

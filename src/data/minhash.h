@@ -3,10 +3,12 @@
 //   shingles    all runs of `ngram` words; a word is a run of ASCII letters and digits, in lower
 //               case, and of bytes above 127; a document of fewer words is one shingle
 //   signature   for each of bands * rows functions h_i(x) = (x ^ s_i) * a_i mod 2^32 (a_i odd) the
-//               least value over the shingles:  P(equal) = |A and B| / |A or B|, the Jaccard index J
+//               least value over the shingles:  P(equal) = |A and B| / |A or B|, the Jaccard index
+//               J
 //   candidates  two documents that agree in all `rows` of one of the `bands`:
 //               P = 1 - (1 - J^rows)^bands: 0.56 at J = 0.7, 0.92 at 0.8, 0.99 at 0.85 by default
-//   duplicates  candidates whose estimate of J over all functions, from their low bytes, is at least
+//   duplicates  candidates whose estimate of J over all functions, from their low bytes, is at
+//   least
 //               `jaccard` less one standard error
 //
 // Source   Broder 1997; LSH with 14 bands of 8 over 5-word shingles: Penedo et al. 2024 (FineWeb,

@@ -11,7 +11,7 @@ namespace farthing {
 namespace {
 
 constexpr std::int64_t kLeastBlock = 16;               // samples, give or take the sources
-constexpr std::int64_t kUnit = std::int64_t{1} << 24;   // a share of 1
+constexpr std::int64_t kUnit = std::int64_t{1} << 24;  // a share of 1
 constexpr std::int64_t kMostSamples = std::int64_t{1} << 38;
 
 std::vector<std::int64_t> shares_of(const std::vector<double>& weights) {
@@ -20,8 +20,8 @@ std::vector<std::int64_t> shares_of(const std::vector<double>& weights) {
   std::vector<std::int64_t> shares;
   std::int64_t left = kUnit;
   for (const double weight : weights) {
-    shares.push_back(std::min<std::int64_t>(
-        left, std::llround(weight / sum * static_cast<double>(kUnit))));
+    shares.push_back(
+        std::min<std::int64_t>(left, std::llround(weight / sum * static_cast<double>(kUnit))));
     left -= shares.back();
   }
   *std::ranges::max_element(shares) += left;  // what rounding left
@@ -54,8 +54,8 @@ std::int64_t Mixture::quota(std::size_t source, std::int64_t block) const {
   for (std::size_t k = 0; k < points_.size() && points_[k].sample < end; ++k) {
     const std::int64_t from = points_[k].share[source];
     const bool last = k + 1 == points_.size();
-    const std::int64_t done = (last ? end : std::min(end, points_[k + 1].sample)) -
-                              points_[k].sample;
+    const std::int64_t done =
+        (last ? end : std::min(end, points_[k + 1].sample)) - points_[k].sample;
     units += from * done;
     if (last || !linear_ || done == 0) continue;
     // integral of (to - from) * t / length over t in [0, done)

@@ -21,8 +21,8 @@ DataRecipe three_sources(std::vector<double> weights, std::vector<MixStage> stag
   return data;
 }
 
-const std::vector<MixStage> kStages = {{200'000, {0, 1, 1}}, {200'050, {5, 0, 0}},
-                                       {900'000, {1, 2, 3}}, {3'000'000, {0, 0, 1}}};
+const std::vector<MixStage> kStages = {
+    {200'000, {0, 1, 1}}, {200'050, {5, 0, 0}}, {900'000, {1, 2, 3}}, {3'000'000, {0, 0, 1}}};
 
 // Walks n samples; the numbers of each source must be 0 .. count - 1, each once, near the quota.
 void check_walk(const DataRecipe& data, std::int64_t n) {

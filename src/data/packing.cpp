@@ -81,9 +81,8 @@ BestFitPacking::BestFitPacking(std::span<const std::int64_t> ends, int sequence_
     begin = end;
   }
   // 2. Longest first; equals in the order of the text.
-  std::ranges::stable_sort(pieces_, [](const PackedPiece& a, const PackedPiece& b) {
-    return a.length > b.length;
-  });
+  std::ranges::stable_sort(
+      pieces_, [](const PackedPiece& a, const PackedPiece& b) { return a.length > b.length; });
   // 3. Each to the fullest window that has room.
   Rooms rooms(capacity);
   std::int32_t n_windows = 0;

@@ -26,8 +26,8 @@ struct PackedPiece {
 
 struct PackingStatistics {
   std::int64_t windows = 0;
-  double fill_rate = 0;                 // tokens that are no padding, of all
-  std::int64_t documents = 0;           // with a token in them
+  double fill_rate = 0;                  // tokens that are no padding, of all
+  std::int64_t documents = 0;            // with a token in them
   std::int64_t truncated_documents = 0;  // cut at least once
   std::int64_t cuts = 0;
 };

@@ -80,13 +80,15 @@ std::int64_t find_repeated_paragraphs(const Job& job, const CleanResult& cleaned
                                       const FateResult& fates) {
   std::int64_t text_bytes = 0;
   for (const auto& source : cleaned.tally.sources) text_bytes += source.text_bytes_in;
-  const std::int64_t most = text_bytes / std::max<std::int64_t>(job.request.clean.min_paragraph_bytes, 1) + 1;
+  const std::int64_t most =
+      text_bytes / std::max<std::int64_t>(job.request.clean.min_paragraph_bytes, 1) + 1;
   const std::int64_t budget = job.memory_bytes / 4;
   const bool spills = most * static_cast<std::int64_t>(sizeof(HashedParagraph)) > budget;
   KeyParts<HashedParagraph> by_hash(most, budget / 2, spills, job.work);
   BlockReader reader(job, 0, cleaned.n_segments);
   run_pipeline<PackedBlock, std::vector<HashedParagraph>>(
-      {.n_threads = job.n_threads, .max_in_flight = 3 * job.n_threads + 1,
+      {.n_threads = job.n_threads,
+       .max_in_flight = 3 * job.n_threads + 1,
        .max_weight = job.memory_bytes / 16},
       [&](PackedBlock& block, std::int64_t& weight) {
         const bool found = reader.next(block);
@@ -102,7 +104,8 @@ std::int64_t find_repeated_paragraphs(const Job& job, const CleanResult& cleaned
   const std::string folder = job.work + "/positions";
   std::filesystem::create_directories(folder);
   KeyParts<Position> by_document(most, budget / 2, spills, folder);
-  const std::uint64_t stride = ~std::uint64_t{0} / static_cast<std::uint64_t>(cleaned.n_documents + 1);
+  const std::uint64_t stride =
+      ~std::uint64_t{0} / static_cast<std::uint64_t>(cleaned.n_documents + 1);
   for (std::size_t part = 0; part < by_hash.size(); ++part) {
     job.check_stop();
     const auto entries = by_hash.take(part);
@@ -117,7 +120,8 @@ std::int64_t find_repeated_paragraphs(const Job& job, const CleanResult& cleaned
   for (std::size_t part = 0; part < by_document.size(); ++part) {
     const auto positions = by_document.take(part);
     n_removed += static_cast<std::int64_t>(positions.size());
-    writer.write({reinterpret_cast<const char*>(positions.data()), positions.size() * sizeof(Position)});
+    writer.write(
+        {reinterpret_cast<const char*>(positions.data()), positions.size() * sizeof(Position)});
   }
   writer.finish();
   return n_removed;
@@ -149,8 +153,8 @@ std::int64_t RepeatedParagraphs::remove(std::int64_t document, std::string& text
   std::string kept;
   std::int64_t n_removed = 0;
   for_each_paragraph(text, [&](std::size_t begin, std::size_t end, std::uint32_t index) {
-    const bool is_listed = low < n && position(low).document == wanted.document &&
-                           position(low).paragraph == index;
+    const bool is_listed =
+        low < n && position(low).document == wanted.document && position(low).paragraph == index;
     if (!is_listed) {
       kept.append(text, begin, end - begin);
       return;

@@ -1,10 +1,11 @@
-// paragraphs.h - paragraphs that stand in the corpus before: found over all documents, then cut out.
+// paragraphs.h - paragraphs that stand in the corpus before: found over all documents, then cut
+// out.
 //
-// A paragraph is a stretch between blank lines; one of min_bytes or more (white space at its ends not
-// counted) whose 64-bit hash an earlier document or an earlier place of the same document has goes
-// away, the first stays.  Only documents that survived the removal of duplicates count.
-// Memory   as key_parts.h; 8 bytes per removed paragraph lie in a mapped file.
-// Exact    for any memory and number of threads; two paragraphs are taken for one with P = 2^-64.
+// A paragraph is a stretch between blank lines; one of min_bytes or more (white space at its ends
+// not counted) whose 64-bit hash an earlier document or an earlier place of the same document has
+// goes away, the first stays.  Only documents that survived the removal of duplicates count. Memory
+// as key_parts.h; 8 bytes per removed paragraph lie in a mapped file. Exact    for any memory and
+// number of threads; two paragraphs are taken for one with P = 2^-64.
 #pragma once
 #include <cstdint>
 #include <string>

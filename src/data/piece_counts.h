@@ -29,12 +29,13 @@ class PieceCounts {
   // Counts the pieces of the documents, on all threads.  What is forgotten depends on what is in
   // the batches, and on their order.
   void add_batch(const std::vector<std::string>& documents);
-  // Calls visit(piece, count) once for every distinct piece, in no particular order, and forgets it.
+  // Calls visit(piece, count) once for every distinct piece, in no particular order, and forgets
+  // it.
   void drain(const std::function<void(std::string_view piece, std::int64_t n)>& visit);
   struct Size {
     std::int64_t pieces = 0, bytes = 0;  // distinct ones, and their bytes together
   };
-  Size size();  // brings the tables together
+  Size size();                         // brings the tables together
   std::int64_t n_forgotten() const;    // occurrences of pieces that were forgotten
   std::int64_t largest_error() const;  // sum of the c above
 

@@ -9,9 +9,8 @@ namespace farthing {
 namespace known_pattern {
 const char* const kGpt2 =
     R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-const char* const kCl100k =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)"
-    R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+const char* const kCl100k = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)"
+                            R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 const char* const kCl100kSingleDigits =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|)"
     R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
@@ -285,10 +284,14 @@ std::optional<KnownPattern> recognise(const PreTokenizerRules& rules) {
 void scan_pieces(KnownPattern pattern, std::string_view text,
                  std::vector<std::string_view>& pieces) {
   switch (pattern) {
-    case KnownPattern::kGpt2: return scan_with(text, pieces, next_gpt2);
-    case KnownPattern::kDeepseekV3: return scan_deepseek_v3(text, pieces);
-    case KnownPattern::kCl100k: return scan_with(text, pieces, next_cl100k<3>);
-    case KnownPattern::kCl100kSingleDigits: return scan_with(text, pieces, next_cl100k<1>);
+    case KnownPattern::kGpt2:
+      return scan_with(text, pieces, next_gpt2);
+    case KnownPattern::kDeepseekV3:
+      return scan_deepseek_v3(text, pieces);
+    case KnownPattern::kCl100k:
+      return scan_with(text, pieces, next_cl100k<3>);
+    case KnownPattern::kCl100kSingleDigits:
+      return scan_with(text, pieces, next_cl100k<1>);
   }
 }
 

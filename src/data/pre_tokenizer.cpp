@@ -10,8 +10,8 @@ namespace farthing {
 
 PreTokenizerRules deepseek_v3_rules() {
   PreTokenizerRules rules;
-  for (const char* pattern : {known_pattern::kDigits, known_pattern::kCjk,
-                              known_pattern::kWords}) rules.splits.push_back({.pattern = pattern});
+  for (const char* pattern : {known_pattern::kDigits, known_pattern::kCjk, known_pattern::kWords})
+    rules.splits.push_back({.pattern = pattern});
   return rules;
 }
 

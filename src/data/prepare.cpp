@@ -42,8 +42,8 @@ void check_request(const PrepareRequest& request) {
       return std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_';
     });
     if (source.name.empty() || !plain) {
-      throw_bad_input({"--source", "name", "\"" + source.name + "\"",
-                       "letters, digits, '-' and '_'", ""});
+      throw_bad_input(
+          {"--source", "name", "\"" + source.name + "\"", "letters, digits, '-' and '_'", ""});
     }
     if (!names.insert(source.name).second) {
       throw_bad_input({"--source", "the name \"" + source.name + "\" stands twice", "", "", ""});
@@ -60,7 +60,8 @@ void check_request(const PrepareRequest& request) {
 }
 
 std::int64_t quarter_of_memory() {
-  auto bytes = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+  auto bytes =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
   std::ifstream limit("/sys/fs/cgroup/memory.max");
   double allowed = 0;
   if (limit >> allowed && allowed > 0) bytes = std::min(bytes, allowed);
@@ -105,22 +106,25 @@ Json make_plan(const Job& job) {
   Json evaluation = Json::array();
   for (const auto& path : request.clean.contamination_files) evaluation.push_back(path);
   std::string given;
-  if (!request.tokenizer_path.empty()) given = Tokenizer::load(request.tokenizer_path).fingerprint();
+  if (!request.tokenizer_path.empty())
+    given = Tokenizer::load(request.tokenizer_path).fingerprint();
   return {{"version", 1},
           {"sources", sources},
-          {"reading", {request.reading.text_key, request.reading.blank_line_documents,
-                       static_cast<int>(request.reading.files), request.reading.max_file_bytes,
-                       request.reading.keep_metadata}},
-          {"tokenizer", {given, request.training.vocab_size,
-                         static_cast<int>(request.training.pre_tokenizer),
-                         request.training.special_tokens}},
+          {"reading",
+           {request.reading.text_key, request.reading.blank_line_documents,
+            static_cast<int>(request.reading.files), request.reading.max_file_bytes,
+            request.reading.keep_metadata}},
+          {"tokenizer",
+           {given, request.training.vocab_size, static_cast<int>(request.training.pre_tokenizer),
+            request.training.special_tokens}},
           {"val_fraction", request.val_fraction},
-          {"clean", {request.clean.normalise, rules, evaluation, request.clean.contamination_ngram,
-                     request.clean.drop_contaminated, request.clean.drop_repeated_paragraphs,
-                     request.clean.min_paragraph_bytes}},
-          {"dedup", {request.dedup_exact, request.dedup_near, request.minhash.ngram,
-                     request.minhash.bands, request.minhash.rows, request.minhash.jaccard,
-                     request.minhash.seed}},
+          {"clean",
+           {request.clean.normalise, rules, evaluation, request.clean.contamination_ngram,
+            request.clean.drop_contaminated, request.clean.drop_repeated_paragraphs,
+            request.clean.min_paragraph_bytes}},
+          {"dedup",
+           {request.dedup_exact, request.dedup_near, request.minhash.ngram, request.minhash.bands,
+            request.minhash.rows, request.minhash.jaccard, request.minhash.seed}},
           {"shuffle", {request.shuffle, request.shuffle_seed}}};
 }
 
@@ -242,21 +246,26 @@ void check_nothing_lost(const CleanResult& cleaned, const EncodeResult& encoded)
 }
 
 Json run_stages(const Job& job, WorkFolder& work) {
-  const CleanResult cleaned = clean_inputs(job);                                     // 1
-  const FateResult fates = decide_fates(job, cleaned);                               // 2
+  const CleanResult cleaned = clean_inputs(job);        // 1
+  const FateResult fates = decide_fates(job, cleaned);  // 2
   Seconds training;
-  const Tokenizer tokenizer = make_tokenizer(job, cleaned, fates, training);         // 3
-  const EncodeResult encoded = encode_segments(job, cleaned, fates, tokenizer);      // 4
+  const Tokenizer tokenizer = make_tokenizer(job, cleaned, fates, training);     // 3
+  const EncodeResult encoded = encode_segments(job, cleaned, fates, tokenizer);  // 4
   check_nothing_lost(cleaned, encoded);
   check_splits(encoded.tally, job.request);
   const std::string made = work.path() + "/out";
   fs::remove_all(made);
   fs::create_directories(made);
-  const Seconds writing = assemble_shards(job, cleaned, tokenizer, made);            // 5
+  const Seconds writing = assemble_shards(job, cleaned, tokenizer, made);  // 5
   write_file_atomically(made + "/tokenizer.json", tokenizer.to_json_text());
-  const Json card = make_card(job, {cleaned, fates, encoded, tokenizer,
-                                    {{"clean", cleaned.seconds}, {"duplicates", fates.seconds},
-                                     {"tokenizer", training}, {"encode", encoded.seconds},
+  const Json card = make_card(job, {cleaned,
+                                    fates,
+                                    encoded,
+                                    tokenizer,
+                                    {{"clean", cleaned.seconds},
+                                     {"duplicates", fates.seconds},
+                                     {"tokenizer", training},
+                                     {"encode", encoded.seconds},
                                      {"write", writing}}});
   write_file_atomically(made + "/card.md", format_card(card));
   write_file_atomically(made + "/card.json",
@@ -321,7 +330,8 @@ std::vector<DataSource> read_manifest(const std::string& folder) {
     throw_bad_input({path, "no list \"sources\"", "", "{\"sources\": [...]}", ""});
   }
   for (const Json& source : manifest["sources"]) {
-    sources.push_back({text_of(source, "name"), {folder + "/" + text_of(source, "file")},
+    sources.push_back({text_of(source, "name"),
+                       {folder + "/" + text_of(source, "file")},
                        text_of(source, "licence")});
   }
   if (sources.empty()) throw_bad_input({path, "\"sources\" is empty", "", "", ""});

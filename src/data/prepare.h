@@ -15,10 +15,12 @@
 // followed by the tokenizer's end-of-text token; special tokens that a text happens to spell are
 // encoded as plain text.
 //
-// Resume   DIR/.preparing holds what is done, in segments that are whole or absent.  The same request
+// Resume   DIR/.preparing holds what is done, in segments that are whole or absent.  The same
+// request
 //          on the same files (sizes and times of change) goes on there; another begins afresh.
 //          Threads, memory, and what to do about faults may change in between.
-// Errors   Error{kBadInput} for inputs, for a finished folder without `replace`, for a split that is
+// Errors   Error{kBadInput} for inputs, for a finished folder without `replace`, for a split that
+// is
 //          empty, for a folder that another process is preparing; Error{kInterrupted} when
 //          should_stop says so.  Whatever is thrown, an earlier content of DIR is left as it was; a
 //          DIR made for nothing that could be gone on with is gone.
@@ -61,10 +63,10 @@ struct PrepareRequest {
   bool shuffle = false;
   std::uint64_t shuffle_seed = 1;
 
-  std::int64_t memory_bytes = 0;   // 0: a quarter of the machine's
-  std::int64_t segment_bytes = 0;  // of text between two savings; 0: by the memory
-  std::function<bool()> should_stop;                      // asked often, from several threads
-  std::function<double()> joules;                         // used since the start; may be empty
+  std::int64_t memory_bytes = 0;      // 0: a quarter of the machine's
+  std::int64_t segment_bytes = 0;     // of text between two savings; 0: by the memory
+  std::function<bool()> should_stop;  // asked often, from several threads
+  std::function<double()> joules;     // used since the start; may be empty
   std::function<Json(double seconds, double cpu_seconds, double joules)> cost;  // for the card
 };
 

@@ -61,9 +61,9 @@ Json rules_json(const Job& job, const std::map<std::string, std::int64_t>& dropp
   Json rules = Json::array();
   for (const auto& active : job.request.clean.rules) {
     const QualityRule& rule = quality_rules()[active.rule];
-    Json json = {{"name", rule.name}, {"source", rule.source}, {"measures", rule.what},
-                 {"low", active.low}, {"high", active.high},
-                 {"dropped", dropped_for(dropped, rule.name)}};
+    Json json = {{"name", rule.name},     {"source", rule.source},
+                 {"measures", rule.what}, {"low", active.low},
+                 {"high", active.high},   {"dropped", dropped_for(dropped, rule.name)}};
     for (const char* limit : {"low", "high"}) {
       if (json[limit].get<double>() > 1e300) json[limit] = nullptr;  // no limit
     }
@@ -134,9 +134,11 @@ std::string markdown_table(const Rows& rows) {
 }
 
 std::string format_sources(const Json& card) {
-  Rows rows = {{"source", "documents", "text", "train tokens", "val tokens", "bytes/token", "licence"}};
+  Rows rows = {
+      {"source", "documents", "text", "train tokens", "val tokens", "bytes/token", "licence"}};
   for (const Json& source : card["sources"]) {
-    const double bytes = source["train"]["bytes"].get<double>() + source["val"]["bytes"].get<double>();
+    const double bytes =
+        source["train"]["bytes"].get<double>() + source["val"]["bytes"].get<double>();
     const double train = source["train"]["tokens"], val = source["val"]["tokens"];
     char ratio[32];
     std::snprintf(ratio, sizeof(ratio), "%.2f", bytes / std::max(train + val, 1.0));
@@ -171,7 +173,8 @@ std::string format_dropped(const Json& card) {
         found = number(example["value"]);
       }
     }
-    rows.push_back({reason, format_count(-negative), percent(-negative, in), passes, found, source});
+    rows.push_back(
+        {reason, format_count(-negative), percent(-negative, in), passes, found, source});
   }
   return markdown_table(rows);
 }
@@ -181,8 +184,8 @@ std::string format_examples(const Json& card) {
   for (const Json& example : card["examples"]) {
     std::string text = example["excerpt"];
     std::replace(text.begin(), text.end(), '`', '\'');
-    out += "- " + example["reason"].get<std::string>() + ": " + example["place"].get<std::string>() +
-           (text.empty() ? "" : "\n  `" + text + "`") + "\n";
+    out += "- " + example["reason"].get<std::string>() + ": " +
+           example["place"].get<std::string>() + (text.empty() ? "" : "\n  `" + text + "`") + "\n";
   }
   return out;
 }
@@ -202,8 +205,8 @@ std::string format_dedup(const Json& dedup) {
 }
 
 std::string format_cost(const Json& cost) {
-  std::string out = format_seconds(cost["seconds"]) + ", " +
-                    format_seconds(cost["core_seconds"]) + " of cores";
+  std::string out =
+      format_seconds(cost["seconds"]) + ", " + format_seconds(cost["core_seconds"]) + " of cores";
   if (cost.contains("joules")) {
     out += ", " + format_count(cost["joules"]) + " J" +
            (cost.value("joules_estimated", false) ? " (estimated)" : "");
@@ -240,25 +243,26 @@ FateResult decide_fates(const Job& job, const CleanResult& cleaned) {
     if (request.dedup_near) record_bytes += MinHasher(request.minhash).fingerprint_bytes();
     FingerprintFiles files(record_bytes);
     for (std::int64_t i = 0; i < cleaned.n_segments; ++i) files.add(job.segment(i, "print"));
-    DedupResult found = find_duplicates(
-        files, {request.dedup_exact, request.dedup_near, request.minhash, job.memory_bytes,
-                job.n_threads, job.work},
-        [&](double share) {
-          job.check_stop();
-          if (job.progress) job.progress("finding duplicates", share, 1);
-        });
+    DedupResult found = find_duplicates(files,
+                                        {request.dedup_exact, request.dedup_near, request.minhash,
+                                         job.memory_bytes, job.n_threads, job.work},
+                                        [&](double share) {
+                                          job.check_stop();
+                                          if (job.progress)
+                                            job.progress("finding duplicates", share, 1);
+                                        });
     Json report = {{"exact_duplicates", found.n_exact}};
     if (request.dedup_near) {
       const MinHasher hasher(request.minhash);
       report.update({{"near_duplicates", found.n_near},
-                            {"ngram", request.minhash.ngram},
-                            {"bands", request.minhash.bands},
-                            {"rows", request.minhash.rows},
-                            {"jaccard", request.minhash.jaccard},
-                            {"least_estimate", hasher.threshold()},
-                            {"seed", request.minhash.seed},
-                            {"candidates", found.n_candidates},
-                            {"pairs", found.n_pairs}});
+                     {"ngram", request.minhash.ngram},
+                     {"bands", request.minhash.bands},
+                     {"rows", request.minhash.rows},
+                     {"jaccard", request.minhash.jaccard},
+                     {"least_estimate", hasher.threshold()},
+                     {"seed", request.minhash.seed},
+                     {"candidates", found.n_candidates},
+                     {"pairs", found.n_pairs}});
     }
     report["clusters"] = found.n_clusters;
     report["largest_cluster"] = found.largest_cluster;
@@ -272,8 +276,9 @@ FateResult decide_fates(const Job& job, const CleanResult& cleaned) {
     FileWriter writer(job.work + "/fate.bin");
     writer.write(std::as_bytes(std::span(result.fate)));
     writer.finish();
-    write_file_atomically(saved, Json{{"report", Json::parse(result.report)},
-                                      {"seconds", to_json(result.seconds)}}.dump());
+    write_file_atomically(
+        saved,
+        Json{{"report", Json::parse(result.report)}, {"seconds", to_json(result.seconds)}}.dump());
   }
   return result;
 }
@@ -309,28 +314,30 @@ Json make_card(const Job& job, const CardFacts& facts) {
                      {"removed", request.clean.drop_contaminated},
                      {"documents", both.contaminated}};
   }
-  return {{"kind", "farthing data card"},
-          {"version", 1},
-          {"date", date_now()},
-          {"seconds", all.wall},
-          {"val_fraction", request.val_fraction},
-          {"tokenizer", {{"fingerprint", facts.tokenizer.fingerprint()},
-                         {"vocab_size", facts.tokenizer.vocab_size()},
-                         {"from", request.tokenizer_path.empty() ? "the training split"
-                                                                 : request.tokenizer_path}}},
-          {"splits", splits},
-          {"sources", of_sources},
-          {"documents_in", documents_in},
-          {"documents_out", train.documents + val.documents},
-          {"dropped", dropped},
-          {"clean", {{"normalised", request.clean.normalise},
-                     {"rules", rules_json(job, dropped)},
-                     {"contamination", contamination}}},
-          {"dedup", Json::parse(facts.fates.report)},
-          {"shuffle", request.shuffle ? Json(request.shuffle_seed) : Json()},
-          {"examples", to_json(both).at("examples")},
-          {"faults", {{"count", both.n_faults}, {"messages", both.faults}}},
-          {"cost", cost}};
+  return {
+      {"kind", "farthing data card"},
+      {"version", 1},
+      {"date", date_now()},
+      {"seconds", all.wall},
+      {"val_fraction", request.val_fraction},
+      {"tokenizer",
+       {{"fingerprint", facts.tokenizer.fingerprint()},
+        {"vocab_size", facts.tokenizer.vocab_size()},
+        {"from", request.tokenizer_path.empty() ? "the training split" : request.tokenizer_path}}},
+      {"splits", splits},
+      {"sources", of_sources},
+      {"documents_in", documents_in},
+      {"documents_out", train.documents + val.documents},
+      {"dropped", dropped},
+      {"clean",
+       {{"normalised", request.clean.normalise},
+        {"rules", rules_json(job, dropped)},
+        {"contamination", contamination}}},
+      {"dedup", Json::parse(facts.fates.report)},
+      {"shuffle", request.shuffle ? Json(request.shuffle_seed) : Json()},
+      {"examples", to_json(both).at("examples")},
+      {"faults", {{"count", both.n_faults}, {"messages", both.faults}}},
+      {"cost", cost}};
 }
 
 std::string format_card(const Json& card) {
@@ -369,7 +376,8 @@ std::string format_card(const Json& card) {
     page += "\n## What could not be read: " + faults["count"].dump() + "\n\n";
     for (const Json& message : faults["messages"]) page += "- " + message.get<std::string>() + "\n";
   }
-  if (!card["examples"].empty()) page += "\n## Examples of what was dropped\n\n" + format_examples(card);
+  if (!card["examples"].empty())
+    page += "\n## Examples of what was dropped\n\n" + format_examples(card);
   return page;
 }
 

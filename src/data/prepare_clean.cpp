@@ -1,8 +1,8 @@
 // prepare_clean.cpp - stage 1: read, repair, normalise, judge, fingerprint; segments as it goes.
 #include <algorithm>
 #include <exception>
-#include <optional>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -116,7 +116,9 @@ std::string excerpt(std::string_view text) {
 class Cleaner {
  public:
   explicit Cleaner(const Job& job)
-      : job_(job), request_(job.request), filter_(request_.clean),
+      : job_(job),
+        request_(job.request),
+        filter_(request_.clean),
         contamination_(request_.clean, request_.reading) {
     if (request_.dedup_near) hasher_.emplace(request_.minhash);
   }
@@ -180,8 +182,8 @@ class Cleaner {
     const Verdict verdict = filter_.apply(document.text);
     source.lines_removed += verdict.lines_removed;
     const auto drop = [&](const char* reason, double value) {
-      tally.add_example({reason, describe_place(path_of(batch, record), record),
-                         excerpt(document.text), value});
+      tally.add_example(
+          {reason, describe_place(path_of(batch, record), record), excerpt(document.text), value});
       return std::string(reason);
     };
     if (verdict.rule != nullptr) return drop(verdict.rule, verdict.measured);
@@ -200,9 +202,10 @@ class Cleaner {
   void keep(const RawRecord& record, std::size_t source, const RawDocument& document,
             std::string& block, CleanBatch& made) const {
     const auto provenance = request_.reading.keep_metadata;
-    append_document({static_cast<std::uint32_t>(source), static_cast<std::uint32_t>(record.file),
-                     record.place, provenance ? std::string_view(record.member) : "",
-                     document.metadata, document.text}, block);
+    append_document(
+        {static_cast<std::uint32_t>(source), static_cast<std::uint32_t>(record.file), record.place,
+         provenance ? std::string_view(record.member) : "", document.metadata, document.text},
+        block);
     ++made.n_documents;
     made.text_bytes += static_cast<std::int64_t>(document.text.size());
     if (!request_.dedup_exact && !request_.dedup_near) return;
@@ -301,7 +304,8 @@ CleanResult clean_inputs(const Job& job) {
   const Cleaner cleaner(job);
   BatchReader reader(job, segments.place());
   // A batch in flight is there about four times: raw, parsed, as a block, packed.
-  const PipelineLimits limits{.n_threads = job.n_threads, .max_in_flight = 3 * job.n_threads + 1,
+  const PipelineLimits limits{.n_threads = job.n_threads,
+                              .max_in_flight = 3 * job.n_threads + 1,
                               .max_weight = job.memory_bytes / 16};
   const auto run = [&] {
     run_pipeline<RawBatch, CleanBatch>(

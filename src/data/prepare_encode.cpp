@@ -1,9 +1,10 @@
-// prepare_encode.cpp - stages 3 to 5: a tokenizer, tokens of every segment, and the shards of them all.
+// prepare_encode.cpp - stages 3 to 5: a tokenizer, tokens of every segment, and the shards of them
+// all.
+#include <zstd.h>
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <zstd.h>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -162,7 +163,8 @@ EncodedBlock encode_block(const Job& job, const Survivors& survivors, const Toke
         SourceTally& source = made.tally.sources[document.source];
         source.paragraphs_removed += n_removed;
         (held_out ? source.val : source.train)
-            .add({1, static_cast<std::int64_t>(ids.size()), static_cast<std::int64_t>(text.size())});
+            .add(
+                {1, static_cast<std::int64_t>(ids.size()), static_cast<std::int64_t>(text.size())});
         ++made.n_documents;
       },
       [&](const CleanDocument& document, const char* reason) {
@@ -298,7 +300,9 @@ class Assembly {
  public:
   Assembly(const Job& job, const CleanResult& cleaned, const Tokenizer& tokenizer,
            const std::string& folder)
-      : job_(job), n_parts_(cleaned.n_segments), is_short_(ids_are_short(tokenizer)),
+      : job_(job),
+        n_parts_(cleaned.n_segments),
+        is_short_(ids_are_short(tokenizer)),
         train_(folder + "/train", tokenizer.vocab_size()),
         val_(folder + "/val", tokenizer.vocab_size()) {
     if (job.sources.size() > 1) {
@@ -383,15 +387,16 @@ class Assembly {
       std::vector<Drawn> drawn;
       std::uint64_t ordinal = 0;
       for (std::int64_t number = 0; number < n_parts_; ++number) {
-        show(static_cast<double>(stretch) + static_cast<double>(number) / static_cast<double>(n_parts_),
+        show(static_cast<double>(stretch) +
+                 static_cast<double>(number) / static_cast<double>(n_parts_),
              static_cast<double>(n_stretches));
         const Part part = read_part(job_.part(number, "tokens"));
         for (PartDocuments documents(part.train, is_short_); documents.next(); ++ordinal) {
           const std::string_view number_bytes(reinterpret_cast<const char*>(&ordinal), 8);
           const std::uint64_t key = hash64(number_bytes, job_.request.shuffle_seed);
           if (bits > 0 && key >> (64 - bits) != stretch) continue;
-          drawn.push_back({key, ordinal, std::string(documents.packed_ids()),
-                           std::string(documents.line())});
+          drawn.push_back(
+              {key, ordinal, std::string(documents.packed_ids()), std::string(documents.line())});
         }
       }
       std::sort(drawn.begin(), drawn.end(), [](const Drawn& a, const Drawn& b) {
@@ -463,7 +468,8 @@ EncodeResult encode_segments(const Job& job, const CleanResult& cleaned, const F
   const Survivors survivors(job, fates);
   BlockReader reader(job, parts.next(), cleaned.n_segments);
   run_pipeline<PackedBlock, EncodedBlock>(
-      {.n_threads = job.n_threads, .max_in_flight = 3 * job.n_threads + 1,
+      {.n_threads = job.n_threads,
+       .max_in_flight = 3 * job.n_threads + 1,
        .max_weight = job.memory_bytes / 16},
       [&](PackedBlock& block, std::int64_t& weight) {
         const bool found = reader.next(block);

@@ -28,8 +28,8 @@ struct PipelineTest : testing::Test {
     std::filesystem::create_directories(folder);
     std::string lines;
     for (int i = 0; i < 400; ++i) {
-      std::string text = essay(i % 10 == 9 ? i - 1 : i);              // exact copies
-      if (i % 10 == 7) text = essay(i - 1) + " One more word.";       // near copies
+      std::string text = essay(i % 10 == 9 ? i - 1 : i);         // exact copies
+      if (i % 10 == 7) text = essay(i - 1) + " One more word.";  // near copies
       if (i % 10 == 5) text = "Too short.";
       if (i % 10 == 3) text += "\\n\\nAll rights to this fine and repeated paragraph are reserved.";
       lines += "{\"text\": \"" + text + "\", \"id\": " + std::to_string(i) + "}\n";
@@ -48,8 +48,9 @@ struct PipelineTest : testing::Test {
 
   // About 80 words, no two numbers alike.
   static std::string essay(int number) {
-    const char* const words[] = {"the", "of", "and", "coin", "penny", "with", "mint", "silver",
-                                 "weight", "that", "king", "have", "to", "copper", "bank", "be"};
+    const char* const words[] = {"the",  "of",     "and",    "coin", "penny", "with",
+                                 "mint", "silver", "weight", "that", "king",  "have",
+                                 "to",   "copper", "bank",   "be"};
     const Rng rng(7, RngStream::kTest);
     std::string text = "Essay";
     for (std::uint64_t i = 0; i < 80; ++i) {
@@ -165,9 +166,10 @@ TEST_F(PipelineTest, ShufflingKeepsTheDocumentsAndDoesNotDependOnMemory) {
 }
 
 TEST_F(PipelineTest, FaultsStopOrAreCountedAndReported) {
-  write_file_atomically(path("bad.jsonl"),
-                        "{\"text\": \"" + essay(900) + "\"}\n{\"text\": \"cut\n{\"body\": 1}\n"
-                        "{\"text\": \"a\", \"text\": \"b\"}\n{\"text\": \"" + essay(901) + "\"}\n");
+  write_file_atomically(path("bad.jsonl"), "{\"text\": \"" + essay(900) +
+                                               "\"}\n{\"text\": \"cut\n{\"body\": 1}\n"
+                                               "{\"text\": \"a\", \"text\": \"b\"}\n{\"text\": \"" +
+                                               essay(901) + "\"}\n");
   auto made = request("out");
   made.sources[1].inputs.push_back(path("bad.jsonl"));
   made.sources[1].inputs.push_back(path("gone.txt"));

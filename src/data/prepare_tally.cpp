@@ -1,4 +1,5 @@
-// prepare_tally.cpp - sums, first examples and their JSON; documents in blocks and blocks in segments.
+// prepare_tally.cpp - sums, first examples and their JSON; documents in blocks and blocks in
+// segments.
 #include <sys/resource.h>
 #include <zstd.h>
 
@@ -114,8 +115,8 @@ Tally tally_from_json(const Json& json) {
     tally.sources.push_back(std::move(read));
   }
   for (const Json& example : json.at("examples")) {
-    tally.examples.push_back({example.at("reason"), example.at("place"), example.at("excerpt"),
-                              example.at("value")});
+    tally.examples.push_back(
+        {example.at("reason"), example.at("place"), example.at("excerpt"), example.at("value")});
   }
   tally.faults = json.at("faults").get<std::vector<std::string>>();
   tally.n_faults = json.at("n_faults");

@@ -116,7 +116,8 @@ TEST_F(PrepareTest, EveryDocumentComesOutOnce) {
 
   EXPECT_EQ(card, read_json(path("out/card.json")));
   EXPECT_EQ(card["splits"]["train"]["bytes"].get<std::int64_t>() +
-                card["splits"]["val"]["bytes"].get<std::int64_t>(), n_bytes);
+                card["splits"]["val"]["bytes"].get<std::int64_t>(),
+            n_bytes);
   EXPECT_EQ(card["sources"][0]["documents"], 600);
   EXPECT_EQ(card["sources"][0]["licence"], "public domain");
   EXPECT_EQ(card["splits"]["val"]["documents"], val.size());
@@ -275,8 +276,9 @@ TEST_F(PrepareTest, InspectShowsAndChecks) {
     in_histogram += bucket["documents"].get<std::int64_t>();
   }
   EXPECT_EQ(in_histogram, train["documents"].get<std::int64_t>());
-  EXPECT_NEAR(found["sources"][0]["share"].get<double>() +
-                  found["sources"][1]["share"].get<double>(), 1.0, 1e-12);
+  EXPECT_NEAR(
+      found["sources"][0]["share"].get<double>() + found["sources"][1]["share"].get<double>(), 1.0,
+      1e-12);
 
   ShardWriter foreign(path("out/val"), 100000);
   foreign.add_document(std::vector<std::int32_t>{99999});

@@ -1,7 +1,9 @@
-// prepare_work.h - what prepare's stages hand to one another: the work folder, its segments, tallies.
+// prepare_work.h - what prepare's stages hand to one another: the work folder, its segments,
+// tallies.
 //
 //   DIR/.preparing/plan.json          the request and the files, as they were at the start
-//                  seg-N.text         blocks of cleaned documents: u64 number of them, u64 raw size,
+//                  seg-N.text         blocks of cleaned documents: u64 number of them, u64 raw
+//                  size,
 //                                     u64 packed size, zstd
 //                  seg-N.print        a record per document: Hash128, and a fingerprint with near
 //                  seg-N.json         written last: where reading goes on, and the tally so far

@@ -10,8 +10,8 @@ namespace farthing {
 namespace {
 
 constexpr int kFewestWords = 4;
-constexpr double kLeastLetters = 0.82;  // of the characters that are not spaces
-constexpr double kMostCapitals = 0.25;  // of the letters
+constexpr double kLeastLetters = 0.82;                     // of the characters that are not spaces
+constexpr double kMostCapitals = 0.25;                     // of the letters
 constexpr double kShortestWords = 2.7, kLongestWords = 9;  // mean, punctuation included
 
 bool is_space(char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; }
@@ -20,8 +20,8 @@ bool is_ascii(char c) { return static_cast<unsigned char>(c) < 0x80; }
 
 // What sentences do not hold; the last ones open box-drawing characters and U+FFFD.
 constexpr std::array<std::string_view, 21> kForeign = {
-    "|", "??", "---", "===", "__", "\\", "{", "}", "<", ">", "://", "* *", "^", "~~", "$", "#", "@",
-    "\xE2\x94", "\xE2\x95", "\xE2\x96", "\xEF\xBF\xBD"};
+    "|",   "??", "---", "===", "__", "\\", "{",        "}",        "<",        ">",           "://",
+    "* *", "^",  "~~",  "$",   "#",  "@",  "\xE2\x94", "\xE2\x95", "\xE2\x96", "\xEF\xBF\xBD"};
 
 std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
   std::string out;

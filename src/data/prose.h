@@ -1,4 +1,5 @@
-// prose.h - plain-text layout undone: wrapped lines to paragraphs, and what is prose told from what is not.
+// prose.h - plain-text layout undone: wrapped lines to paragraphs, and what is prose told from what
+// is not.
 #pragma once
 #include <string>
 #include <string_view>

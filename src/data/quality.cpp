@@ -1,4 +1,5 @@
-// quality.cpp - Gopher's, C4's and FineWeb's rules, each measured once and compared with its limits.
+// quality.cpp - Gopher's, C4's and FineWeb's rules, each measured once and compared with its
+// limits.
 #include "data/quality.h"
 
 #include <algorithm>
@@ -22,7 +23,8 @@ constexpr const char* kFineWeb = "FineWeb, Penedo et al. 2024, section 3.6";
 
 // In the order in which they are tried: line rules first, then what is cheap.
 constexpr QualityRule kRules[] = {
-    {"c4.terminal_punctuation", kC4, "lines not ending in . ! ? or a quotation mark are removed", 1, kAny},
+    {"c4.terminal_punctuation", kC4, "lines not ending in . ! ? or a quotation mark are removed", 1,
+     kAny},
     {"c4.line_words", kC4, "lines of fewer words are removed", 3, kAny},
     {"c4.javascript", kC4, "lines that speak of javascript are removed", 1, kAny},
     {"c4.policy", kC4, "lines about cookies and terms of use are removed", 1, kAny},
@@ -56,6 +58,7 @@ constexpr QualityRule kRules[] = {
 };
 constexpr std::size_t kNumRules = std::size(kRules);
 
+// clang-format off
 enum RuleIndex : std::size_t {
   kTerminal, kLineWords, kJavascript, kPolicy, kLoremIpsum, kCurly, kSentences,
   kWords, kMeanWord, kHashes, kEllipses, kBullets, kEllipsisLines, kAlphabetic, kStopWords,
@@ -63,6 +66,7 @@ enum RuleIndex : std::size_t {
   kTop2, kTop3, kTop4, kDup5, kDup6, kDup7, kDup8, kDup9, kDup10,
   kFineTerminal, kFineShort, kFineDup,
 };
+// clang-format on
 static_assert(kFineDup + 1 == kNumRules);
 
 bool is_white(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
@@ -86,7 +90,8 @@ std::string_view stripped(std::string_view text) {
 
 // What ends a sentence or a quotation: ASCII and the typographic marks.
 bool ends_in_punctuation(std::string_view line) {
-  for (const std::string_view mark : {".", "!", "?", "\"", "'", "\u201D", "\u3002", "\uFF01", "\uFF1F"}) {
+  for (const std::string_view mark :
+       {".", "!", "?", "\"", "'", "\u201D", "\u3002", "\uFF01", "\uFF1F"}) {
     if (line.ends_with(mark)) return true;
   }
   return false;
@@ -107,7 +112,9 @@ struct Word {
 // visible is a word of symbols.
 void append_words(std::string_view text, std::vector<Word>& words) {
   std::size_t at = 0;
-  const auto kind = [](char c) { return is_white(c) ? 0 : is_alphabetic(c) || is_figure(c) ? 1 : 2; };
+  const auto kind = [](char c) {
+    return is_white(c) ? 0 : is_alphabetic(c) || is_figure(c) ? 1 : 2;
+  };
   while (at < text.size()) {
     const int of = kind(text[at]);
     const std::size_t begin = at;
@@ -205,7 +212,8 @@ class Measures {
     std::int64_t best_count = 0, best = 0;
     for (std::size_t i = 0; i + n <= all.size(); ++i) {
       const std::int64_t count = ++table_.count(ngram_hash(i, n));
-      const std::int64_t length = count * (ngram_characters(i, n) + static_cast<std::int64_t>(n) - 1);
+      const std::int64_t length =
+          count * (ngram_characters(i, n) + static_cast<std::int64_t>(n) - 1);
       if (count > best_count || (count == best_count && length > best)) {
         best_count = count;
         best = length;
@@ -340,13 +348,14 @@ double n_stop_words(const std::vector<Word>& words) {
 }
 
 double n_real_words(const std::vector<Word>& words) {
-  return static_cast<double>(std::count_if(
-      words.begin(), words.end(), [](const Word& word) { return !word.has_symbol_only; }));
+  return static_cast<double>(std::count_if(words.begin(), words.end(),
+                                           [](const Word& word) { return !word.has_symbol_only; }));
 }
 
 double mean_word_length(const std::vector<Word>& words) {
   double sum = 0;
-  for (const Word& word : words) sum += word.has_symbol_only ? 0 : static_cast<double>(word.characters);
+  for (const Word& word : words)
+    sum += word.has_symbol_only ? 0 : static_cast<double>(word.characters);
   return share(sum, n_real_words(words));
 }
 
@@ -370,6 +379,7 @@ double share_with_letter(std::string_view text) {
 // long: one line for each rule
 double measure(std::size_t rule, std::string_view text, Measures& of) {
   const auto n_words = [&] { return static_cast<double>(of.words().size()); };
+  // clang-format off
   switch (static_cast<RuleIndex>(rule)) {
     case kLoremIpsum: return count_of(lower_case(text), "lorem ipsum");
     case kCurly: return count_of(text, "{") + count_of(text, "}");
@@ -400,6 +410,7 @@ double measure(std::size_t rule, std::string_view text, Measures& of) {
       return share_of(of.lines(), [](std::string_view line) { return n_characters(line) <= 30; });
     default: return 0;
   }
+  // clang-format on
 }
 
 void activate(std::size_t rule, CleanOptions& options) {
@@ -436,7 +447,8 @@ void choose_rules(const std::string& names, CleanOptions& options) {
     std::vector<std::string> candidates = {"gopher", "c4", "fineweb", "all", "none"};
     for (const auto& rule : kRules) candidates.push_back(rule.name);
     const std::string near = nearest_spelling(name, candidates);
-    throw_bad_input({"--clean", "no such rule or family", name, "gopher, c4, fineweb, all, none or a rule",
+    throw_bad_input({"--clean", "no such rule or family", name,
+                     "gopher, c4, fineweb, all, none or a rule",
                      near.empty() ? "" : "did you mean " + near + "?"});
   }
   sort_rules(options);

@@ -1,11 +1,11 @@
 // quality.h - the published heuristics that tell text worth training on from what is not.
 //
-// A rule is a name, a paper, and thresholds; a document is dropped by the first rule that it fails, in
-// the order of quality_rules().  C4's line rules take lines away instead.  A word is a run of letters
-// and digits, a run of other visible bytes is a word of symbols (which the rules on numbers and lengths
-// of words leave out); in gopher.alphabetic_words and c4.line_words, what stands between white
-// space.  Every byte above 127 counts as part of a letter.  Lengths are in characters.
-// datatrove splits words by language models: figures near a threshold differ from its.
+// A rule is a name, a paper, and thresholds; a document is dropped by the first rule that it fails,
+// in the order of quality_rules().  C4's line rules take lines away instead.  A word is a run of
+// letters and digits, a run of other visible bytes is a word of symbols (which the rules on numbers
+// and lengths of words leave out); in gopher.alphabetic_words and c4.line_words, what stands
+// between white space.  Every byte above 127 counts as part of a letter.  Lengths are in
+// characters. datatrove splits words by language models: figures near a threshold differ from its.
 //
 // Source   Gopher: Rae et al. 2021 (arXiv:2112.11446), section A.1 and table A1.
 //          C4: Raffel et al. 2020 (arXiv:1910.10683), section 2.2.
@@ -24,10 +24,10 @@
 namespace farthing {
 
 struct QualityRule {
-  const char* name;         // "gopher.words"
-  const char* source;       // paper and place
-  const char* what;         // "50 to 100000 words", with {} for the thresholds
-  double low, high;         // what passes: low <= measured <= high
+  const char* name;    // "gopher.words"
+  const char* source;  // paper and place
+  const char* what;    // "50 to 100000 words", with {} for the thresholds
+  double low, high;    // what passes: low <= measured <= high
 };
 std::span<const QualityRule> quality_rules();
 

@@ -49,14 +49,16 @@ TEST(Quality, EveryRuleCatchesWhatItIsFor) {
       {"gopher.alphabetic_words", repeat("1 2 3 word ", 20)},
       {"gopher.stop_words", repeat("copper coin ", 30)},
       {"gopher.duplicate_paragraphs", repeat("one\n\n", 5)},
-      {"gopher.duplicate_paragraph_characters", repeat("a long paragraph\n\n", 3) + "b\n\nc\n\nd\n\ne"},
+      {"gopher.duplicate_paragraph_characters",
+       repeat("a long paragraph\n\n", 3) + "b\n\nc\n\nd\n\ne"},
       {"gopher.duplicate_lines", repeat("line\n", 5)},
       {"gopher.duplicate_line_characters", repeat("a rather long line\n", 3) + "b\nc\nd\ne\nf\n"},
       {"gopher.top_2gram", repeat("copper coin ", 10)},
       {"gopher.top_3gram", repeat("one copper coin ", 10)},
       {"gopher.top_4gram", repeat("only one copper coin ", 10)},
       {"gopher.duplicate_5gram", repeat("there is only one copper coin left ", 4)},
-      {"gopher.duplicate_10gram", repeat("there is only one copper coin left in the whole town ", 4)},
+      {"gopher.duplicate_10gram",
+       repeat("there is only one copper coin left in the whole town ", 4)},
       {"c4.lorem_ipsum", good + "Lorem Ipsum dolor."},
       {"c4.curly_bracket", good + "{"},
       {"c4.sentences", "One. Two. Three."},
@@ -74,8 +76,9 @@ TEST(Quality, EveryRuleCatchesWhatItIsFor) {
 TEST(Quality, LineRulesTakeLinesAway) {
   CleanOptions options;
   choose_rules("c4.terminal_punctuation,c4.line_words,c4.javascript,c4.policy", options);
-  std::string text = "A line that stays.\nMenu\nTwo words.\nPlease enable JavaScript to go on.\n"
-                     "We use cookies on this page.\nIt trails off...\nThis stays too!\n";
+  std::string text =
+      "A line that stays.\nMenu\nTwo words.\nPlease enable JavaScript to go on.\n"
+      "We use cookies on this page.\nIt trails off...\nThis stays too!\n";
   const auto verdict = QualityFilter(options).apply(text);
   EXPECT_EQ(verdict.lines_removed, 5);
   EXPECT_EQ(text, "A line that stays.\nThis stays too!");
@@ -83,8 +86,10 @@ TEST(Quality, LineRulesTakeLinesAway) {
 
 TEST(Quality, RulesFilesSetThresholds) {
   CleanOptions options;
-  read_rules("[clean]\nrules = \"gopher.words\"\nnormalise = true\n[clean.gopher.words]\nlow = 2\n"
-             "[clean.c4.sentences]\nlow = 1\n[clean.gopher.stop_words]\nuse = false\n", "r.toml", options);
+  read_rules(
+      "[clean]\nrules = \"gopher.words\"\nnormalise = true\n[clean.gopher.words]\nlow = 2\n"
+      "[clean.c4.sentences]\nlow = 1\n[clean.gopher.stop_words]\nuse = false\n",
+      "r.toml", options);
   ASSERT_EQ(options.rules.size(), 2u);
   EXPECT_TRUE(options.normalise);
   std::string text = "Three small words.";
@@ -97,7 +102,9 @@ TEST(Quality, RulesFilesSetThresholds) {
 }
 
 TEST(Quality, Normalises) {
-  EXPECT_EQ(normalised("a \r\nb\rc\n\n\n\nd\x01\xC2\xA0\xE2\x80\x8B" "e  "), "a\nb\nc\n\nd e");
+  EXPECT_EQ(normalised("a \r\nb\rc\n\n\n\nd\x01\xC2\xA0\xE2\x80\x8B"
+                       "e  "),
+            "a\nb\nc\n\nd e");
 }
 
 }  // namespace

@@ -38,7 +38,9 @@ class LineBuffer {
 
   bool at_end() { return begin_ == end_ && !fill(); }
   std::string_view unread() const { return {buffer_.data() + begin_, end_ - begin_}; }
-  std::int64_t text_offset() const { return text_bytes_ - static_cast<std::int64_t>(end_ - begin_); }
+  std::int64_t text_offset() const {
+    return text_bytes_ - static_cast<std::int64_t>(end_ - begin_);
+  }
   std::int64_t line() const { return line_; }
   std::int64_t file_offset() const { return bytes_->file_offset(); }
 
@@ -242,8 +244,7 @@ struct RecordReader::State {
         checks_trees() ? std::min(options.max_file_bytes, kMaxTextBytes) : kMaxTextBytes;
     offset_of_record = text->text_offset();
     if (!text->read_rest(bytes, limit)) {
-      return checks_trees() ? dropped(record, bytes, "file_too_large")
-                            : too_long(record, bytes, 1);
+      return checks_trees() ? dropped(record, bytes, "file_too_large") : too_long(record, bytes, 1);
     }
     return finish(bytes, record);
   }
@@ -304,8 +305,9 @@ struct RecordReader::State {
     if (nul == nullptr) return true;
     if (checks_trees() && record.place == 0) return dropped(record, bytes, "binary");
     const auto nul_offset = offset_of_record + (static_cast<const char*>(nul) - first);
-    return fault(record, bytes, {where(), "binary file",
-                                 "a NUL byte at offset " + std::to_string(nul_offset), "text", ""});
+    return fault(
+        record, bytes,
+        {where(), "binary file", "a NUL byte at offset " + std::to_string(nul_offset), "text", ""});
   }
 
   std::vector<std::string> files;
@@ -407,9 +409,8 @@ void RecordParser::parse(const RawRecord& record, std::string_view bytes, RawDoc
     document.text.assign(bytes);
     return;
   }
-  document.fault =
-      state.json.parse(bytes, state.options.text_key, document.text,
-                       state.options.keep_metadata ? &document.metadata : nullptr);
+  document.fault = state.json.parse(bytes, state.options.text_key, document.text,
+                                    state.options.keep_metadata ? &document.metadata : nullptr);
 }
 
 struct DocumentReader::State {

@@ -8,9 +8,10 @@
 //
 // All but Parquet may be compressed: gzip, dictzip, zstd, xz, recognised by their first bytes.
 // Invalid UTF-8 becomes U+FFFD, counted.  Documents of white space alone are dropped, counted.
-// Errors   Error{kBadInput}, path or path:line first; with skip_faults a fault is counted instead: a
-//          record that cannot be read (a bad line, a NUL byte, more than kMaxTextBytes), or the rest
-//          of a file that cannot be read on.
+// Errors   Error{kBadInput}, path or path:line first; with skip_faults a fault is counted instead:
+// a
+//          record that cannot be read (a bad line, a NUL byte, more than kMaxTextBytes), or the
+//          rest of a file that cannot be read on.
 // Memory   one document and a buffer; a document has at most kMaxTextBytes.
 #pragma once
 #include <cstdint>
@@ -31,12 +32,12 @@ enum class FileChoice {
 
 struct ReadOptions {
   std::string text_key = "text";
-  bool blank_line_documents = false;  // text files: a blank line ends a document
-  bool skip_bad_lines = false;        // .jsonl: count instead of refusing
-  bool skip_faults = false;           // the same for every fault
-  FileChoice files = FileChoice::kText;             // what folders and archives give
+  bool blank_line_documents = false;                    // text files: a blank line ends a document
+  bool skip_bad_lines = false;                          // .jsonl: count instead of refusing
+  bool skip_faults = false;                             // the same for every fault
+  FileChoice files = FileChoice::kText;                 // what folders and archives give
   std::int64_t max_file_bytes = std::int64_t{1} << 20;  // kCode, kAll: larger files are dropped
-  bool keep_metadata = false;         // of a .jsonl line: its other keys
+  bool keep_metadata = false;                           // of a .jsonl line: its other keys
 };
 
 struct ReadCounts {
@@ -59,7 +60,7 @@ struct RawRecord {
   Kind kind = Kind::kText;
   std::size_t begin = 0, size = 0;  // of its bytes in what next() appended to
   int file = 0;
-  std::string member;     // of an archive
+  std::string member;      // of an archive
   std::int64_t place = 0;  // line or row, from 1; 0: the whole file
   std::string note;        // kDropped: the reason; kFault: a whole message
 };
@@ -91,7 +92,7 @@ struct RawDocument {
   std::string text;
   std::string metadata;  // the other keys, as a JSON object; empty: none
   std::int64_t replaced = 0;
-  std::string fault;     // empty: none; else what is wrong with the line
+  std::string fault;  // empty: none; else what is wrong with the line
 };
 
 // Parses and repairs.  One for each thread.

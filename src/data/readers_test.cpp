@@ -83,9 +83,10 @@ TEST_F(ReadersTest, BlankLinesEndDocuments) {
 }
 
 TEST_F(ReadersTest, JsonLinesGiveTheirKey) {
-  const auto file = put("a.jsonl",
-                        "{\"id\": 1, \"text\": \"caf\\u00e9 \\ud83d\\ude00\\n\"}\n\n"
-                        "{\"text\": \" \"}\n{\"text\": \"\", \"body\": \"b\"}\n{\"text\":\"last\"}");
+  const auto file =
+      put("a.jsonl",
+          "{\"id\": 1, \"text\": \"caf\\u00e9 \\ud83d\\ude00\\n\"}\n\n"
+          "{\"text\": \" \"}\n{\"text\": \"\", \"body\": \"b\"}\n{\"text\":\"last\"}");
   EXPECT_EQ(read({file}), (Words{"caf\xC3\xA9 \xF0\x9F\x98\x80\n", "last"}));
   EXPECT_EQ(counts.empty_documents, 2);
   EXPECT_EQ(counts.documents, 2);
@@ -105,8 +106,8 @@ TEST_F(ReadersTest, ABadLineIsNamedOrCounted) {
       {"\"text\"", "not a JSON object"},
   };
   for (const auto& [line, words] : bad) {
-    const auto file = put("a.jsonl", "{\"text\": \"good\"}\n" + std::string(line) +
-                                         "\n{\"text\": \"after\"}\n");
+    const auto file =
+        put("a.jsonl", "{\"text\": \"good\"}\n" + std::string(line) + "\n{\"text\": \"after\"}\n");
     const auto message = refusal(file);
     EXPECT_EQ(message.find(":2: "), 0u) << line << message;
     EXPECT_NE(message.find(words), std::string::npos) << message;
@@ -152,8 +153,8 @@ TEST_F(ReadersTest, RefusesDamagedGzip) {
   for (int i = 0; i < 50000; ++i) text += std::to_string(i * 7919 % 10007) + " ";
   const std::string whole = read_file(put_gzip("a.gz", text));
   for (const std::size_t size : {whole.size() - 1, whole.size() - 8, whole.size() / 2}) {
-    EXPECT_NE(refusal(put("cut.gz", whole.substr(0, size))).find("ends inside"),
-              std::string::npos) << size;
+    EXPECT_NE(refusal(put("cut.gz", whole.substr(0, size))).find("ends inside"), std::string::npos)
+        << size;
   }
   std::string flipped = whole;
   flipped[whole.size() - 6] ^= 1;  // in the checksum

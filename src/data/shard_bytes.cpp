@@ -42,7 +42,7 @@ void append32(std::string& bytes, std::uint32_t value) {
 }
 
 struct Frame {
-  std::size_t begin, size;            // in the file
+  std::size_t begin, size;             // in the file
   std::int64_t text_begin, text_size;  // of the tokens
 };
 
@@ -121,8 +121,8 @@ void ShardBytes::State::wait_for_disk(std::size_t n_bytes) const {
 Block ShardBytes::State::decompress(const Frame& frame) const {
   wait_for_disk(frame.size);
   auto text = std::make_shared<std::vector<std::byte>>(static_cast<std::size_t>(frame.text_size));
-  const std::size_t n = ZSTD_decompress(text->data(), text->size(),
-                                        file.bytes().data() + frame.begin, frame.size);
+  const std::size_t n =
+      ZSTD_decompress(text->data(), text->size(), file.bytes().data() + frame.begin, frame.size);
   if (ZSTD_isError(n) || n != text->size()) {
     refuse(file.path(), "a damaged frame at byte " + std::to_string(frame.begin));
   }
@@ -236,8 +236,8 @@ std::int64_t compress_shard(const std::string& prefix, int level) {
   const MappedFile written(aside);
   std::vector<std::byte> text(kBlockBytes);
   for (const Frame& frame : read_seek_table(written)) {
-    const std::size_t n = ZSTD_decompress(text.data(), text.size(),
-                                          written.bytes().data() + frame.begin, frame.size);
+    const std::size_t n =
+        ZSTD_decompress(text.data(), text.size(), written.bytes().data() + frame.begin, frame.size);
     if (ZSTD_isError(n) || std::memcmp(text.data(), bytes.data() + frame.text_begin, n) != 0) {
       throw Error(ErrorCode::kFailed, aside + ": what was written does not read back");
     }

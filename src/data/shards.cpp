@@ -126,8 +126,9 @@ void check_documents(const MappedFile& index, const IndexHeader& header,
     const auto first = load<std::int64_t>(documents, document);
     if (first < previous || first > header.n_sequences || (document == 0 && first != 0)) {
       refuse(index.path(), "document " + std::to_string(document) + ": first sequence", first,
-             document == 0 ? "0" : std::to_string(previous) + " to " +
-                                       std::to_string(header.n_sequences));
+             document == 0
+                 ? "0"
+                 : std::to_string(previous) + " to " + std::to_string(header.n_sequences));
     }
     previous = first;
   }

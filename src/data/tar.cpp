@@ -162,7 +162,8 @@ bool TarReader::next(std::string& name, std::int64_t& size) {
     if (type == '0' || type == '\0' || type == '7') {
       const std::string prefix(text_field(header, 345, 155));
       name = text_field(header, 0, 100);
-      if (std::memcmp(header + 257, "ustar\0", 6) == 0 && !prefix.empty()) name.insert(0, "/").insert(0, prefix);
+      if (std::memcmp(header + 257, "ustar\0", 6) == 0 && !prefix.empty())
+        name.insert(0, "/").insert(0, prefix);
       if (long_name) name = *long_name;
       left_ = size;
       padding_ = (512 - size % 512) % 512;

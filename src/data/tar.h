@@ -2,7 +2,8 @@
 //
 // Source   POSIX.1-2001 ustar and pax (path, size), GNU's long names and its base-256 numbers.
 //          Links, folders and devices are passed over; sparse files are an error.
-// Errors   Error{kBadInput}, path and byte of the (decompressed) archive: a header whose checksum is
+// Errors   Error{kBadInput}, path and byte of the (decompressed) archive: a header whose checksum
+// is
 //          wrong, a file that ends early, a size that is no number.
 // Memory   one header; an extended header has at most 1 MiB.
 #pragma once

@@ -63,8 +63,8 @@ struct TextFile::State {
     end = static_cast<std::size_t>(got);
     if (const void* nul = std::memchr(buffer.data(), 0, end)) {
       const auto offset = text_bytes + (static_cast<const char*>(nul) - buffer.data());
-      throw_bad_input({path, "binary file", "a NUL byte at offset " + std::to_string(offset),
-                       "text", ""});
+      throw_bad_input(
+          {path, "binary file", "a NUL byte at offset " + std::to_string(offset), "text", ""});
     }
     text_bytes += got;
     return got > 0;

@@ -15,7 +15,7 @@
 namespace farthing {
 namespace {
 
-constexpr std::size_t kScanLimit = 48;   // bytes; longer pieces take the heap
+constexpr std::size_t kScanLimit = 48;  // bytes; longer pieces take the heap
 constexpr std::int32_t kNoRank = INT32_MAX;
 
 struct Rule {

@@ -6,7 +6,8 @@
 //               plan) are drawn kBudgetDraws times, triangular and independent
 //   size        the most device-hours H for which budget and deadline hold in `confidence` of draws
 //   tokens      H * tokens per device-hour of the plan (failures and checkpoints taken off)
-//   model       of the ladder, the fewest active parameters (the cheapest to serve) within 0.01 nats
+//   model       of the ladder, the fewest active parameters (the cheapest to serve) within 0.01
+//   nats
 //               of the least expected loss
 //   loss        the dense law of simulate/scaling_laws.h (the first that applies); a mixture
 //               counts as a dense model of sqrt(active * all) parameters, the band from active to

@@ -25,8 +25,8 @@ std::string size_words(const ModelShape& shape) {
   return shape.is_moe() ? "moe-" + all + "-a" + active : "dense-" + all;
 }
 
-// Llama 3's proportions: width 128 times depth, heads of 128, at most eight key-value heads, MLP of 3.5
-// widths.
+// Llama 3's proportions: width 128 times depth, heads of 128, at most eight key-value heads, MLP
+// of 3.5 widths.
 ModelShape dense_shape(int hidden) {
   ModelShape shape;
   shape.source = "proportions of Llama 3 (arXiv:2407.21783)";

@@ -1,8 +1,8 @@
 // claims.h - what articles say that training costs, recomputed from their own inputs, and judged.
 //
-// A claim is a row of claims/article_costs.csv: what was stated, the inputs and the formula by which
-// it can be recomputed, and what better sources say.  The number is recomputed here every time; the
-// column `recomputed` is what a test compares with.
+// A claim is a row of claims/article_costs.csv: what was stated, the inputs and the formula by
+// which it can be recomputed, and what better sources say.  The number is recomputed here every
+// time; the column `recomputed` is what a test compares with.
 //
 //   inputs    "h=2788000; p=[3.0, 4.0]"     a list gives two results, the ends of a range
 //   formula   "h*p"                         economics/formula.h

@@ -7,10 +7,10 @@
 //   page.add(PageTable{...}); page.add(PageChart{...}); page.add(PageText{...});
 //   write_file_atomically("answer.html", to_html(page));
 //
-// Every line of the sheet with `slider` becomes a slider; moving one recalculates every figure, cell
-// and chart that is bound to an id, offline, by the same postfix programs as Formula::evaluate.
-// Without its script the page shows the tables with the values as they were made.  Charts save as
-// SVG; "cite" copies a reference.  No file, font or address outside the page.
+// Every line of the sheet with `slider` becomes a slider; moving one recalculates every figure,
+// cell and chart that is bound to an id, offline, by the same postfix programs as
+// Formula::evaluate. Without its script the page shows the tables with the values as they were
+// made.  Charts save as SVG; "cite" copies a reference.  No file, font or address outside the page.
 //
 // Errors   CHECK: an id that is not in the sheet.
 #pragma once

@@ -61,8 +61,9 @@ TEST(PriceList, HostileListsAreToldOneClearThing) {
             "p.toml:6: price.0.value: found 2 outside 3 to 2, wanted low <= value <= high");
   EXPECT_NE(fault_of_list(price("value = 2\nunit = \"USD/fortnight\"")).find("USD/kWh"),
             std::string::npos);
-  EXPECT_EQ(fault_of_list(price("value = 2\nunit = \"USD/h\"") + price("value = 3\nunit = \"USD/h\"")),
-            "p.toml:9: price of h100 spot: found it twice for 2025-06, wanted it once (p.toml:2)");
+  EXPECT_EQ(
+      fault_of_list(price("value = 2\nunit = \"USD/h\"") + price("value = 3\nunit = \"USD/h\"")),
+      "p.toml:9: price of h100 spot: found it twice for 2025-06, wanted it once (p.toml:2)");
   EXPECT_NE(fault_of_list("[[price]]\nitem = \"a\"\nvalue = 1\n"), "");
   EXPECT_NE(fault_of_list(price("value = nan\nunit = \"USD/h\"")), "");
   EXPECT_NE(

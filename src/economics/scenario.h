@@ -1,7 +1,7 @@
 // scenario.h - a business case as a file: quantities with sources, formulas, what to say of them.
 //
 //   scenarios/NAME.toml     [scenario] title about as_of answers; [[given]]; [[formula]];
-//                           [[chart]]; [[say]]; [[check]]; [months] with [[flow]]  (docs/formats.md)
+//                           [[chart]]; [[say]]; [[check]]; [months] with [[flow]] (docs/formats.md)
 //
 // The calculation is one Sheet (economics/sheet.h), so values, ranges, tornado and the page's
 // sliders are the same for every scenario, and a new one needs no code.

@@ -3,8 +3,8 @@
 //
 //   Sheet sheet;
 //   sheet.add({.id = "hours", .label = "GPU-hours", .unit = "h", .value = 2788000});
-//   sheet.add({.id = "price", .label = "rent", .unit = "USD/h", .value = 2, .low = 1.7, .high = 5});
-//   sheet.add({.id = "run", .label = "final run", .unit = "USD", .formula = "hours * price"});
+//   sheet.add({.id = "price", .label = "rent", .unit = "USD/h", .value = 2, .low = 1.7, .high =
+//   5}); sheet.add({.id = "run", .label = "final run", .unit = "USD", .formula = "hours * price"});
 //   sheet.finish("where");     order, unknown names and circles are settled here
 //   sheet.value("run")         5.576e6
 //   sheet.range("run")         {4.74e6, 13.94e6}
@@ -12,7 +12,8 @@
 //
 // A quantity that nobody stated is NaN; what needs it is NaN too and prints "not stated".
 //
-// Ranges   every input with low and high is moved alone to find the sign of its effect; then all are
+// Ranges   every input with low and high is moved alone to find the sign of its effect; then all
+// are
 //          moved together to the ends that lower, and that raise, the result.  Exact for formulas
 //          that are monotone in every input (sums, products, quotients of positive things are).
 // Cost     of a range: 2 evaluations of the sheet for each input.

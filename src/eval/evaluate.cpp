@@ -178,26 +178,25 @@ class PieceScorer {
 int window_of(const ModelConfig& config, const EvaluateSettings& settings) {
   const int window = settings.window > 0 ? settings.window : config.max_position_embeddings;
   if (window >= 2 && window <= config.max_position_embeddings) return window;
-  throw_bad_input({"window", "tokens", std::to_string(window),
-                   "2 to " + std::to_string(config.max_position_embeddings) +
-                       ", the model's context", ""});
+  throw_bad_input(
+      {"window", "tokens", std::to_string(window),
+       "2 to " + std::to_string(config.max_position_embeddings) + ", the model's context", ""});
 }
 
 }  // namespace
 
 ValidationSplit::ValidationSplit(const std::vector<ValidationPlace>& places,
-                                 const ModelConfig& config,
-                                 const EvaluateSettings& settings,
+                                 const ModelConfig& config, const EvaluateSettings& settings,
                                  const Tokenizer* tokenizer) {
   const int window = window_of(config, settings);
   for (const ValidationPlace& place : places) {
-    Source source = {place.name, place.shard_prefix,
-                     std::make_unique<ShardReader>(place.shard_prefix), {}, 0, 0};
+    Source source = {
+        place.name, place.shard_prefix, std::make_unique<ShardReader>(place.shard_prefix), {}, 0,
+        0};
     const int largest = source.shard->max_id();
     if (largest >= config.vocab_size) {
       throw_bad_input({place.shard_prefix + ".bin", "token id outside the vocabulary",
-                       std::to_string(largest),
-                       "0 to " + std::to_string(config.vocab_size - 1),
+                       std::to_string(largest), "0 to " + std::to_string(config.vocab_size - 1),
                        "made with another tokenizer, or model.vocab_size is too small"});
     }
     source.add(settings, window);
@@ -244,9 +243,9 @@ std::vector<SourceScore> ValidationSplit::score(const Model<float>& model,
     scorer.run();
     if (scorer.n_tokens() == 0) continue;
     // In proportion: all of them where all tokens were scored.
-    const auto n_bytes = std::llround(static_cast<double>(source.n_bytes) *
-                                      (static_cast<double>(scorer.n_tokens()) /
-                                       static_cast<double>(source.n_tokens)));
+    const auto n_bytes =
+        std::llround(static_cast<double>(source.n_bytes) * (static_cast<double>(scorer.n_tokens()) /
+                                                            static_cast<double>(source.n_tokens)));
     scores.push_back({source.name, scorer.n_tokens(), n_bytes, scorer.sum()});
   }
   return scores;

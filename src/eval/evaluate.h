@@ -38,8 +38,8 @@ struct SourceScore {
 struct EvaluateSettings {
   int window = 0;  // tokens a forward sees at once; 0: max_position_embeddings
   bool document_mask = false;
-  std::int64_t max_tokens = 0;     // of each source, from its beginning; 0: all
-  std::int64_t sample_tokens = 0;  // about so many of all sources, spread evenly; 0: all
+  std::int64_t max_tokens = 0;        // of each source, from its beginning; 0: all
+  std::int64_t sample_tokens = 0;     // about so many of all sources, spread evenly; 0: all
   Context<float>* context = nullptr;  // to score in, `window` long; null: one made for the call
   std::function<void(const std::string& source, double done, double total)> progress = {};
 };
@@ -85,8 +85,7 @@ std::vector<SourceScore> evaluate_data(const Model<float>& model, const Tokenize
                                        const std::vector<ValidationPlace>& places,
                                        const EvaluateSettings& settings);
 
-inline std::vector<SourceScore> evaluate_data(const Model<float>& model,
-                                              const Tokenizer& tokenizer,
+inline std::vector<SourceScore> evaluate_data(const Model<float>& model, const Tokenizer& tokenizer,
                                               const std::string& data_folder,
                                               const EvaluateSettings& settings) {
   return evaluate_data(model, tokenizer, validation_places(data_folder), settings);

@@ -103,8 +103,8 @@ TEST_F(Evaluate, TheContextsShapeAndTheCardChangeNoBit) {
   const auto whole = evaluate_data(m.model, tokenizer(), data_, {.window = 16});
   for (const ContextShape shape : {ContextShape{1, 16}, ContextShape{3, 16}, ContextShape{5, 24}}) {
     ScoringContext own(m.model.config, shape);
-    const auto same = evaluate_data(m.model, tokenizer(), data_,
-                                    {.window = 16, .context = &own.context});
+    const auto same =
+        evaluate_data(m.model, tokenizer(), data_, {.window = 16, .context = &own.context});
     for (const std::size_t source : {0, 1}) {
       EXPECT_EQ(same[source].sum_logprob, whole[source].sum_logprob) << shape.n_sequences;
       EXPECT_EQ(same[source].n_bytes, whole[source].n_bytes);

@@ -89,16 +89,16 @@ void score_batch(const Model<float>& model, Context<float>& context,
                  std::span<const Window> windows, const std::vector<Ids>& sequences,
                  std::vector<TokenScores>& scores) {
   const auto length = static_cast<std::size_t>(context.shape.sequence_length);
-  const Batch batch = fill_batch(windows, sequences, context.shape.n_sequences,
-                                 context.shape.sequence_length);
+  const Batch batch =
+      fill_batch(windows, sequences, context.shape.n_sequences, context.shape.sequence_length);
   forward(model, context, batch);
   loss<float>(model, context, batch, {.token = 1}, nullptr);
   const bool with_mtp = model.config.num_nextn_predict_layers > 0;
   for (std::size_t row = 0; row < windows.size(); ++row) {
-    take_scores(windows[row], context.logprob().subspan(row * length, length),
-                with_mtp ? context.mtp_logprob(1).subspan(row * length, length)
-                         : std::span<const float>(),
-                scores[windows[row].sequence]);
+    take_scores(
+        windows[row], context.logprob().subspan(row * length, length),
+        with_mtp ? context.mtp_logprob(1).subspan(row * length, length) : std::span<const float>(),
+        scores[windows[row].sequence]);
   }
 }
 
@@ -167,7 +167,8 @@ std::vector<TokenScores> score_sequences(const Model<float>& model,
   std::optional<ScoringContext> own;
   if (settings.context == nullptr) {
     const int n_windows = static_cast<int>(std::min<std::size_t>(windows.size(), kBatchTokens));
-    own.emplace(model.config, ContextShape{std::min(n_windows, windows_in_a_batch(length)), length});
+    own.emplace(model.config,
+                ContextShape{std::min(n_windows, windows_in_a_batch(length)), length});
   }
   Context<float>& context = own ? own->context : *settings.context;
   CHECK(context.shape.sequence_length >= length);

@@ -1,8 +1,8 @@
 // score.h - the log-probability that a model gives to every token of a text.
 //
 //   logprob[i]     = log p(id_i | ids before it)              i >= 1   (no BOS is put before)
-//   mtp_logprob[i] = the first MTP module's, from the trunk's state at i - 2 and id i - 1       i >= 2
-//   bits per byte  = -sum logprob / ln 2 / bytes of text
+//   mtp_logprob[i] = the first MTP module's, from the trunk's state at i - 2 and id i - 1       i
+//   >= 2 bits per byte  = -sum logprob / ln 2 / bytes of text
 //
 // A sequence longer than the window is read in windows that begin `stride` tokens apart; a token is
 // scored in the first window that predicts it, so that it has at least window - stride tokens

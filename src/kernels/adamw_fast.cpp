@@ -37,8 +37,7 @@ HWY_INLINE void store_moments(V value, std::uint16_t* stored) {
   const auto bits = hn::BitCast(wide, value);
   const auto upper = hn::ShiftRight<16>(bits);
   const auto odd = hn::And(upper, hn::Set(wide, 1));
-  const auto rounded =
-      hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(wide, 0x7fff)), odd));
+  const auto rounded = hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(wide, 0x7fff)), odd));
   const auto quiet = hn::Or(upper, hn::Set(wide, 0x40));
   const auto is_nan = hn::RebindMask(wide, hn::IsNaN(value));
   const auto result = hn::BitCast(wide_signed, hn::IfThenElse(is_nan, quiet, rounded));
@@ -52,8 +51,8 @@ HWY_INLINE void adamw_range(float* weight, const float* gradient, Moment* m, Mom
   std::int64_t i = 0;
   for (; i + lanes <= n; i += lanes) {
     const V g = hn::Mul(splat(s.clip_scale), hn::LoadU(D(), gradient + i));
-    const V new_m = hn::Add(hn::Mul(splat(s.beta1), load_moments(m + i)),
-                            hn::Mul(splat(s.gain1), g));
+    const V new_m =
+        hn::Add(hn::Mul(splat(s.beta1), load_moments(m + i)), hn::Mul(splat(s.gain1), g));
     const V new_v = hn::Add(hn::Mul(splat(s.beta2), load_moments(v + i)),
                             hn::Mul(splat(s.gain2), hn::Mul(g, g)));
     store_moments(new_m, m + i);

@@ -14,8 +14,13 @@ using test::Owned;
 constexpr int kCount = 40003;  // more than two chunks, not a multiple of any vector
 
 AdamwStep some_step(int step) {
-  return {.learning_rate = 1e-2, .beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8,
-          .weight_decay = 0.1, .clip_scale = 0.5, .step = step};
+  return {.learning_rate = 1e-2,
+          .beta1 = 0.9,
+          .beta2 = 0.95,
+          .epsilon = 1e-8,
+          .weight_decay = 0.1,
+          .clip_scale = 0.5,
+          .step = step};
 }
 
 TEST(Adamw, FollowsTheFormulaOverManySteps) {
@@ -71,15 +76,13 @@ void expect_same_bits_everywhere() {
 }
 
 TEST(Adamw, SameBitsOnEveryIsaAndThreadCount) { expect_same_bits_everywhere<float>(); }
-TEST(Adamw, SameBitsOnEveryIsaAndThreadCountBf16) {
-  expect_same_bits_everywhere<std::uint16_t>();
-}
+TEST(Adamw, SameBitsOnEveryIsaAndThreadCountBf16) { expect_same_bits_everywhere<std::uint16_t>(); }
 
 TEST(Adamw, Bf16MomentsRoundToNearestEven) {
   const test::Restore restore;
   // With beta1 = 0 the stored m is the gradient itself: exact ties, a NaN, an infinity.
   const float values[] = {0x1.01p0f, 0x1.03p0f, 0x1.010002p0f, -0x1.01p0f,
-                          NAN,       INFINITY,  0x1.fffp127f,   0.0f};
+                          NAN,       INFINITY,  0x1.fffp127f,  0.0f};
   for (const Isa isa : test::available_isas()) {
     set_isa(isa);
     std::vector<float> w(32), g(32);

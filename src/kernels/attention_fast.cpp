@@ -204,14 +204,13 @@ void attention_backward(const AttentionShape& shape, AttentionGradients<float> g
     const int sequence = task / shape.n_heads, head = task % shape.n_heads;
     const int token = sequence * shape.sequence_length;
     const auto dk_pe = scratch.dk_pe_by_head.rows(head * n_tokens, n_tokens);
-    const BackwardHead work{
-        Head(shape, sequence, head, saved.q, saved.kv, saved.k_pe),
-        DHead(shape, sequence, head, gradients.dq, gradients.dkv, dk_pe),
-        reference::head_output(shape, sequence, head, saved.o),
-        reference::head_output(shape, sequence, head, d_o),
-        saved.lse[head].subspan(token, shape.sequence_length),
-        scratch.delta[head].subspan(token, shape.sequence_length),
-        mask_of(shape, sequence, document_start)};
+    const BackwardHead work{Head(shape, sequence, head, saved.q, saved.kv, saved.k_pe),
+                            DHead(shape, sequence, head, gradients.dq, gradients.dkv, dk_pe),
+                            reference::head_output(shape, sequence, head, saved.o),
+                            reference::head_output(shape, sequence, head, d_o),
+                            saved.lse[head].subspan(token, shape.sequence_length),
+                            scratch.delta[head].subspan(token, shape.sequence_length),
+                            mask_of(shape, sequence, document_start)};
     work.zero_all();
     for (int query = 0; query < shape.sequence_length; ++query) {
       work.delta[query] = dot_row(work.d_o.row(query), work.o.row(query), shape.v);

@@ -62,16 +62,14 @@ void softmax_backward_row(const fast::ScoreRow& row, float* dp, float lse, float
 
 float dot_row(const float* a, const float* b, int n) {
   V sum = splat(0);
-  sweep(n, [&](auto i, auto io) HWY_ATTR {
-    sum = hn::MulAdd(io.load(a + i), io.load(b + i), sum);
-  });
+  sweep(n,
+        [&](auto i, auto io) HWY_ATTR { sum = hn::MulAdd(io.load(a + i), io.load(b + i), sum); });
   return sum_lanes(sum);
 }
 
 void scale_row(float* x, int n, float factor) {
-  sweep(n, [&](auto i, auto io) HWY_ATTR {
-    io.store(hn::Mul(io.load(x + i), splat(factor)), x + i);
-  });
+  sweep(n,
+        [&](auto i, auto io) HWY_ATTR { io.store(hn::Mul(io.load(x + i), splat(factor)), x + i); });
 }
 
 }  // namespace HWY_NAMESPACE

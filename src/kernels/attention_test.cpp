@@ -44,15 +44,20 @@ struct Case {
     Arena arena(measure.used());
     const AttentionScratch<T> scratch(arena, shape);
     attention_backward<T>(shape, {dq.view(), dkv.view(), dk_pe.view()}, d_o.view(),
-                          {q.view(), kv.view(), k_pe.view(), o.view(), lse.view()},
-                          document_start, scratch);
+                          {q.view(), kv.view(), k_pe.view(), o.view(), lse.view()}, document_start,
+                          scratch);
   }
   std::vector<const Owned<T>*> results() const { return {&o, &lse, &dq, &dkv, &dk_pe}; }
 };
 
 AttentionShape shape_of(int sequences, int length, int heads, int nope, int rope, int v) {
-  return {.n_sequences = sequences, .sequence_length = length, .n_heads = heads, .nope = nope,
-          .rope = rope, .v = v, .scale = 1 / std::sqrt(double(nope + rope))};
+  return {.n_sequences = sequences,
+          .sequence_length = length,
+          .n_heads = heads,
+          .nope = nope,
+          .rope = rope,
+          .v = v,
+          .scale = 1 / std::sqrt(double(nope + rope))};
 }
 
 // Documents of uneven length; some begin inside a tile, some tiles are wholly masked.
@@ -68,9 +73,8 @@ std::vector<std::int32_t> documents(int sequences, int length) {
 }
 
 std::vector<AttentionShape> shapes() {
-  return {shape_of(1, 1, 1, 4, 2, 3),      shape_of(2, 7, 2, 5, 4, 6),
-          shape_of(1, 129, 2, 32, 16, 32), shape_of(2, 300, 3, 16, 8, 24),
-          shape_of(1, 520, 1, 64, 32, 64)};
+  return {shape_of(1, 1, 1, 4, 2, 3), shape_of(2, 7, 2, 5, 4, 6), shape_of(1, 129, 2, 32, 16, 32),
+          shape_of(2, 300, 3, 16, 8, 24), shape_of(1, 520, 1, 64, 32, 64)};
 }
 
 // With BF16 operands a score is off by at most 2 eps |q| |k| scale, which is P's relative error;

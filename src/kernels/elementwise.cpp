@@ -129,20 +129,20 @@ double sum_of_squares(std::span<const T> x) {
   return reference::sum_of_squares(x);
 }
 
-#define FARTHING_INSTANTIATE(T)                                                                   \
-  template void rmsnorm_forward(Matrix<T>, std::span<T>, Matrix<const T>, std::span<const T>,     \
-                                double);                                                          \
-  template void rmsnorm_backward_input(Matrix<T>, Matrix<const T>, Matrix<const T>,               \
-                                       std::span<const T>, std::span<const T>, bool);             \
-  template void rmsnorm_backward_weight(std::span<T>, Matrix<const T>, Matrix<const T>,           \
-                                        std::span<const T>);                                      \
-  template void swiglu_forward(Matrix<T>, Matrix<const T>);                                       \
-  template void swiglu_backward(Matrix<T>, Matrix<const T>, Matrix<const T>);                     \
-  template void rope_rotate(Matrix<T>, Matrix<const T>, Matrix<const T>,                          \
-                            std::span<const std::int32_t>, RopeLayout);                           \
-  template void softmax_cross_entropy(Matrix<T>, std::span<T>, std::span<const std::int32_t>,     \
-                                      std::span<const T>);                                        \
-  template void add_into(Matrix<T>, Matrix<const T>);                                             \
+#define FARTHING_INSTANTIATE(T)                                                               \
+  template void rmsnorm_forward(Matrix<T>, std::span<T>, Matrix<const T>, std::span<const T>, \
+                                double);                                                      \
+  template void rmsnorm_backward_input(Matrix<T>, Matrix<const T>, Matrix<const T>,           \
+                                       std::span<const T>, std::span<const T>, bool);         \
+  template void rmsnorm_backward_weight(std::span<T>, Matrix<const T>, Matrix<const T>,       \
+                                        std::span<const T>);                                  \
+  template void swiglu_forward(Matrix<T>, Matrix<const T>);                                   \
+  template void swiglu_backward(Matrix<T>, Matrix<const T>, Matrix<const T>);                 \
+  template void rope_rotate(Matrix<T>, Matrix<const T>, Matrix<const T>,                      \
+                            std::span<const std::int32_t>, RopeLayout);                       \
+  template void softmax_cross_entropy(Matrix<T>, std::span<T>, std::span<const std::int32_t>, \
+                                      std::span<const T>);                                    \
+  template void add_into(Matrix<T>, Matrix<const T>);                                         \
   template double sum_of_squares(std::span<const T>);
 FARTHING_INSTANTIATE(float)
 FARTHING_INSTANTIATE(double)

@@ -81,9 +81,7 @@ void rmsnorm_weight_chunk(float* dgain, Matrix<const float> dy, Matrix<const flo
   });
 }
 
-HWY_INLINE V sigmoid(V x) {
-  return hn::Div(splat(1), hn::Add(splat(1), safe_exp(hn::Neg(x))));
-}
+HWY_INLINE V sigmoid(V x) { return hn::Div(splat(1), hn::Add(splat(1), safe_exp(hn::Neg(x)))); }
 
 void swiglu_forward_row(float* h, const float* gate_up, int width) {
   sweep(width, [&](auto i, auto io) HWY_ATTR {
@@ -152,16 +150,14 @@ void cross_entropy_row(float* logits, int n, int target, float* logprob, const f
   *logprob = at_target - top - std::log(sum);
   if (scale == nullptr) return;
   const V factor = splat(*scale / sum);
-  sweep(n, [&](auto i, auto io) HWY_ATTR {
-    io.store(hn::Mul(io.load(logits + i), factor), logits + i);
-  });
+  sweep(n, [&](auto i, auto io)
+               HWY_ATTR { io.store(hn::Mul(io.load(logits + i), factor), logits + i); });
   logits[target] -= *scale;
 }
 
 void add_row(float* y, const float* x, int n) {
-  sweep(n, [&](auto i, auto io) HWY_ATTR {
-    io.store(hn::Add(io.load(y + i), io.load(x + i)), y + i);
-  });
+  sweep(n, [&](auto i, auto io)
+               HWY_ATTR { io.store(hn::Add(io.load(y + i), io.load(x + i)), y + i); });
 }
 
 double sum_of_squares_part(const float* x, std::int64_t n) {
@@ -220,8 +216,7 @@ void rmsnorm_backward_weight(std::span<float> dgain, Matrix<const float> dy, Mat
   const auto chunk_kernel = HWY_DYNAMIC_DISPATCH(rmsnorm_weight_chunk);
   parallel_for((x.n_cols + kChunk - 1) / kChunk, [&](int chunk) {
     const int first = chunk * kChunk, count = std::min(kChunk, x.n_cols - first);
-    chunk_kernel(dgain.data() + first, dy.cols(first, count), x.cols(first, count),
-                 inv_rms.data());
+    chunk_kernel(dgain.data() + first, dy.cols(first, count), x.cols(first, count), inv_rms.data());
   });
 }
 

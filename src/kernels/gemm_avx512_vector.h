@@ -18,9 +18,7 @@ struct Avx512Vector {
 
   static __mmask16 first(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
   static Reg load(const float* from) { return _mm512_loadu_ps(from); }
-  static Reg load_first(const float* from, int n) {
-    return _mm512_maskz_loadu_ps(first(n), from);
-  }
+  static Reg load_first(const float* from, int n) { return _mm512_maskz_loadu_ps(first(n), from); }
   static void store(float* to, Reg value) { _mm512_storeu_ps(to, value); }
   static void store_first(float* to, int n, Reg value) {
     _mm512_mask_storeu_ps(to, first(n), value);
@@ -47,8 +45,7 @@ struct Avx512Vector {
     const __m512i bits = _mm512_castps_si512(y);
     const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 20), _mm512_set1_epi32(1));
     const __m512i up = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7ffff)));
-    const Reg normal =
-        _mm512_castsi512_ps(_mm512_and_si512(up, _mm512_set1_epi32(~0xfffff)));
+    const Reg normal = _mm512_castsi512_ps(_mm512_and_si512(up, _mm512_set1_epi32(~0xfffff)));
     const Reg subnormal = _mm512_sub_ps(_mm512_add_ps(y, magic), magic);  // whose ulp is 2^-9
     const __mmask16 small =
         _mm512_cmp_ps_mask(_mm512_abs_ps(y), _mm512_set1_ps(0x1p-6f), _CMP_LT_OQ);

@@ -5,8 +5,8 @@
 // round_bf16, round_e4m3, round_f16, power_of_two_above, reduce_max, transpose; for the tile
 // multiply_add(word of A, words of B, sum); with two k a word also pair_along (32 k of one line)
 // and pair_across (two k of 16 lines); with scale words (FP16 sums) also Half, half_zero, kInterval
-// and promote.  Everything is in an unnamed namespace: code compiled for one instruction set must not
-// be linked into another.
+// and promote.  Everything is in an unnamed namespace: code compiled for one instruction set must
+// not be linked into another.
 #pragma once
 #include <cstdint>
 
@@ -103,8 +103,7 @@ void multiply_promoted(const Tile& tile) {
       for (int row = 0; row < kRows; ++row) {
 #pragma GCC unroll 4
         for (int v = 0; v < kVectors; ++v) {
-          const auto scale =
-              V::mul(V::broadcast(a_scale[row]), V::load(b_scale + v * V::kLanes));
+          const auto scale = V::mul(V::broadcast(a_scale[row]), V::load(b_scale + v * V::kLanes));
           total[row][v] = V::add(total[row][v], V::mul(V::promote(sum[row][v]), scale));
         }
       }
@@ -146,8 +145,7 @@ constexpr std::int64_t word_of(int k) {
 }
 template <class V>
 constexpr std::int64_t words_of(int depth) {
-  return (depth + V::kKPerWord - 1) / V::kKPerWord +
-         V::kScaleWords * ((depth + kTile - 1) / kTile);
+  return (depth + V::kKPerWord - 1) / V::kKPerWord + V::kScaleWords * ((depth + kTile - 1) / kTile);
 }
 
 template <class V>

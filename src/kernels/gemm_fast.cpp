@@ -128,7 +128,12 @@ class RectangleProduct {
     const float* source =
         options_.transpose_a ? a.data + k * a.stride + row : a.data + row * a.stride + k;
     const PackPiece piece{packed_a(block, panels.begin(panel)) + packer_.words(k0) * size,
-                          size, source, a.stride, size, n_k, nullptr};
+                          size,
+                          source,
+                          a.stride,
+                          size,
+                          n_k,
+                          nullptr};
     options_.transpose_a ? kernel_.pack_columns(piece) : kernel_.pack_lines(piece);
   }
 
@@ -190,8 +195,7 @@ class RectangleProduct {
     }
   }
 
-  void multiply_tile(const Block& block, const Panels& rows, int panel, int col,
-                     int n_cols) const {
+  void multiply_tile(const Block& block, const Panels& rows, int panel, int col, int n_cols) const {
     const auto& c = problem_.c;
     const std::int64_t row = rows.begin(panel);
     kernel_.multiply({rows.size(panel), n_cols, packer_.words(block.n_k),

@@ -98,15 +98,16 @@ TEST(GemmFormat, KeepsItsRelativeErrorOnHardTiles) {
     Owned<float> x(5, kTile);
     const auto noise = test::random_matrix<float>(5, kTile, 3);
     for (int i = 0; i < kTile; ++i) {
-      x.view()(0, i) = 3.7f;                                             // constant
-      x.view()(1, i) = std::abs(noise.view()(1, i));                     // all positive
-      x.view()(2, i) = 100.0f + noise.view()(2, i);                      // dominated by its mean
-      x.view()(3, i) = noise.view()(3, i) * (i == 77 ? 1e4f : 1.0f);     // one outlier
+      x.view()(0, i) = 3.7f;                                          // constant
+      x.view()(1, i) = std::abs(noise.view()(1, i));                  // all positive
+      x.view()(2, i) = 100.0f + noise.view()(2, i);                   // dominated by its mean
+      x.view()(3, i) = noise.view()(3, i) * (i == 77 ? 1e4f : 1.0f);  // one outlier
       x.view()(4, i) = (i % 2 == 0 ? 1 : -1) * (1 + 1e-3f * noise.view()(4, i));  // cancelling
     }
-    for (const auto& [format, half_ulp] :
-         {std::pair{MatmulFormat::kBf16, 0x1p-8}, {MatmulFormat::kFp8, 0x1p-4},
-          {MatmulFormat::kFp8FloatScale, 0x1p-4 + 0x1p-22}, {MatmulFormat::kFp16, 0x1p-11}}) {
+    for (const auto& [format, half_ulp] : {std::pair{MatmulFormat::kBf16, 0x1p-8},
+                                           {MatmulFormat::kFp8, 0x1p-4},
+                                           {MatmulFormat::kFp8FloatScale, 0x1p-4 + 0x1p-22},
+                                           {MatmulFormat::kFp16, 0x1p-11}}) {
       const auto y = through(x, {.format = format});
       for (int row = 0; row < 5; ++row) {
         EXPECT_LE(worst_error(x, y, row), half_ulp) << format_name(format) << " " << row;

@@ -68,14 +68,24 @@ struct Emulated {
   static void store_first(float* to, int n, const Reg& value) {
     std::memcpy(to, value.data(), sizeof(float) * static_cast<std::size_t>(n));
   }
-  static Reg broadcast(float value) { return each([&](int) { return value; }); }
-  static Reg add(const Reg& a, const Reg& b) { return each([&](int i) { return a[i] + b[i]; }); }
-  static Reg mul(const Reg& a, const Reg& b) { return each([&](int i) { return a[i] * b[i]; }); }
-  static Reg div(const Reg& a, const Reg& b) { return each([&](int i) { return a[i] / b[i]; }); }
+  static Reg broadcast(float value) {
+    return each([&](int) { return value; });
+  }
+  static Reg add(const Reg& a, const Reg& b) {
+    return each([&](int i) { return a[i] + b[i]; });
+  }
+  static Reg mul(const Reg& a, const Reg& b) {
+    return each([&](int i) { return a[i] * b[i]; });
+  }
+  static Reg div(const Reg& a, const Reg& b) {
+    return each([&](int i) { return a[i] / b[i]; });
+  }
   static Reg max(const Reg& a, const Reg& b) {
     return each([&](int i) { return a[i] > b[i] ? a[i] : b[i]; });
   }
-  static Reg abs(const Reg& a) { return each([&](int i) { return std::abs(a[i]); }); }
+  static Reg abs(const Reg& a) {
+    return each([&](int i) { return std::abs(a[i]); });
+  }
   static float reduce_max(const Reg& a) { return *std::max_element(a.begin(), a.end()); }
   static Reg round_e4m3(const Reg& x) {
     return each([&](int i) { return from_e4m3(to_e4m3(x[i])); });
@@ -98,7 +108,8 @@ struct Emulated {
     });
   }
   static Reg promote(const Half& sum) {
-    return each([&](int i) { return from_f16(pair_of(sum[i]).low) + from_f16(pair_of(sum[i]).high); });
+    return each(
+        [&](int i) { return from_f16(pair_of(sum[i]).low) + from_f16(pair_of(sum[i]).high); });
   }
   static Reg pair_across(const Reg& low, const Reg& high) {
     return each([&](int i) { return word_of_pair(to_f16(low[i]), to_f16(high[i])); });
@@ -126,8 +137,8 @@ Owned<float> product(MatmulFormat format, const Owned<float>& a, const Owned<flo
       for (int k = 0; k < depth; ++k) turned.view()(k, line) = m.view()(line, k);
     }
     const PackPiece lines{to, step, m.view().row(first), m.stride, n_lines, depth, nullptr};
-    const PackPiece columns{to, step, turned.values.data() + first, turned.stride, n_lines, depth,
-                            nullptr};
+    const PackPiece columns{to,    step,   turned.values.data() + first, turned.stride, n_lines,
+                            depth, nullptr};
     if (format == MatmulFormat::kFp8) {
       by_columns ? pack_columns<V, MatmulFormat::kFp8>(columns)
                  : pack_lines<V, MatmulFormat::kFp8>(lines);

@@ -56,7 +56,12 @@ void PanelPacker::panel(float* packed, int col, int size, int k, int k0, int n_k
     const float* source = options_.transpose_b ? b_.data + line * b_.stride + first_k
                                                : b_.data + first_k * b_.stride + line;
     const PackPiece piece{packed + std::int64_t{words(k0)} * width + lane,
-                          width, source, b_.stride, std::min(lanes, size - lane), n_k, scale};
+                          width,
+                          source,
+                          b_.stride,
+                          std::min(lanes, size - lane),
+                          n_k,
+                          scale};
     options_.transpose_b ? kernel_.pack_lines(piece) : kernel_.pack_columns(piece);
   }
 }

@@ -14,10 +14,10 @@
 
 namespace farthing {
 
-inline constexpr int kDepthWords = 256;   // the same for every shape: it sets the bits
+inline constexpr int kDepthWords = 256;  // the same for every shape: it sets the bits
 inline constexpr int kMostWords = kDepthWords + 2 * kDepthWords / kTile;  // with scale words
-inline constexpr int kPackDepth = 8;      // k packed at a time across panels
-inline constexpr int kFloatsPerLine = 16; // a cache line
+inline constexpr int kPackDepth = 8;       // k packed at a time across panels
+inline constexpr int kFloatsPerLine = 16;  // a cache line
 
 inline int round_up(int value, int unit) { return (value + unit - 1) / unit * unit; }
 

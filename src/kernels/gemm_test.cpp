@@ -14,9 +14,9 @@ using test::Owned;
 struct Shape {
   int m, n, k;
 };
-constexpr Shape kShapes[] = {{1, 1, 1},    {3, 5, 7},      {14, 32, 256},  {15, 33, 257},
+constexpr Shape kShapes[] = {{1, 1, 1},    {3, 5, 7},      {14, 32, 256},   {15, 33, 257},
                              {64, 16, 40}, {333, 77, 129}, {170, 520, 300}, {1, 700, 5},
-                             {40, 1, 513}, {0, 8, 8},      {8, 0, 8},      {8, 8, 0}};
+                             {40, 1, 513}, {0, 8, 8},      {8, 0, 8},       {8, 8, 0}};
 
 std::vector<GemmOptions> all_options() {
   std::vector<GemmOptions> options;
@@ -113,8 +113,7 @@ TEST(Gemm, PackedBeforeOrAsItGoesIsTheSameBits) {
           Owned<float> before(shape.m, shape.n), as_it_goes(shape.m, shape.n);
           for (const int threads : {1, 3}) {
             set_num_threads(threads);
-            const GemmProblem<float> problem{before.view(), in.a.view(), in.b.view(),
-                                             packed.begin};
+            const GemmProblem<float> problem{before.view(), in.a.view(), in.b.view(), packed.begin};
             gemm_grouped(std::span<const GemmProblem<float>>(&problem, 1), options);
             gemm(as_it_goes.view(), in.a.view(), in.b.view(), options);
             EXPECT_EQ(before, as_it_goes) << isa_name(isa) << " " << format_name(format);

@@ -119,8 +119,13 @@ TEST(Gradient, CrossEntropy) {
 }
 
 void check_attention(const std::vector<std::int32_t>& start) {
-  const AttentionShape shape{.n_sequences = 2, .sequence_length = 9, .n_heads = 3, .nope = 4,
-                             .rope = 2, .v = 5, .scale = 0.6};
+  const AttentionShape shape{.n_sequences = 2,
+                             .sequence_length = 9,
+                             .n_heads = 3,
+                             .nope = 4,
+                             .rope = 2,
+                             .v = 5,
+                             .scale = 0.6};
   auto q = random_matrix<double>(18, 18, 1), kv = random_matrix<double>(18, 27, 2);
   auto k_pe = random_matrix<double>(18, 2, 3);
   const auto projection = random_matrix<double>(18, 15, 4);

@@ -38,11 +38,16 @@ bool cpu_supports_bf16() {
 
 std::string_view isa_name(Isa isa) {
   switch (isa) {
-    case Isa::kRef: return "ref";
-    case Isa::kAvx2: return "avx2";
-    case Isa::kAvx512: return "avx512";
-    case Isa::kAvx512Bf16: return "avx512bf16";
-    case Isa::kAvx512Fp16: return "avx512fp16";
+    case Isa::kRef:
+      return "ref";
+    case Isa::kAvx2:
+      return "avx2";
+    case Isa::kAvx512:
+      return "avx512";
+    case Isa::kAvx512Bf16:
+      return "avx512bf16";
+    case Isa::kAvx512Fp16:
+      return "avx512fp16";
   }
   return "unknown";
 }
@@ -61,11 +66,16 @@ bool cpu_supports(Isa isa) {
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl");
   switch (isa) {
-    case Isa::kRef: return true;
-    case Isa::kAvx2: return avx2;
-    case Isa::kAvx512: return avx512;
-    case Isa::kAvx512Bf16: return avx512 && cpu_supports_bf16();
-    case Isa::kAvx512Fp16: return avx512 && cpu_supports_fp16();
+    case Isa::kRef:
+      return true;
+    case Isa::kAvx2:
+      return avx2;
+    case Isa::kAvx512:
+      return avx512;
+    case Isa::kAvx512Bf16:
+      return avx512 && cpu_supports_bf16();
+    case Isa::kAvx512Fp16:
+      return avx512 && cpu_supports_fp16();
   }
   return false;
 }

@@ -38,11 +38,16 @@ inline constexpr int kTile = 128;
 
 inline std::string_view format_name(MatmulFormat format) {
   switch (format) {
-    case MatmulFormat::kFp32: return "fp32";
-    case MatmulFormat::kBf16: return "bf16";
-    case MatmulFormat::kFp8: return "fp8";
-    case MatmulFormat::kFp8FloatScale: return "fp8, scale amax / 448";
-    case MatmulFormat::kFp16: return "fp16";
+    case MatmulFormat::kFp32:
+      return "fp32";
+    case MatmulFormat::kBf16:
+      return "bf16";
+    case MatmulFormat::kFp8:
+      return "fp8";
+    case MatmulFormat::kFp8FloatScale:
+      return "fp8, scale amax / 448";
+    case MatmulFormat::kFp16:
+      return "fp16";
   }
   return "unknown";
 }
@@ -70,22 +75,30 @@ inline float power_of_two_above(float x) {
 // Of a tile whose largest magnitude is amax.  1 where the format has no scale.
 inline float tile_scale(MatmulFormat format, float amax) {
   switch (format) {
-    case MatmulFormat::kFp8: return from_ue8m0(ue8m0_scale(amax));
-    case MatmulFormat::kFp8FloatScale: return e4m3_scale(amax);
+    case MatmulFormat::kFp8:
+      return from_ue8m0(ue8m0_scale(amax));
+    case MatmulFormat::kFp8FloatScale:
+      return e4m3_scale(amax);
     case MatmulFormat::kFp16:
       return power_of_two_above(std::max(amax, 0x1p-100f) * (1 / kFp16TileMax));
-    default: return 1.0f;
+    default:
+      return 1.0f;
   }
 }
 
 // What a product sees of x in a tile of this scale.
 inline float rounded(MatmulFormat format, float x, float scale) {
   switch (format) {
-    case MatmulFormat::kFp32: return x;
-    case MatmulFormat::kBf16: return from_bf16(to_bf16(x));
-    case MatmulFormat::kFp8: return from_e4m3(to_e4m3(x * (1 / scale))) * scale;
-    case MatmulFormat::kFp8FloatScale: return from_e4m3(to_e4m3(x / scale)) * scale;
-    case MatmulFormat::kFp16: return from_f16(to_f16(x * (1 / scale))) * scale;
+    case MatmulFormat::kFp32:
+      return x;
+    case MatmulFormat::kBf16:
+      return from_bf16(to_bf16(x));
+    case MatmulFormat::kFp8:
+      return from_e4m3(to_e4m3(x * (1 / scale))) * scale;
+    case MatmulFormat::kFp8FloatScale:
+      return from_e4m3(to_e4m3(x / scale)) * scale;
+    case MatmulFormat::kFp16:
+      return from_f16(to_f16(x * (1 / scale))) * scale;
   }
   return x;
 }

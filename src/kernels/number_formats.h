@@ -5,8 +5,9 @@
 //   E4M3  uint8_t   1-4-3    OCP "fn": bias 7, largest 448, no infinity, NaN = 0x7F and 0xFF
 //   UE8M0 uint8_t   0-8-0    2^(bits - 127), a scale; NaN = 0xFF is never made here
 //
-// Source   OCP 8-bit floating point specification 1.0; DeepSeek-V3 report, section 3.3, for the scales.
-// Exact    Every to_* rounds to nearest, ties to even, subnormals included, and keeps a NaN a NaN.
+// Source   OCP 8-bit floating point specification 1.0; DeepSeek-V3 report, section 3.3, for the
+// scales. Exact    Every to_* rounds to nearest, ties to even, subnormals included, and keeps a NaN
+// a NaN.
 //          Overflow: Inf in BF16 and F16; +-448 in E4M3 (it saturates, infinities too).
 //          Every from_* is exact.
 #pragma once

@@ -1,4 +1,5 @@
-// number_formats_test.cpp - every bit pattern of the small formats, and rounding between neighbours.
+// number_formats_test.cpp - every bit pattern of the small formats, and rounding between
+// neighbours.
 #include "kernels/number_formats.h"
 
 #include <gtest/gtest.h>
@@ -81,7 +82,7 @@ TEST(NumberFormats, F16RoundsToNearestEvenAndOverflowsToInfinity) {
   EXPECT_EQ(to_f16(65519.996f), 0x7bff);
   EXPECT_EQ(to_f16(65520.0f), 0x7c00);
   EXPECT_EQ(to_f16(-1e30f), 0xfc00);
-  EXPECT_EQ(to_f16(0x1p-25f), 0);      // tie with zero: zero is even
+  EXPECT_EQ(to_f16(0x1p-25f), 0);  // tie with zero: zero is even
   EXPECT_EQ(to_f16(0x1.8p-25f), 1);
   EXPECT_EQ(to_f16(1e-40f), 0);
 }

@@ -137,12 +137,11 @@ void attention_backward(const AttentionShape& shape, AttentionGradients<T> gradi
     const int sequence = task / shape.n_heads;
     const int head = task % shape.n_heads;
     const auto dk_pe = scratch.dk_pe_by_head.rows(head * n_tokens, n_tokens);
-    AttentionHeadBackward<T> work{
-        {shape, sequence, head, saved.q, saved.kv, saved.k_pe},
-        {shape, sequence, head, gradients.dq, gradients.dkv, dk_pe},
-        head_output(shape, sequence, head, saved.o),
-        head_output(shape, sequence, head, d_o),
-        T(shape.scale)};
+    AttentionHeadBackward<T> work{{shape, sequence, head, saved.q, saved.kv, saved.k_pe},
+                                  {shape, sequence, head, gradients.dq, gradients.dkv, dk_pe},
+                                  head_output(shape, sequence, head, saved.o),
+                                  head_output(shape, sequence, head, d_o),
+                                  T(shape.scale)};
     zero(work.d.q);
     zero(work.d.k_nope);
     zero(work.d.v);

@@ -82,10 +82,10 @@ void gemm(Matrix<T> c, Matrix<const T> a, Matrix<const T> b, GemmOptions options
   std::vector<T> rounded_a, rounded_b;
   if (options.format != MatmulFormat::kFp32) {
     const int b_lines = options.b_tile == TileShape::kBlock ? kTile : 1;
-    rounded_a = rounded_lines(Strided<T>(a, options.transpose_a), c.n_rows, depth,
-                              options.format, 1);
-    rounded_b = rounded_lines(Strided<T>(b, !options.transpose_b), c.n_cols, depth,
-                              options.format, b_lines);
+    rounded_a =
+        rounded_lines(Strided<T>(a, options.transpose_a), c.n_rows, depth, options.format, 1);
+    rounded_b = rounded_lines(Strided<T>(b, !options.transpose_b), c.n_cols, depth, options.format,
+                              b_lines);
     a = {rounded_a.data(), c.n_rows, depth};
     b = {rounded_b.data(), c.n_cols, depth};
     options.transpose_a = false;

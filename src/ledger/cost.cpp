@@ -18,9 +18,9 @@ Cost cost_of(const Usage& usage, const PriceBook& book) {
   cost.joules_estimated = !usage.joules;
   cost.joules = usage.joules.value_or(usage.seconds * estimated_watts(usage.cores, book));
   cost.rented_usd = core_hours * book.rent.value;
-  cost.depreciation_usd = core_hours * book.machine.value /
-                          (book.machine_years * kHoursPerYear * book.machine_busy_share *
-                           book.machine_cores);
+  cost.depreciation_usd =
+      core_hours * book.machine.value /
+      (book.machine_years * kHoursPerYear * book.machine_busy_share * book.machine_cores);
   cost.electricity_usd = cost.joules * book.cooling.value / kJoulesPerKwh * book.electricity.value;
   cost.owned_usd = cost.depreciation_usd + cost.electricity_usd;
   cost.usd = book.is_owned ? cost.owned_usd : cost.rented_usd;

@@ -28,8 +28,8 @@ TEST(PriceBook, DefaultNamesEverySource) {
   EXPECT_FALSE(book.is_owned);
   EXPECT_EQ(book.rent.value, 0.04);
   EXPECT_EQ(book.name, "default");
-  for (const Price* price : {&book.rent, &book.machine, &book.power, &book.cooling,
-                             &book.electricity, &book.sterling}) {
+  for (const Price* price :
+       {&book.rent, &book.machine, &book.power, &book.cooling, &book.electricity, &book.sterling}) {
     EXPECT_FALSE(price->date.empty());
     EXPECT_GT(price->source.size(), 10u);
   }
@@ -93,9 +93,7 @@ TEST(Cost, OwnedIsDepreciationAndElectricity) {
   EXPECT_DOUBLE_EQ(cost.owned_usd, cost.usd);
 }
 
-TEST(Cost, FarthingsInAPound) {
-  EXPECT_DOUBLE_EQ(usd_to_farthings(1.33, default_book()), 960);
-}
+TEST(Cost, FarthingsInAPound) { EXPECT_DOUBLE_EQ(usd_to_farthings(1.33, default_book()), 960); }
 
 }  // namespace
 }  // namespace farthing

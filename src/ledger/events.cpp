@@ -66,9 +66,7 @@ struct EventWriter::State {
         began(start),
         file(file_path) {}
 
-  double seconds() const {
-    return std::chrono::duration<double>(Clock::now() - began).count();
-  }
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - began).count(); }
 
   // A line that did not fit must not be the beginning of the next one.
   void append(const std::string& line) {

@@ -26,8 +26,8 @@ class EventWriter {
   EventWriter(const std::string& path, int attempt, int rank = 0,
               Clock::time_point began = Clock::now());
   ~EventWriter();
-  // Adds the five common keys before `fields`.  Thread-safe.  A write that fails (a full disk) leaves
-  // the file as it was and throws.
+  // Adds the five common keys before `fields`.  Thread-safe.  A write that fails (a full disk)
+  // leaves the file as it was and throws.
   void write(const std::string& kind, const Json& fields);
   void sync();
   // Of the attempt so far, as the next event would say.
@@ -38,8 +38,8 @@ class EventWriter {
   std::unique_ptr<State> state_;
 };
 
-// Calls visit for every event in file order.  Errors: Error{kBadInput} with path:line for a line that
-// is not an object with the common keys.
+// Calls visit for every event in file order.  Errors: Error{kBadInput} with path:line for a line
+// that is not an object with the common keys.
 void read_events(const std::string& path, const std::function<void(const Json& event)>& visit);
 // The same, with "path:line" for the visitor's own complaints.
 void read_located_events(

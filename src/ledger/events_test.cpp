@@ -81,13 +81,15 @@ TEST(Events, TornLineOfBinaryRubbishIsCutOffToo) {
 TEST(Events, AnyOtherBadLineIsAnErrorWithItsPlace) {
   EXPECT_EQ(refusal(kGood), "accepted");
   EXPECT_EQ(refusal(""), "accepted");
-  EXPECT_TRUE(refusal(std::string(kGood) + "{\"time\n" + kGood).starts_with("e.jsonl:2: not valid"));
+  EXPECT_TRUE(
+      refusal(std::string(kGood) + "{\"time\n" + kGood).starts_with("e.jsonl:2: not valid"));
   EXPECT_EQ(refusal(std::string(kGood) + "[1]\n"),
             "e.jsonl:2: an event: found [1], wanted an object");
   EXPECT_NE(refusal("\n"), "accepted");
   EXPECT_NE(refusal("{}\n"), "accepted");
   EXPECT_NE(refusal("{\"time_unix\":\"1\",\"t_monotonic\":0,\"attempt\":1,\"rank\":0,"
-                    "\"kind\":\"x\"}\n"), "accepted");
+                    "\"kind\":\"x\"}\n"),
+            "accepted");
   EXPECT_NE(refusal("{\"time_unix\":1,\"t_monotonic\":0,\"attempt\":1,\"rank\":0,\"kind\":7}\n"),
             "accepted");
 }

@@ -276,7 +276,8 @@ void HistoryReader::add(const Json& event, const std::string& where) {
     current.end_reason = fields.text("reason");
     close(0, Category::kCheckpoint, current.seconds);
   } else if (kind == "decision") {
-    history_.decisions.push_back(note(fields.text("name"), fields.json("value"), fields.text("why")));
+    history_.decisions.push_back(
+        note(fields.text("name"), fields.json("value"), fields.text("why")));
   } else if (kind == "alert") {
     history_.alerts.push_back(note(fields.text("what"), "", fields.text("text")));
   }
@@ -349,9 +350,8 @@ const EvalRecord* RunHistory::last_eval() const {
 
 RunHistory parse_history(const std::string& text, const std::string& path) {
   HistoryReader reader;
-  read_events_text(text, path, [&](const Json& event, const std::string& where) {
-    reader.add(event, where);
-  });
+  read_events_text(text, path,
+                   [&](const Json& event, const std::string& where) { reader.add(event, where); });
   return reader.finish();
 }
 

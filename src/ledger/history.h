@@ -3,8 +3,8 @@
 // Which second belongs to which category is settled here, event by event (docs/formats.md has the
 // same rules in words); ledger.h adds them up.
 //
-//   An attempt lasts from 0 to the t_monotonic of its last event.  A closing event (run_start, step,
-//   eval, checkpoint, run_end) takes all the time since the closing event before it:
+//   An attempt lasts from 0 to the t_monotonic of its last event.  A closing event (run_start,
+//   step, eval, checkpoint, run_end) takes all the time since the closing event before it:
 //     run_start    start_up
 //     step         up to its own seconds: data_wait as it says, the rest compute; what remains is
 //                  start_up before the attempt's first step, and compute after it
@@ -39,11 +39,11 @@ struct SecondsByCategory {
 struct StepRecord {
   int attempt = 0;
   std::int64_t step = 0;
-  std::int64_t tokens = 0;       // cumulative, as the model has seen them
+  std::int64_t tokens = 0;  // cumulative, as the model has seen them
   std::int64_t step_tokens = 0;
-  double run_seconds = 0;  // wall time of all attempts up to the end of this step
-  double step_seconds = 0;       // as the trainer measured it
-  double loss = 0;               // NaN where the event has none
+  double run_seconds = 0;   // wall time of all attempts up to the end of this step
+  double step_seconds = 0;  // as the trainer measured it
+  double loss = 0;          // NaN where the event has none
   double learning_rate = 0;
   double grad_norm = 0;
   double balance_loss = 0;
@@ -53,7 +53,7 @@ struct StepRecord {
   std::vector<double> mtp_loss;
   std::vector<double> max_vio_by_layer;
   std::vector<std::vector<double>> expert_load;  // [moe block][expert], where the event has it
-  bool recomputed = false;  // a later attempt did it again
+  bool recomputed = false;                       // a later attempt did it again
 };
 
 struct EvalRecord {
@@ -75,7 +75,7 @@ struct AttemptRecord {
   int attempt = 0;
   double begun_unix = 0;
   double wall_seconds = 0;
-  double cores = 1;  // n_threads of run_start; before it, those of the attempt before
+  double cores = 1;        // n_threads of run_start; before it, those of the attempt before
   bool has_begun = false;  // it wrote run_start, restart or a step
   std::optional<std::int64_t> resumed_step;  // what it began from; absent in a fresh start
   std::string end_reason;                    // of run_end; empty: killed, or still running

@@ -39,7 +39,8 @@ std::optional<double> leading_number(std::string_view text) {
 
 std::optional<double> number_after(std::string_view line, std::string_view name) {
   const std::size_t at = line.find(name);
-  return at == std::string_view::npos ? std::nullopt : leading_number(line.substr(at + name.size()));
+  return at == std::string_view::npos ? std::nullopt
+                                      : leading_number(line.substr(at + name.size()));
 }
 
 double or_none(std::optional<double> value) {
@@ -108,9 +109,12 @@ std::vector<std::string> cells_of(std::string_view line) {
   std::vector<std::string> cells(1);
   bool in_quotes = false;
   for (const char c : line) {
-    if (c == '"') in_quotes = !in_quotes;
-    else if (c == ',' && !in_quotes) cells.emplace_back();
-    else if (c != '\r') cells.back() += c;
+    if (c == '"')
+      in_quotes = !in_quotes;
+    else if (c == ',' && !in_quotes)
+      cells.emplace_back();
+    else if (c != '\r')
+      cells.back() += c;
   }
   return cells;
 }
@@ -144,7 +148,8 @@ CsvColumns columns_of(std::string_view header, const std::string& where) {
   if (columns.step < 0) {
     throw_bad_input({where + ":1", "columns", std::string(header.substr(0, 80)),
                      "a header with step and seconds (or ms); loss, tokens, learning_rate, "
-                     "grad_norm where known", ""});
+                     "grad_norm where known",
+                     ""});
   }
   return columns;
 }
@@ -230,16 +235,18 @@ class ImportWriter {
 
  private:
   void line(const char* kind, const std::string& fields) {
-    text_ += fmt::format("{{\"time_unix\":{:.3f},\"t_monotonic\":{:.6f},\"attempt\":{},\"rank\":0,"
-                         "\"kind\":\"{}\",{}}}\n",
-                         context_.begun_unix + earlier_ + now_, now_, attempt_, kind, fields);
+    text_ += fmt::format(
+        "{{\"time_unix\":{:.3f},\"t_monotonic\":{:.6f},\"attempt\":{},\"rank\":0,"
+        "\"kind\":\"{}\",{}}}\n",
+        context_.begun_unix + earlier_ + now_, now_, attempt_, kind, fields);
   }
   void begin_attempt(std::int64_t resumed) {
     if (attempt_ > 0) earlier_ += now_;
     now_ = 0;
     ++attempt_;
     std::string fields = fmt::format(
-        "\"imported\":true,\"source\":{},\"model\":{},\"cluster\":{},\"device\":{},\"n_devices\":{},"
+        "\"imported\":true,\"source\":{},\"model\":{},\"cluster\":{},\"device\":{},\"n_devices\":{}"
+        ","
         "\"n_threads\":{},\"cpu\":{},\"parameters\":{:.0f},\"active_parameters\":{:.0f},"
         "\"model_flops_per_token\":{:.9g},\"skipped_lines\":{}",
         quoted(context_.source), quoted(context_.model), quoted(context_.cluster),
@@ -271,14 +278,14 @@ class ImportWriter {
     now_ += total;
     tokens_ = std::min(tokens_ + tokens, 8e18);
     at_step_.emplace_back(step.step, tokens_);
-    line("step", fmt::format("\"step\":{},\"tokens\":{:.0f},\"step_tokens\":{:.0f},\"steps\":{},"
-                             "\"loss\":{},\"learning_rate\":{},\"grad_norm\":{},"
-                             "\"seconds\":{{\"compute\":{:.6f}}},\"model_flops\":{:.9g},"
-                             "\"estimated\":[{}]",
-                             step.step, tokens_, std::min(tokens, 8e18), covered,
-                             number_or_null(step.loss), number_or_null(step.learning_rate),
-                             number_or_null(step.grad_norm), total,
-                             tokens * context_.model_flops_per_token, estimated));
+    line("step",
+         fmt::format("\"step\":{},\"tokens\":{:.0f},\"step_tokens\":{:.0f},\"steps\":{},"
+                     "\"loss\":{},\"learning_rate\":{},\"grad_norm\":{},"
+                     "\"seconds\":{{\"compute\":{:.6f}}},\"model_flops\":{:.9g},"
+                     "\"estimated\":[{}]",
+                     step.step, tokens_, std::min(tokens, 8e18), covered, number_or_null(step.loss),
+                     number_or_null(step.learning_rate), number_or_null(step.grad_norm), total,
+                     tokens * context_.model_flops_per_token, estimated));
   }
 
   const ImportedLog& log_;
@@ -308,8 +315,10 @@ ImportedLog parse_log(std::string_view text, const std::string& where, LogFormat
     const auto step = format == LogFormat::kMegatron     ? megatron_step(line, place)
                       : format == LogFormat::kTorchtitan ? torchtitan_step(line, place)
                                                          : csv_step(line, columns, place);
-    if (step) log.steps.push_back(*step);
-    else if (!line.empty()) ++log.skipped_lines;
+    if (step)
+      log.steps.push_back(*step);
+    else if (!line.empty())
+      ++log.skipped_lines;
   }
   if (log.steps.empty()) {
     constexpr const char* kWanted[] = {

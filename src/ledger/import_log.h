@@ -1,16 +1,19 @@
 // import_log.h - step times and losses of a run made elsewhere, as the events of a run folder.
 //
-//   megatron    " iteration  10/ 500 | consumed samples: 5120 | elapsed time per iteration (ms): 812.4
-//                 | learning rate: 1.5E-04 | global batch size: 512 | lm loss: 9.1E+00 | grad norm: 1.2 |"
-//   torchtitan  "step: 10  loss: 7.21  grad_norm: 1.3  memory: 40GiB  tps: 5,432  tflops: ...", colours or not;
+//   megatron    " iteration  10/ 500 | consumed samples: 5120 | elapsed time per iteration (ms):
+//   812.4
+//                 | learning rate: 1.5E-04 | global batch size: 512 | lm loss: 9.1E+00 | grad
+//                 norm: 1.2 |"
+//   torchtitan  "step: 10  loss: 7.21  grad_norm: 1.3  memory: 40GiB  tps: 5,432  tflops: ...",
+//   colours or not;
 //               tps are tokens per second and device
 //   csv         a header that names step and seconds (or ms) and, where known, loss, tokens,
 //               learning_rate, grad_norm
 //
-// A line that is none of these is skipped and counted.  A log that prints every tenth step gives one
-// `step` event for ten (key `steps`).  A step number that falls is a new attempt that resumed there.
-// What the log does not say is estimated and named in the event's `estimated`: seconds by the
-// median of the log, tokens by --tokens-per-step.
+// A line that is none of these is skipped and counted.  A log that prints every tenth step gives
+// one `step` event for ten (key `steps`).  A step number that falls is a new attempt that resumed
+// there. What the log does not say is estimated and named in the event's `estimated`: seconds by
+// the median of the log, tokens by --tokens-per-step.
 //
 // Errors   Error{kBadInput}: no step at all; a CSV without the columns; a step number past 10^12.
 //          Hostile text is at worst skipped; numbers that are not finite become null.
@@ -30,9 +33,9 @@ struct ImportedStep {
   double loss = 0;           // NaN: not in the log, or not finite
   double learning_rate = 0;  // NaN likewise
   double grad_norm = 0;
-  double tokens = 0;         // of one step; 0: not in the log
+  double tokens = 0;                        // of one step; 0: not in the log
   double tokens_per_second_per_device = 0;  // torchtitan's, in place of seconds
-  double sequences = 0;      // megatron's global batch size
+  double sequences = 0;                     // megatron's global batch size
 };
 
 struct ImportedLog {

@@ -16,10 +16,12 @@ const char* const kMegatron =
     " [2024-01-15 10:30:00] iteration       10/     500 | consumed samples:         5120 | elapsed "
     "time per iteration (ms): 2000.0 | learning rate: 1.500000E-04 | global batch size:   512 | "
     "lm loss: 9.100000E+00 | loss scale: 1.0 | grad norm: 1.250 |\n"
-    " iteration       20/     500 | consumed samples:        10240 | elapsed time per iteration (ms): "
+    " iteration       20/     500 | consumed samples:        10240 | elapsed time per iteration "
+    "(ms): "
     "1000.0 | learning rate: 3.0E-04 | global batch size:   512 | lm loss: nan | grad norm: 0.9 |\n"
     "saving checkpoint\n"
-    " iteration       15/     500 | elapsed time per iteration (ms): 1100.0 | global batch size: 512 | "
+    " iteration       15/     500 | elapsed time per iteration (ms): 1100.0 | global batch size: "
+    "512 | "
     "lm loss: 8.5E+00 |\n";
 
 TEST(ImportLog, MegatronWithARestart) {
@@ -48,7 +50,8 @@ TEST(ImportLog, MegatronWithARestart) {
 TEST(ImportLog, TorchtitanInColours) {
   const ImportedLog log = parse_log(
       "[titan] \x1b[31mstep: 10  \x1b[32mloss:  7.25  \x1b[33mmemory: 40.1GiB(50%)  "
-      "\x1b[34mtps: 5,000  \x1b[36mtflops: 100.1  mfu: 30%\x1b[39m\n", "log", LogFormat::kTorchtitan);
+      "\x1b[34mtps: 5,000  \x1b[36mtflops: 100.1  mfu: 30%\x1b[39m\n",
+      "log", LogFormat::kTorchtitan);
   ASSERT_EQ(log.steps.size(), 1u);
   EXPECT_DOUBLE_EQ(log.steps[0].loss, 7.25);
   EXPECT_DOUBLE_EQ(log.steps[0].tokens_per_second_per_device, 5000);
@@ -61,8 +64,10 @@ TEST(ImportLog, TorchtitanInColours) {
 }
 
 TEST(ImportLog, CsvWithGaps) {
-  const ImportedLog log = parse_log("Step, loss ,step_time_ms,tokens\n1,5.0,1000,1000\n2,4.9,,1000\n"
-                                    "x,,\n4,4.7,3000,1000\n", "runs.csv", LogFormat::kCsv);
+  const ImportedLog log = parse_log(
+      "Step, loss ,step_time_ms,tokens\n1,5.0,1000,1000\n2,4.9,,1000\n"
+      "x,,\n4,4.7,3000,1000\n",
+      "runs.csv", LogFormat::kCsv);
   ASSERT_EQ(log.steps.size(), 3u);
   const std::string events = to_events(log, {});
   const RunHistory history = parse_history(events, "e");

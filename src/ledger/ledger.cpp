@@ -30,8 +30,8 @@ Ledger make_ledger(const RunHistory& history) {
 }
 
 Cost cost_of(const Ledger& ledger, const PriceBook& book) {
-  Cost cost = cost_of({.seconds = ledger.core_seconds.total(), .cores = 1, .joules = ledger.joules},
-                      book);
+  Cost cost =
+      cost_of({.seconds = ledger.core_seconds.total(), .cores = 1, .joules = ledger.joules}, book);
   cost.joules_estimated |= ledger.joules_estimated;
   return cost;
 }

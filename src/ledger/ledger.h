@@ -17,7 +17,7 @@ struct Ledger {
   SecondsByCategory core_seconds;  // by the threads of each attempt
   double wall_seconds = 0;         // of all attempts; the pauses between them cost nothing
   int n_attempts = 0;
-  std::int64_t steps = 0;   // of the model as it now is; what was recomputed counts once
+  std::int64_t steps = 0;  // of the model as it now is; what was recomputed counts once
   std::int64_t tokens = 0;
   double model_flops = 0;
   std::optional<double> joules;  // absent where no event has any

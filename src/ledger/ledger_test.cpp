@@ -23,17 +23,24 @@ class Script {
   }
   Script& at(double t, const std::string& kind, const Json& fields = Json::object()) {
     t_ = t;
-    Json event = {{"time_unix", 1e9 + 1000 * attempt_ + t}, {"t_monotonic", t},
-                  {"attempt", attempt_}, {"rank", 0}, {"kind", kind}};
+    Json event = {{"time_unix", 1e9 + 1000 * attempt_ + t},
+                  {"t_monotonic", t},
+                  {"attempt", attempt_},
+                  {"rank", 0},
+                  {"kind", kind}};
     event.update(fields);
     text += event.dump() + "\n";
     return *this;
   }
   Script& step(double t, int number, double compute, double data_wait = 0) {
-    return at(t, "step", {{"step", number}, {"tokens", 100 * number}, {"step_tokens", 100},
-                          {"loss", 5.0 / number}, {"model_flops", 1e6}, {"joules", 3},
-                          {"seconds", {{"compute", compute}, {"data_wait", data_wait},
-                                       {"optimizer", 0.5}}}});
+    return at(t, "step",
+              {{"step", number},
+               {"tokens", 100 * number},
+               {"step_tokens", 100},
+               {"loss", 5.0 / number},
+               {"model_flops", 1e6},
+               {"joules", 3},
+               {"seconds", {{"compute", compute}, {"data_wait", data_wait}, {"optimizer", 0.5}}}});
   }
   std::string text;
 
@@ -123,10 +130,18 @@ TEST(Ledger, ConservedOverRandomRuns) {
         t += 3 * rng.uniform(draw++);
         const double said = (t - before) * 1.5 * rng.uniform(draw++);  // at times too much
         switch (rng.below(draw++, 5)) {
-          case 0: script.at(t, "heartbeat"); break;
-          case 1: script.at(t, "eval", {{"step", step}, {"seconds", said}}); break;
-          case 2: script.at(t, "checkpoint", {{"step", step}, {"seconds", said}}); break;
-          default: script.step(t, ++step, said, said / 2); break;
+          case 0:
+            script.at(t, "heartbeat");
+            break;
+          case 1:
+            script.at(t, "eval", {{"step", step}, {"seconds", said}});
+            break;
+          case 2:
+            script.at(t, "checkpoint", {{"step", step}, {"seconds", said}});
+            break;
+          default:
+            script.step(t, ++step, said, said / 2);
+            break;
         }
       }
       wall += t;
@@ -179,9 +194,15 @@ TEST(Ledger, OtherRanksAddNoSeconds) {
 
 TEST(Ledger, StepKeysAreRead) {
   Script script;
-  script.at(1, "step", {{"step", 1}, {"loss", nullptr}, {"mtp_loss", {4.5, 4.6}},
-                        {"max_vio_by_layer", {0.5, nullptr}}, {"expert_load", {{3, 5}, {4, 4}}},
-                        {"learning_rate", 0.001}, {"joules", 2}, {"joules_estimated", true}});
+  script.at(1, "step",
+            {{"step", 1},
+             {"loss", nullptr},
+             {"mtp_loss", {4.5, 4.6}},
+             {"max_vio_by_layer", {0.5, nullptr}},
+             {"expert_load", {{3, 5}, {4, 4}}},
+             {"learning_rate", 0.001},
+             {"joules", 2},
+             {"joules_estimated", true}});
   const RunHistory history = parse_history(script.text, "e");
   const StepRecord& step = history.steps[0];
   EXPECT_TRUE(std::isnan(step.loss));

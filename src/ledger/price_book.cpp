@@ -84,7 +84,8 @@ std::string describe(const PriceBook& book) {
     return fmt::format("{} USD per core-hour, rented, {}", book.rent.value, source(book.rent));
   }
   return fmt::format(
-      "owned: {} USD over {} years, in use {:.0f} % of the time, {} cores ({}); {} W x PUE {} at {} "
+      "owned: {} USD over {} years, in use {:.0f} % of the time, {} cores ({}); {} W x PUE {} at "
+      "{} "
       "USD per kWh ({})",
       book.machine.value, book.machine_years, 100 * book.machine_busy_share, book.machine_cores,
       source(book.machine), book.power.value, book.cooling.value, book.electricity.value,

@@ -11,7 +11,7 @@ namespace farthing {
 struct Price {
   double value = 0;
   std::string unit;
-  std::string date;        // of the source
+  std::string date;  // of the source
   std::string source;
   std::string confidence;  // published, rounded, assumed
 };
@@ -31,7 +31,8 @@ struct PriceBook {
 };
 
 // `name` as config/share.h finds it under prices/.  A given rent overrides the book's and makes it
-// the basis.  Errors: Error{kBadInput}, unknown and missing keys included, every fault with its line.
+// the basis.  Errors: Error{kBadInput}, unknown and missing keys included, every fault with its
+// line.
 PriceBook load_price_book(const std::string& name, std::optional<double> rent = {});
 PriceBook parse_price_book(const std::string& toml, const std::string& where,
                            std::optional<double> rent = {});

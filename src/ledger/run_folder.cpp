@@ -68,10 +68,7 @@ RunPaths::RunPaths(std::string folder_path) : folder(without_last_slash(std::mov
 std::string RunPaths::name() const { return fs::path(folder).filename().string(); }
 
 RunFolder::RunFolder(RunPaths paths, TentativeFolder made, FileLock lock, int attempt)
-    : paths_(std::move(paths)),
-      made_(std::move(made)),
-      lock_(std::move(lock)),
-      attempt_(attempt) {}
+    : paths_(std::move(paths)), made_(std::move(made)), lock_(std::move(lock)), attempt_(attempt) {}
 
 RunFolder::~RunFolder() {
   for (const std::string& file : new_files_) unlink(file.c_str());

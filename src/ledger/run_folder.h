@@ -1,4 +1,5 @@
-// run_folder.h - the folder of one run: its paths, its one owner, its attempts, its project's ledger.
+// run_folder.h - the folder of one run: its paths, its one owner, its attempts, its project's
+// ledger.
 //
 //   runs/NAME/recipe.toml events.jsonl tokenizer.json checkpoints/ model/ receipt.json receipt.html
 //   runs/ledger.jsonl     a line whenever a run starts or ends; it outlives the run's folder

@@ -70,7 +70,8 @@ TEST(RunFolder, SecondOwnerIsRefusedAndToldWhoHoldsIt) {
     try {
       RunFolder::open(path);
     } catch (const Error& error) {
-      const bool names_owner = error.message.find("process " + std::to_string(owner) + " ") != std::string::npos;
+      const bool names_owner =
+          error.message.find("process " + std::to_string(owner) + " ") != std::string::npos;
       status = error.code == ErrorCode::kFailed && names_owner ? 0 : 2;
     }
     _exit(status);

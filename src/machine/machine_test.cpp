@@ -44,9 +44,9 @@ TEST(Peaks, LoopsDoTheWorkTheyCount) {
     int n_chains, n_lanes;
   };
   const std::int64_t n_rounds = 500;
-  for (const Loop& loop : {Loop{Isa::kRef, fma_loop_plain, 32, 1},
-                           Loop{Isa::kAvx2, fma_loop_avx2, 12, 8},
-                           Loop{Isa::kAvx512, fma_loop_avx512, 20, 16}}) {
+  for (const Loop& loop :
+       {Loop{Isa::kRef, fma_loop_plain, 32, 1}, Loop{Isa::kAvx2, fma_loop_avx2, 12, 8},
+        Loop{Isa::kAvx512, fma_loop_avx512, 20, 16}}) {
     if (!cpu_supports(loop.isa)) continue;
     float sum = 0;
     EXPECT_EQ(loop.run(n_rounds, sum), 2.0 * loop.n_chains * loop.n_lanes * n_rounds);

@@ -128,18 +128,24 @@ struct ProbeFile {
 
 std::string_view arithmetic_name(Arithmetic arithmetic) {
   switch (arithmetic) {
-    case Arithmetic::kFp32: return "fp32";
-    case Arithmetic::kBf16: return "bf16";
-    case Arithmetic::kFp16: return "fp16";
+    case Arithmetic::kFp32:
+      return "fp32";
+    case Arithmetic::kBf16:
+      return "bf16";
+    case Arithmetic::kFp16:
+      return "fp16";
   }
   return "unknown";
 }
 
 bool has_arithmetic(Arithmetic arithmetic) {
   switch (arithmetic) {
-    case Arithmetic::kFp32: return true;
-    case Arithmetic::kBf16: return current_isa() == Isa::kAvx512Bf16;
-    case Arithmetic::kFp16: return current_isa() == Isa::kAvx512Fp16;
+    case Arithmetic::kFp32:
+      return true;
+    case Arithmetic::kBf16:
+      return current_isa() == Isa::kAvx512Bf16;
+    case Arithmetic::kFp16:
+      return current_isa() == Isa::kAvx512Fp16;
   }
   return false;
 }
@@ -165,9 +171,8 @@ double measure_peak(Arithmetic arithmetic, int n_threads) {
   int n_without_gain = n_threads > 1 ? -kWarmUpProbes : 0;
   for (int probe = 0; probe < kMostProbes && n_without_gain < kProbes; ++probe) {
     const double seconds = seconds_of([&] {
-      parallel_for(n_threads, [&](int thread) {
-        flops[thread * 16] = loop(rounds, sinks[thread * 16]);
-      });
+      parallel_for(n_threads,
+                   [&](int thread) { flops[thread * 16] = loop(rounds, sinks[thread * 16]); });
     });
     double total = 0;
     for (const double share : flops) total += share;

@@ -1,7 +1,7 @@
 // peaks.h - what this machine can do at most, measured: arithmetic, memory, disk.  Never quoted.
 //
-// Each is the best of at least five probes (about 20 ms for arithmetic, 50 ms for memory): a neighbour can
-// only make a probe slower.
+// Each is the best of at least five probes (about 20 ms for arithmetic, 50 ms for memory): a
+// neighbour can only make a probe slower.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -39,7 +39,8 @@ struct Bandwidth {
 Bandwidth measure_bandwidth();
 
 // Bytes per second of one file of `bytes` in `folder`: written and synced; read back after the
-// cache was asked to forget it.  The file is removed.  Throws Error when the folder cannot be written.
+// cache was asked to forget it.  The file is removed.  Throws Error when the folder cannot be
+// written.
 struct DiskSpeed {
   double write = 0;
   double read = 0;

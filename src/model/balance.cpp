@@ -80,8 +80,8 @@ double SequenceBalance<T>::forward(const Saved& saved, Matrix<const T> affinity)
 }
 
 template <class T>
-void SequenceBalance<T>::backward(Matrix<T> dlogits, const Saved& saved,
-                                  Matrix<const T> affinity, double factor) const {
+void SequenceBalance<T>::backward(Matrix<T> dlogits, const Saved& saved, Matrix<const T> affinity,
+                                  double factor) const {
   parallel_for(affinity.n_rows, [&](int token) {
     const std::span<const T> s = affinity[token];
     const std::span<const T> f = saved.f[token / sequence_length];

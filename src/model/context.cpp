@@ -73,8 +73,8 @@ void Context<T>::lay_out_saved(Arena& arena) {
   account("saved by blocks", arena);
   for (int block = 0; block < config.n_blocks(); ++block) {
     if (!is_moe(block)) continue;
-    saved[static_cast<std::size_t>(block)].decision = typename Moe<T>::Decision(
-        arena, config, shape.n_sequences, shape.sequence_length);
+    saved[static_cast<std::size_t>(block)].decision =
+        typename Moe<T>::Decision(arena, config, shape.n_sequences, shape.sequence_length);
   }
   account("routing", arena);
 }

@@ -23,14 +23,14 @@ namespace farthing {
 template <class T>
 struct Prediction {
   Prediction(Arena& arena, const ModelConfig& config, int n_tokens, bool with_gradient);
-  Matrix<T> hidden;                   // [n_tokens, hidden_size], output of the last block
-  std::span<T> inv_rms;               // [n_tokens]
-  Matrix<T> normed;                   // [n_tokens, hidden_size], what the head reads
-  std::span<std::int32_t> targets;    // [n_tokens], -1: none
-  std::span<T> weight;                // [n_tokens], loss weight of the target
-  std::span<T> logprob;               // [n_tokens]
-  std::span<T> grad_scale;            // [n_tokens]
-  Matrix<T> dnormed;                  // [n_tokens, hidden_size], with gradient
+  Matrix<T> hidden;                 // [n_tokens, hidden_size], output of the last block
+  std::span<T> inv_rms;             // [n_tokens]
+  Matrix<T> normed;                 // [n_tokens, hidden_size], what the head reads
+  std::span<std::int32_t> targets;  // [n_tokens], -1: none
+  std::span<T> weight;              // [n_tokens], loss weight of the target
+  std::span<T> logprob;             // [n_tokens]
+  std::span<T> grad_scale;          // [n_tokens]
+  Matrix<T> dnormed;                // [n_tokens, hidden_size], with gradient
 };
 
 struct MemoryLine {
@@ -64,7 +64,7 @@ class Context {
   ModelConfig config;
   ContextShape shape;
   ContextMode mode;
-  LossScale scale;  // of the last loss()
+  LossScale scale;                                      // of the last loss()
   std::vector<typename Block<T>::Saved> saved;          // by block
   std::vector<typename Block<T>::Gradients> gradients;  // by block
   std::vector<Prediction<T>> predictions;               // by depth, 0: next token
@@ -74,7 +74,8 @@ class Context {
   typename Block<T>::BackwardScratch backward_scratch;
   typename Mtp<T>::Scratch mtp_scratch;
   typename Head<T>::Scratch head_scratch;
-  // [vocab_size, hidden_size]: what loss() leaves for W where the head is the embedding; else empty.
+  // [vocab_size, hidden_size]: what loss() leaves for W where the head is the embedding; else
+  // empty.
   Matrix<T> tied_head_gradient;
 
  private:

@@ -26,8 +26,8 @@ struct Experts {
   struct Scratch {
     Scratch() = default;
     Scratch(Arena& arena, const ModelConfig& config, int n_tokens);
-    Matrix<T> rows;  // [n_rows, hidden_size]
-    Matrix<T> act;   // [n_rows, width]
+    Matrix<T> rows;                      // [n_rows, hidden_size]
+    Matrix<T> act;                       // [n_rows, width]
     std::span<GemmProblem<T>> problems;  // [n_routed_experts]
   };
   struct BackwardScratch {

@@ -38,7 +38,7 @@ LoadedModel load_model_weights(const SafetensorsReader& reader, ModelConfig conf
                                const std::string& where);
 
 struct HfExport {
-  Dtype dtype = Dtype::kF32;   // kF32 or kBF16; correction biases are F32 in either
+  Dtype dtype = Dtype::kF32;        // kF32 or kBF16; correction biases are F32 in either
   std::string tokenizer_json = {};  // text of tokenizer.json; empty: none is written
   std::string model_card = {};      // README.md; empty: none
   std::int64_t max_shard_bytes = 5'000'000'000;  // more than this: several files and an index

@@ -8,9 +8,9 @@
 namespace farthing {
 
 struct MlaIds {
-  int q_a = -1;       // -1: no query latent, q is the whole projection
+  int q_a = -1;  // -1: no query latent, q is the whole projection
   int q_a_norm = -1;
-  int q = -1;         // q_b_proj, or q_proj
+  int q = -1;  // q_b_proj, or q_proj
   int kv_a = -1;
   int kv_a_norm = -1;
   int kv_b = -1;

@@ -6,10 +6,13 @@ namespace {
 
 MatmulFormat format_of(const Matmul& matmul, Role role) {
   switch (role) {
-    case Role::kMatrix: return matmul.format;
+    case Role::kMatrix:
+      return matmul.format;
     case Role::kHead:
-    case Role::kEmbedding: return matmul.head;  // the embedding as a head, where they are tied
-    default: return MatmulFormat::kFp32;
+    case Role::kEmbedding:
+      return matmul.head;  // the embedding as a head, where they are tied
+    default:
+      return MatmulFormat::kFp32;
   }
 }
 
@@ -134,20 +137,20 @@ void linear_backward_weight(const ParameterStore<T>& into, Matrix<const T> dy, M
   gemm(weight_matrix(into, weight), dy, x, backward_weight_options(weights, weight.id));
 }
 
-#define FARTHING_INSTANTIATE(T)                                                                   \
-  template GemmOptions forward_options(const ParameterStore<T>&, int);                            \
-  template GemmOptions backward_input_options(const ParameterStore<T>&, int);                     \
-  template GemmOptions backward_weight_options(const ParameterStore<T>&, int);                    \
-  template GemmProblem<T> forward_problem(Matrix<T>, Matrix<const T>, const ParameterStore<T>&,   \
-                                          LinearWeight);                                          \
-  template GemmProblem<T> backward_input_problem(Matrix<T>, Matrix<const T>,                      \
-                                                 const ParameterStore<T>&, LinearWeight);         \
-  template void linear_forward(Matrix<T>, Matrix<const T>, const ParameterStore<T>&,              \
-                               LinearWeight, bool);                                               \
-  template void linear_backward_input(Matrix<T>, Matrix<const T>, const ParameterStore<T>&,       \
-                                      LinearWeight, bool);                                        \
-  template void linear_backward_weight(const ParameterStore<T>&, Matrix<const T>,                 \
-                                       Matrix<const T>, const ParameterStore<T>&, LinearWeight);
+#define FARTHING_INSTANTIATE(T)                                                                    \
+  template GemmOptions forward_options(const ParameterStore<T>&, int);                             \
+  template GemmOptions backward_input_options(const ParameterStore<T>&, int);                      \
+  template GemmOptions backward_weight_options(const ParameterStore<T>&, int);                     \
+  template GemmProblem<T> forward_problem(Matrix<T>, Matrix<const T>, const ParameterStore<T>&,    \
+                                          LinearWeight);                                           \
+  template GemmProblem<T> backward_input_problem(Matrix<T>, Matrix<const T>,                       \
+                                                 const ParameterStore<T>&, LinearWeight);          \
+  template void linear_forward(Matrix<T>, Matrix<const T>, const ParameterStore<T>&, LinearWeight, \
+                               bool);                                                              \
+  template void linear_backward_input(Matrix<T>, Matrix<const T>, const ParameterStore<T>&,        \
+                                      LinearWeight, bool);                                         \
+  template void linear_backward_weight(const ParameterStore<T>&, Matrix<const T>, Matrix<const T>, \
+                                       const ParameterStore<T>&, LinearWeight);
 FARTHING_INSTANTIATE(float)
 FARTHING_INSTANTIATE(double)
 #undef FARTHING_INSTANTIATE

@@ -87,12 +87,11 @@ void Mla<T>::rotate(Matrix<T> q, Matrix<T> u, const Tokens<T>& tokens, bool inve
 template <class T>
 void Mla<T>::normalise_latents(const Saved& saved, const Scratch& scratch) const {
   if (config.q_lora_rank) {
-    rmsnorm_forward<T>(scratch.c_q_normed, saved.inv_rms_q, saved.c_q,
-                       weights.values(ids.q_a_norm), ModelConfig::kLatentNormEps);
+    rmsnorm_forward<T>(scratch.c_q_normed, saved.inv_rms_q, saved.c_q, weights.values(ids.q_a_norm),
+                       ModelConfig::kLatentNormEps);
   }
-  rmsnorm_forward<T>(scratch.c_kv_normed, saved.inv_rms_kv,
-                     saved.u.cols(0, config.kv_lora_rank), weights.values(ids.kv_a_norm),
-                     ModelConfig::kLatentNormEps);
+  rmsnorm_forward<T>(scratch.c_kv_normed, saved.inv_rms_kv, saved.u.cols(0, config.kv_lora_rank),
+                     weights.values(ids.kv_a_norm), ModelConfig::kLatentNormEps);
 }
 
 template <class T>
@@ -129,8 +128,8 @@ void Mla<T>::backward_input(Matrix<T> da, Matrix<const T> dh, const Tokens<T>& t
   linear_backward_input<T>(scratch.d_o, dh, weights, ids.o);
   const Matrix<T> dk_pe = gradients.du.cols(config.kv_lora_rank, config.qk_rope_head_dim);
   attention_backward<T>(shape(tokens), {gradients.dq, gradients.dkv, dk_pe}, scratch.d_o,
-                        {saved.q, saved.kv, k_pe(saved), saved.o, saved.lse},
-                        tokens.document_start, scratch.attention);
+                        {saved.q, saved.kv, k_pe(saved), saved.o, saved.lse}, tokens.document_start,
+                        scratch.attention);
   rotate(gradients.dq, gradients.du, tokens, /*inverse=*/true);
 
   // 2. Keys and values: [dc_kv | dk_pe] = du.

@@ -24,14 +24,14 @@ struct Mla {
   struct Saved {
     Saved() = default;
     Saved(Arena& arena, const ModelConfig& config, int n_tokens);
-    Matrix<T> c_q;              // [n_tokens, q_lora_rank]
-    std::span<T> inv_rms_q;     // [n_tokens]
-    Matrix<T> q;                // [n_tokens, heads * (nope + rope)], rotated
-    Matrix<T> u;                // [n_tokens, kv_lora_rank + rope], its k_pe rotated
-    std::span<T> inv_rms_kv;    // [n_tokens]
-    Matrix<T> kv;               // [n_tokens, heads * (nope + v)]
-    Matrix<T> o;                // [n_tokens, heads * v]
-    Matrix<T> lse;              // [heads, n_tokens]
+    Matrix<T> c_q;            // [n_tokens, q_lora_rank]
+    std::span<T> inv_rms_q;   // [n_tokens]
+    Matrix<T> q;              // [n_tokens, heads * (nope + rope)], rotated
+    Matrix<T> u;              // [n_tokens, kv_lora_rank + rope], its k_pe rotated
+    std::span<T> inv_rms_kv;  // [n_tokens]
+    Matrix<T> kv;             // [n_tokens, heads * (nope + v)]
+    Matrix<T> o;              // [n_tokens, heads * v]
+    Matrix<T> lse;            // [heads, n_tokens]
   };
   struct Scratch {
     Scratch() = default;
@@ -66,9 +66,8 @@ struct Mla {
   void add_output(Matrix<T> h, Matrix<const T> o) const;
 
   // Writes da and gradients.
-  void backward_input(Matrix<T> da, Matrix<const T> dh, const Tokens<T>& tokens,
-                      const Saved& saved, const Gradients& gradients,
-                      const BackwardScratch& scratch) const;
+  void backward_input(Matrix<T> da, Matrix<const T> dh, const Tokens<T>& tokens, const Saved& saved,
+                      const Gradients& gradients, const BackwardScratch& scratch) const;
   // Adds into `into`.
   void backward_weight(const ParameterStore<T>& into, Matrix<const T> dh, Matrix<const T> a,
                        const Saved& saved, const Gradients& gradients,

@@ -201,8 +201,8 @@ void BackwardWalk<T>::head_norm(int depth) const {
   const int id = head_norm_of(model, depth);
   if (doors.input) {
     const auto last = static_cast<std::size_t>(last_block(model.config, depth));
-    rmsnorm_backward_input<T>(context.gradients[last].dh_out, prediction.dnormed,
-                              prediction.hidden, model.weights.values(id), prediction.inv_rms,
+    rmsnorm_backward_input<T>(context.gradients[last].dh_out, prediction.dnormed, prediction.hidden,
+                              model.weights.values(id), prediction.inv_rms,
                               /*accumulate=*/false);
   }
   if (doors.weight) {
@@ -222,8 +222,8 @@ void BackwardWalk<T>::mtp(int depth) const {
                                   ? context.predictions[k - 1].dnormed
                                   : context.gradients[static_cast<std::size_t>(block - 1)].dh_out;
     mtp_of(model, depth)
-        .backward_input(dhidden, dm, hidden, context.mtp_saved[k - 1],
-                        context.mtp_gradients[k - 1], context.mtp_scratch);
+        .backward_input(dhidden, dm, hidden, context.mtp_saved[k - 1], context.mtp_gradients[k - 1],
+                        context.mtp_scratch);
   }
   if (doors.weight) {
     mtp_of(model, depth)
@@ -249,8 +249,7 @@ void BackwardWalk<T>::block(int index) const {
 template <class T>
 void BackwardWalk<T>::embedding() const {
   if (!doors.weight) return;
-  scatter_add_rows<T>(into.matrix(model.ids.embedding), context.gradients.front().dh_in,
-                      batch.ids);
+  scatter_add_rows<T>(into.matrix(model.ids.embedding), context.gradients.front().dh_in, batch.ids);
 }
 
 }  // namespace
@@ -309,8 +308,7 @@ Losses loss(const Model<T>& model, Context<T>& context, const Batch& batch, cons
   Losses losses;
   // 1. The head at every depth.
   for (int depth = 0; depth <= model.config.num_nextn_predict_layers; ++depth) {
-    const double share =
-        depth == 0 ? 1 : scale.mtp_weight / model.config.num_nextn_predict_layers;
+    const double share = depth == 0 ? 1 : scale.mtp_weight / model.config.num_nextn_predict_layers;
     set_targets(context, batch, depth);
     if (gradients) {
       set_grad_scale(context.predictions[static_cast<std::size_t>(depth)], share * scale.token,
@@ -328,8 +326,9 @@ Losses loss(const Model<T>& model, Context<T>& context, const Batch& batch, cons
   for (int block = 0; scale.balance_weight != 0 && block < model.config.n_blocks(); ++block) {
     if (!context.is_moe(block)) continue;
     losses.balance += scale.balance_weight * scale.sequence *
-                      block_of(model, block).moe().balance_loss(
-                          context.saved[static_cast<std::size_t>(block)].decision);
+                      block_of(model, block)
+                          .moe()
+                          .balance_loss(context.saved[static_cast<std::size_t>(block)].decision);
   }
   losses.total += losses.balance;
   return losses;
@@ -361,16 +360,16 @@ void compute_logits(const Model<T>& model, Context<T>& context, int first, Matri
                     model.ids.head);
 }
 
-#define FARTHING_INSTANTIATE(T)                                                                    \
-  template struct Model<T>;                                                                        \
-  template void forward(const Model<T>&, Context<T>&, const Batch&);                               \
-  template Losses loss(const Model<T>&, Context<T>&, const Batch&, const LossScale&,               \
-                       const ParameterStore<T>*, std::span<const T>);                              \
-  template void backward(const Model<T>&, Context<T>&, const Batch&, const ParameterStore<T>&);    \
-  template void backward_input(const Model<T>&, Context<T>&, const Batch&,                         \
-                               const ParameterStore<T>&);                                          \
-  template void backward_weight(const Model<T>&, Context<T>&, const Batch&,                        \
-                                const ParameterStore<T>&);                                         \
+#define FARTHING_INSTANTIATE(T)                                                                 \
+  template struct Model<T>;                                                                     \
+  template void forward(const Model<T>&, Context<T>&, const Batch&);                            \
+  template Losses loss(const Model<T>&, Context<T>&, const Batch&, const LossScale&,            \
+                       const ParameterStore<T>*, std::span<const T>);                           \
+  template void backward(const Model<T>&, Context<T>&, const Batch&, const ParameterStore<T>&); \
+  template void backward_input(const Model<T>&, Context<T>&, const Batch&,                      \
+                               const ParameterStore<T>&);                                       \
+  template void backward_weight(const Model<T>&, Context<T>&, const Batch&,                     \
+                                const ParameterStore<T>&);                                      \
   template void compute_logits(const Model<T>&, Context<T>&, int, Matrix<T>);
 FARTHING_INSTANTIATE(float)
 FARTHING_INSTANTIATE(double)

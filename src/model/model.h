@@ -36,17 +36,17 @@ namespace farthing {
 
 // How this micro-batch counts in the global batch.
 struct LossScale {
-  double token = 1;      // 1 / sum of loss_weight over the global batch
-  double sequence = 1;   // 1 / number of sequences of the global batch (balance loss)
-  double mtp_weight = 0; // lambda; each of D depths counts lambda / D
+  double token = 1;           // 1 / sum of loss_weight over the global batch
+  double sequence = 1;        // 1 / number of sequences of the global batch (balance loss)
+  double mtp_weight = 0;      // lambda; each of D depths counts lambda / D
   double balance_weight = 0;  // alpha
 };
 
 struct Losses {
-  double main = 0;     // sum of weighted -log p, times scale.token
+  double main = 0;          // sum of weighted -log p, times scale.token
   std::vector<double> mtp;  // per depth, the same normalisation
-  double balance = 0;  // alpha * ..., averaged over sequences, summed over layers
-  double total = 0;    // main + (lambda / D) sum mtp + balance
+  double balance = 0;       // alpha * ..., averaged over sequences, summed over layers
+  double total = 0;         // main + (lambda / D) sum mtp + balance
 };
 
 struct ContextShape {
@@ -55,8 +55,8 @@ struct ContextShape {
 };
 
 struct ContextMode {
-  bool save = true;          // keep what backward needs
-  bool delay_weight = false; // keep what a separate backward_weight needs
+  bool save = true;           // keep what backward needs
+  bool delay_weight = false;  // keep what a separate backward_weight needs
 };
 
 template <class T>
@@ -69,7 +69,7 @@ struct Model {
   ModelConfig config;
   const ParameterTable* table;
   ParameterStore<T> weights;
-  ModelIds ids;  // parameter ids by block and part
+  ModelIds ids;                           // parameter ids by block and part
   std::vector<T> rope_cosine, rope_sine;  // [max positions, rope / 2]
 };
 

@@ -245,8 +245,8 @@ TEST(Model, LossIsTheWeightedMeanOfMinusLogProbability) {
     const double* row = logits.data() + token * static_cast<std::size_t>(m.config.vocab_size);
     double sum = 0;
     for (int id = 0; id < m.config.vocab_size; ++id) sum += std::exp(row[id]);
-    expected += static_cast<double>(batch.loss_weight[token]) *
-                (std::log(sum) - row[batch.targets[token]]);
+    expected +=
+        static_cast<double>(batch.loss_weight[token]) * (std::log(sum) - row[batch.targets[token]]);
   }
   const LossScale scale = whole_batch_scale(batch);
   const Losses losses = forward_loss(m, batch, scale);

@@ -9,8 +9,7 @@ Moe<T>::Saved::Saved(Arena& arena, const ModelConfig& config, int n_tokens)
       shared(arena, config.shared_intermediate_size(), n_tokens) {}
 
 template <class T>
-Moe<T>::Decision::Decision(Arena& arena, const ModelConfig& config, int n_sequences,
-                           int length)
+Moe<T>::Decision::Decision(Arena& arena, const ModelConfig& config, int n_sequences, int length)
     : routing(arena, config, n_sequences * length),
       balance(arena, n_sequences, config.n_routed_experts),
       sequence_length(length) {}
@@ -35,10 +34,10 @@ template <class T>
 void Moe<T>::forward(Matrix<T> h, Matrix<const T> x, const Saved& saved, const Decision& decision,
                      const Scratch& scratch) const {
   const Routing<T>& routing = decision.routing;
-  router().forward(routing, x, scratch.router);                            // 1. route
-  dispatch(scratch.experts.rows, x, routing);                              // 2. dispatch
-  experts().forward(routing, saved.experts, scratch.experts);              // 3. experts
-  combine<T>(h, scratch.experts.rows, routing);                            // 4. combine
+  router().forward(routing, x, scratch.router);                                    // 1. route
+  dispatch(scratch.experts.rows, x, routing);                                      // 2. dispatch
+  experts().forward(routing, saved.experts, scratch.experts);                      // 3. experts
+  combine<T>(h, scratch.experts.rows, routing);                                    // 4. combine
   if (ids.shared.gate >= 0) shared().forward(h, x, saved.shared, scratch.shared);  // 5. shared
 }
 

@@ -59,9 +59,8 @@ struct Moe {
   double balance_loss(const Decision& decision) const;
   // Writes dx and gradients.  balance_factor: alpha / number of sequences, 0: no such loss.
   void backward_input(Matrix<T> dx, Matrix<const T> dh, const Saved& saved,
-                      const Decision& decision, const Gradients& gradients,
-                      const Scratch& scratch, const BackwardScratch& backward,
-                      double balance_factor) const;
+                      const Decision& decision, const Gradients& gradients, const Scratch& scratch,
+                      const BackwardScratch& backward, double balance_factor) const;
   // Adds into `into`.
   void backward_weight(const ParameterStore<T>& into, Matrix<const T> dh, Matrix<const T> x,
                        const Saved& saved, const Decision& decision, const Gradients& gradients,

@@ -53,9 +53,8 @@ void Mtp<T>::forward(Matrix<T> m, Matrix<const T> g, const Saved& saved,
 }
 
 template <class T>
-void Mtp<T>::backward_input(Matrix<T> dg, Matrix<const T> dm, Matrix<const T> g,
-                            const Saved& saved, const Gradients& gradients,
-                            const Scratch& scratch) const {
+void Mtp<T>::backward_input(Matrix<T> dg, Matrix<const T> dm, Matrix<const T> g, const Saved& saved,
+                            const Gradients& gradients, const Scratch& scratch) const {
   const int width = config.hidden_size;
   linear_backward_input<T>(gradients.djoined, dm, weights, ids.projection);
   gather_rows<T>(scratch.embedding, weights.matrix(embedding_id), saved.ids);

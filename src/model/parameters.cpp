@@ -75,8 +75,8 @@ std::int64_t ParameterTable::n_parameters() const {
 
 void ParameterTable::add(Parameter parameter) {
   const bool continues_gate = parameter.name.ends_with(".up_proj.weight");
-  parameter.offset = continues_gate ? entries_.back().offset + entries_.back().size()
-                                    : store_elements_;
+  parameter.offset =
+      continues_gate ? entries_.back().offset + entries_.back().size() : store_elements_;
   const std::int64_t end = parameter.offset + parameter.size();
   store_elements_ = (end + kAlignment - 1) / kAlignment * kAlignment;
   id_by_name_.emplace(parameter.name, size());

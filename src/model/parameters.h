@@ -29,8 +29,8 @@ struct Parameter {
   int n_cols = 0;
   bool is_vector = false;  // stored with one dimension in files
   Role role = Role::kMatrix;
-  int layer = -1;   // block index, -1: none
-  int expert = -1;  // routed expert, -1: none
+  int layer = -1;           // block index, -1: none
+  int expert = -1;          // routed expert, -1: none
   bool decays = false;      // weight decay applies
   bool trainable = true;    // has gradient and moments
   std::int64_t offset = 0;  // elements from the beginning of a store; 16-element aligned, up_proj

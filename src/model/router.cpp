@@ -45,8 +45,7 @@ void mask_groups(const ModelConfig& config, std::span<T> score) {
 }  // namespace
 
 template <class T>
-void choose_experts(const ModelConfig& config, std::span<T> score,
-                    std::span<std::int32_t> expert) {
+void choose_experts(const ModelConfig& config, std::span<T> score, std::span<std::int32_t> expert) {
   if (config.n_group > 1) mask_groups(config, score);
   top_k_of<T>(score, expert);
   std::ranges::sort(expert);
@@ -97,9 +96,8 @@ void Router<T>::backward_logits(Matrix<T> dlogits, Matrix<const T> dweight,
     std::ranges::fill(dlogits[token], T{0});
     for (std::size_t slot = 0; slot < expert.size(); ++slot) {
       const T affinity = routing.affinity(token, expert[slot]);
-      const T daffinity = config.norm_topk_prob
-                              ? (scaling * dweight[token][slot] - shared) / total
-                              : scaling * dweight[token][slot];
+      const T daffinity = config.norm_topk_prob ? (scaling * dweight[token][slot] - shared) / total
+                                                : scaling * dweight[token][slot];
       dlogits(token, expert[slot]) = daffinity * affinity * (1 - affinity);
     }
   });

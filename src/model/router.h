@@ -39,8 +39,7 @@ struct Router {
   // Writes affinity, expert and weight of routing, and orders it by expert.
   void forward(const Routing<T>& routing, Matrix<const T> x, const Scratch& scratch) const;
   // Writes dlogits.
-  void backward_logits(Matrix<T> dlogits, Matrix<const T> dweight,
-                       const Routing<T>& routing) const;
+  void backward_logits(Matrix<T> dlogits, Matrix<const T> dweight, const Routing<T>& routing) const;
   // Adds into dx.
   void backward_input(Matrix<T> dx, Matrix<const T> dlogits) const;
   // Adds into `into`.

@@ -83,11 +83,11 @@ void dispatch_backward(Matrix<T> dx, Matrix<const T> drows, const Routing<T>& ro
   });
 }
 
-#define FARTHING_INSTANTIATE(T)                                                       \
-  template struct Routing<T>;                                                         \
-  template void order_by_expert(const Routing<T>&);                                   \
-  template void dispatch(Matrix<T>, Matrix<const T>, const Routing<T>&);              \
-  template void combine(Matrix<T>, Matrix<const T>, const Routing<T>&);               \
+#define FARTHING_INSTANTIATE(T)                                          \
+  template struct Routing<T>;                                            \
+  template void order_by_expert(const Routing<T>&);                      \
+  template void dispatch(Matrix<T>, Matrix<const T>, const Routing<T>&); \
+  template void combine(Matrix<T>, Matrix<const T>, const Routing<T>&);  \
   template void dispatch_backward(Matrix<T>, Matrix<const T>, const Routing<T>&);
 FARTHING_INSTANTIATE(float)
 FARTHING_INSTANTIATE(double)

@@ -17,11 +17,11 @@ struct Routing {
   Routing() = default;
   Routing(Arena& arena, const ModelConfig& config, int n_tokens);
 
-  Matrix<std::int32_t> expert;  // [n_tokens, top_k], ascending in each token
-  Matrix<T> weight;             // [n_tokens, top_k]
-  Matrix<T> affinity;           // [n_tokens, n_routed_experts], sigmoid of the router's logits
-  std::span<std::int64_t> count;              // [n_routed_experts] assignments; sums to all of them
-  std::span<std::int32_t> begin;              // [n_routed_experts + 1]
+  Matrix<std::int32_t> expert;    // [n_tokens, top_k], ascending in each token
+  Matrix<T> weight;               // [n_tokens, top_k]
+  Matrix<T> affinity;             // [n_tokens, n_routed_experts], sigmoid of the router's logits
+  std::span<std::int64_t> count;  // [n_routed_experts] assignments; sums to all of them
+  std::span<std::int32_t> begin;  // [n_routed_experts + 1]
   std::span<std::int32_t> row_of_assignment;  // [n_tokens * top_k]
   std::span<std::int32_t> assignment_of_row;  // its inverse
 

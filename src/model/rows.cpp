@@ -66,8 +66,7 @@ template void copy_rows(Matrix<double>, Matrix<const double>);
 template void gather_rows(Matrix<float>, Matrix<const float>, std::span<const std::int32_t>);
 template void gather_rows(Matrix<double>, Matrix<const double>, std::span<const std::int32_t>);
 template void scatter_add_rows(Matrix<float>, Matrix<const float>, std::span<const std::int32_t>);
-template void scatter_add_rows(Matrix<double>, Matrix<const double>,
-                               std::span<const std::int32_t>);
+template void scatter_add_rows(Matrix<double>, Matrix<const double>, std::span<const std::int32_t>);
 template float dot(std::span<const float>, std::span<const float>);
 template double dot(std::span<const double>, std::span<const double>);
 

@@ -88,8 +88,7 @@ std::int64_t read_count(const Json& value, const TensorPlace& place, const char*
 }
 
 // The array under a key; `size` -1: any.
-const Json& read_array(const Json& entry, const char* key, int size,
-                                 const TensorPlace& place) {
+const Json& read_array(const Json& entry, const char* key, int size, const TensorPlace& place) {
   const auto found = entry.find(key);
   if (found == entry.end() || !found->is_array() ||
       (size >= 0 && found->size() != static_cast<std::size_t>(size))) {
@@ -123,8 +122,8 @@ std::int64_t checked_bytes(const TensorView& tensor, const TensorPlace& place) {
   return bytes;
 }
 
-TensorView read_entry(const std::string& name, const Json& entry,
-                      std::span<const std::byte> data, const std::string& path) {
+TensorView read_entry(const std::string& name, const Json& entry, std::span<const std::byte> data,
+                      const std::string& path) {
   const TensorPlace place{path, name};
   if (!entry.is_object()) place.refuse("entry", entry.type_name(), "an object");
   TensorView tensor;

@@ -262,7 +262,8 @@ double seconds_to_find(const std::string& folder, int n_tensors) {
   std::vector<TensorToWrite> tensors;
   for (int i = 0; i < n_tensors; ++i) {
     tensors.push_back({.name = "model.layers.1.mlp.experts." + std::to_string(i),
-                       .shape = {1}, .bytes = bytes_of(one)});
+                       .shape = {1},
+                       .bytes = bytes_of(one)});
   }
   std::string map;
   for (const auto& tensor : tensors) {

@@ -158,8 +158,8 @@ TEST(Schedule, MemoryByPartSumsToTheArena) {
   ModelConfig config = two_mtp();
   config.tie_word_embeddings = true;
   const Batch batch = random_batch(config, 2, 24, 1);
-  for (const ContextMode mode : {ContextMode{}, ContextMode{.save = false},
-                                 ContextMode{.delay_weight = true}}) {
+  for (const ContextMode mode :
+       {ContextMode{}, ContextMode{.save = false}, ContextMode{.delay_weight = true}}) {
     const TestContext<float> context(config, batch, mode);
     std::int64_t total = 0;
     for (const MemoryLine& line : context.state.memory()) total += line.bytes;

@@ -44,9 +44,15 @@ void randomise(const ParameterStore<T>& weights, std::uint64_t seed) {
     for (T& value : weights.values(id)) {
       const double normal = rng.normal(index++);
       switch (table[id].role) {
-        case Role::kNorm: value = static_cast<T>(1 + 0.2 * normal); break;
-        case Role::kBias: value = static_cast<T>(0.2 * normal); break;
-        default: value = static_cast<T>(0.3 * normal); break;
+        case Role::kNorm:
+          value = static_cast<T>(1 + 0.2 * normal);
+          break;
+        case Role::kBias:
+          value = static_cast<T>(0.2 * normal);
+          break;
+        default:
+          value = static_cast<T>(0.3 * normal);
+          break;
       }
     }
   }

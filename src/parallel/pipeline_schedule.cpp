@@ -109,8 +109,8 @@ RankSchedule interleaved_rank(int r, int n_ranks, int n_micro_batches, int n_chu
 }
 
 // The eight steps of DualPipe.  `h` is the distance from the nearer end, `half` the number of ranks
-// from an end to the middle, `a` the chunk of phase 0 and `b` that of phase 1, `rounds` the count of
-// step 4, `is_mid` whether the rank has no one to overlap its first pair with.
+// from an end to the middle, `a` the chunk of phase 0 and `b` that of phase 1, `rounds` the count
+// of step 4, `is_mid` whether the rank has no one to overlap its first pair with.
 struct DualSteps {
   int h, half, a, b, rounds;
   bool is_mid;
@@ -187,12 +187,18 @@ RankSchedule dual_pipe_v_rank(int r, int n_ranks, int n_micro_batches) {
 RankSchedule make_rank(const Schedule& schedule, int r, int n_ranks) {
   const int n = schedule.n_micro_batches;
   switch (schedule.kind) {
-    case ScheduleKind::kGpipe: return gpipe_rank(n);
-    case ScheduleKind::kOneFOneB: return one_f_one_b_rank(r, n_ranks, n);
-    case ScheduleKind::kInterleaved: return interleaved_rank(r, n_ranks, n, schedule.n_chunks);
-    case ScheduleKind::kZb1p: return zb1p_rank(r, n_ranks, n);
-    case ScheduleKind::kDualPipe: return dual_pipe_rank(r, n_ranks, n);
-    case ScheduleKind::kDualPipeV: return dual_pipe_v_rank(r, n_ranks, n);
+    case ScheduleKind::kGpipe:
+      return gpipe_rank(n);
+    case ScheduleKind::kOneFOneB:
+      return one_f_one_b_rank(r, n_ranks, n);
+    case ScheduleKind::kInterleaved:
+      return interleaved_rank(r, n_ranks, n, schedule.n_chunks);
+    case ScheduleKind::kZb1p:
+      return zb1p_rank(r, n_ranks, n);
+    case ScheduleKind::kDualPipe:
+      return dual_pipe_rank(r, n_ranks, n);
+    case ScheduleKind::kDualPipeV:
+      return dual_pipe_v_rank(r, n_ranks, n);
   }
   CHECK(false, "a schedule without a name");
   return {};
@@ -224,7 +230,8 @@ std::string why_not(ScheduleKind kind, int n_ranks, int n_micro_batches, int n_c
         return "needs at least " + std::to_string(2 * n_ranks) + " micro-batches, two per rank";
       }
       return "";
-    default: return "";
+    default:
+      return "";
   }
 }
 

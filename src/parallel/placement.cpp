@@ -45,7 +45,7 @@ Packing pack(const std::vector<double>& weight, int n_bins) {
 }
 
 struct Replication {
-  std::vector<int> item;   // of each slot
+  std::vector<int> item;    // of each slot
   std::vector<int> copies;  // of each item
 };
 
@@ -78,8 +78,8 @@ std::vector<int> order_by_node(const std::vector<double>& load, int n_groups, in
   const Packing packing = pack(group_load, n_nodes);
   std::vector<int> order(index(n));
   for (int group = 0; group < n_groups; ++group) {
-    const int place = (packing.bin[index(group)] * groups_per_node +
-                       packing.position[index(group)]) * group_size;
+    const int place =
+        (packing.bin[index(group)] * groups_per_node + packing.position[index(group)]) * group_size;
     for (int i = 0; i < group_size; ++i) order[index(place + i)] = group * group_size + i;
   }
   return order;
@@ -94,7 +94,8 @@ std::vector<int> place_layer(const std::vector<double>& load, const PlacementSha
   std::vector<int> expert_of_slot(index(shape.n_slots));
   for (int node = 0; node < shape.n_nodes; ++node) {
     std::vector<double> own(index(per_node));
-    for (int i = 0; i < per_node; ++i) own[index(i)] = load[index(order[index(node * per_node + i)])];
+    for (int i = 0; i < per_node; ++i)
+      own[index(i)] = load[index(order[index(node * per_node + i)])];
     const Replication copies = replicate(own, slots_per_node);
     std::vector<double> weight(index(slots_per_node));
     for (int slot = 0; slot < slots_per_node; ++slot) {
@@ -119,8 +120,9 @@ void check_shape(const std::vector<std::vector<double>>& load, const PlacementSh
     complain("a count below 1", "positive counts");
   }
   if (shape.n_slots % shape.n_devices != 0) {
-    complain(std::to_string(shape.n_slots) + " slots on " + std::to_string(shape.n_devices) +
-                 " devices", "a multiple of the devices");
+    complain(
+        std::to_string(shape.n_slots) + " slots on " + std::to_string(shape.n_devices) + " devices",
+        "a multiple of the devices");
   }
   if (shape.n_devices % shape.n_nodes != 0) complain("devices", "a multiple of the nodes");
   for (const auto& layer : load) {
@@ -162,7 +164,8 @@ std::vector<double> device_imbalance(const Placement& placement,
     for (std::size_t slot = 0; slot < experts.size(); ++slot) {
       const auto expert = index(experts[slot]);
       device[slot / per_device] +=
-          load[layer][expert] / static_cast<double>(placement.slots_of_expert[layer][expert].size());
+          load[layer][expert] /
+          static_cast<double>(placement.slots_of_expert[layer][expert].size());
     }
     const double mean = std::accumulate(device.begin(), device.end(), 0.0) / n_devices;
     imbalance.push_back(mean > 0 ? *std::max_element(device.begin(), device.end()) / mean - 1 : 0);

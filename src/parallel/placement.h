@@ -1,7 +1,7 @@
 // placement.h - which copies of experts lie on which device, so that loads are even (EPLB).
 //
-//   Placement placement = place_experts(load, {.n_slots = 16, .n_groups = 4, .n_nodes = 2, .n_devices = 8});
-//   placement.expert_of_slot[layer][slot]
+//   Placement placement = place_experts(load, {.n_slots = 16, .n_groups = 4, .n_nodes = 2,
+//   .n_devices = 8}); placement.expert_of_slot[layer][slot]
 //
 // Experts with much load get several slots.  With groups divisible by nodes the policy is
 // hierarchical: groups are packed to nodes, experts replicated within a node, slots packed to the
@@ -25,7 +25,7 @@ struct PlacementShape {
 };
 
 struct Placement {
-  std::vector<std::vector<int>> expert_of_slot;               // [layer][slot]
+  std::vector<std::vector<int>> expert_of_slot;                // [layer][slot]
   std::vector<std::vector<std::vector<int>>> slots_of_expert;  // [layer][expert][copy]
 };
 

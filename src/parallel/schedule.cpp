@@ -37,8 +37,8 @@ std::string broken_rank_rule(const Schedule& schedule, const RankSchedule& ops) 
     const std::size_t key = static_cast<std::size_t>(op.stage) * static_cast<std::size_t>(n) +
                             static_cast<std::size_t>(op.micro_batch);
     Progress& now = progress[key];
-    if (op.overlaps_next && (op.kind != PhaseKind::kForward || i + 1 == ops.size() ||
-                             !is_backward(ops[i + 1].kind))) {
+    if (op.overlaps_next &&
+        (op.kind != PhaseKind::kForward || i + 1 == ops.size() || !is_backward(ops[i + 1].kind))) {
       return "an overlap that is no F with a B";
     }
     switch (op.kind) {
@@ -65,9 +65,8 @@ std::string broken_rank_rule(const Schedule& schedule, const RankSchedule& ops) 
   const auto done = std::count(progress.begin(), progress.end(), Progress::kDone);
   const auto begun = static_cast<std::ptrdiff_t>(progress.size()) -
                      std::count(progress.begin(), progress.end(), Progress::kNone);
-  const std::ptrdiff_t wanted =
-      static_cast<std::ptrdiff_t>(n) *
-      (schedule.kind == ScheduleKind::kDualPipe ? 1 : schedule.n_chunks);
+  const std::ptrdiff_t wanted = static_cast<std::ptrdiff_t>(n) *
+                                (schedule.kind == ScheduleKind::kDualPipe ? 1 : schedule.n_chunks);
   return done == wanted && begun == wanted ? "" : "work left out";
 }
 
@@ -92,7 +91,9 @@ class Walk {
   }
 
  private:
-  const RankSchedule& ops(int rank) const { return schedule_.ranks[static_cast<std::size_t>(rank)]; }
+  const RankSchedule& ops(int rank) const {
+    return schedule_.ranks[static_cast<std::size_t>(rank)];
+  }
 
   bool advance(int rank) {
     std::size_t& at = at_[static_cast<std::size_t>(rank)];
@@ -159,9 +160,12 @@ int Schedule::n_stages() const {
 int stage_of(const Schedule& schedule, int rank, int chunk) {
   const int n_ranks = schedule.n_ranks();
   switch (schedule.kind) {
-    case ScheduleKind::kDualPipe: return chunk == 0 ? rank : n_ranks - 1 - rank;
-    case ScheduleKind::kDualPipeV: return chunk == 0 ? rank : 2 * n_ranks - 1 - rank;
-    default: return chunk * n_ranks + rank;
+    case ScheduleKind::kDualPipe:
+      return chunk == 0 ? rank : n_ranks - 1 - rank;
+    case ScheduleKind::kDualPipeV:
+      return chunk == 0 ? rank : 2 * n_ranks - 1 - rank;
+    default:
+      return chunk * n_ranks + rank;
   }
 }
 
@@ -178,7 +182,8 @@ StagePlace place_of(const Schedule& schedule, int micro_batch, int position) {
     case ScheduleKind::kDualPipeV:
       if (position >= n_ranks) return {2 * n_ranks - 1 - position, 1};
       return {position, 0};
-    default: return {position % n_ranks, position / n_ranks};
+    default:
+      return {position % n_ranks, position / n_ranks};
   }
 }
 

@@ -1,4 +1,5 @@
-// schedule.h - what a rank does in a step, as data: the trainer executes it, the simulator times it.
+// schedule.h - what a rank does in a step, as data: the trainer executes it, the simulator times
+// it.
 //
 // A RankSchedule is the list of one rank; a Schedule holds those of all ranks of a pipeline.
 // Micro-batches are numbered over the whole step, so that each number appears once per stage.
@@ -43,8 +44,9 @@ RankSchedule single_rank_schedule_delayed(int n_micro_batches);
 //   1F1B              (P-1)(F+B)               P - r
 //   interleaved       (P-1)(F+B)/v             chunks: min(2(P-r-1) + (v-1)P + 1, Mv);  P divides M
 //   ZB1P              (P-1)(F+B-2W)            P       where F = b = W
-//   DualPipe          (P/2-1)(F&B+B-3W)        P+1     P even, M even, M >= 2P; two copies of weights
-//   DualPipeV         (P-1)(F&B+B-3W)          2P+1 of half a stage; M >= 2P; the same on half the ranks
+//   DualPipe          (P/2-1)(F&B+B-3W)        P+1     P even, M even, M >= 2P; two copies of
+//   weights DualPipeV         (P-1)(F&B+B-3W)          2P+1 of half a stage; M >= 2P; the same on
+//   half the ranks
 //
 // Source   GPipe arXiv:1811.06965; 1F1B and interleaved arXiv:2104.04473; ZB-H1 arXiv:2401.10241;
 //          DualPipe arXiv:2412.19437 and the repository of that name, also for DualPipeV.

@@ -12,7 +12,9 @@ namespace farthing {
 namespace {
 
 Schedule alone(RankSchedule rank, int n_micro_batches) {
-  return {.kind = ScheduleKind::kOneFOneB, .n_micro_batches = n_micro_batches, .n_chunks = 1,
+  return {.kind = ScheduleKind::kOneFOneB,
+          .n_micro_batches = n_micro_batches,
+          .n_chunks = 1,
           .ranks = {std::move(rank)}};
 }
 
@@ -44,12 +46,17 @@ TEST(Schedule, TheRulesCatchBrokenSchedules) {
   RankSchedule paired = single_rank_schedule(2);
   paired[1].overlaps_next = true;
   EXPECT_EQ(broken_rule(alone(paired, 2)), "an overlap that is no F with a B");
-  // Rank 0 wants the gradient of micro-batch 0 before it has sent micro-batch 1, rank 1 the reverse.
+  // Rank 0 wants the gradient of micro-batch 0 before it has sent micro-batch 1, rank 1 the
+  // reverse.
   Schedule stuck = make_schedule(ScheduleKind::kOneFOneB, 2, 2);
-  stuck.ranks[0] = {{PhaseKind::kForward, 0, 0}, {PhaseKind::kBackward, 0, 0},
-                    {PhaseKind::kForward, 1, 0}, {PhaseKind::kBackward, 1, 0}};
-  stuck.ranks[1] = {{PhaseKind::kForward, 0, 0}, {PhaseKind::kForward, 1, 0},
-                    {PhaseKind::kBackward, 0, 0}, {PhaseKind::kBackward, 1, 0}};
+  stuck.ranks[0] = {{PhaseKind::kForward, 0, 0},
+                    {PhaseKind::kBackward, 0, 0},
+                    {PhaseKind::kForward, 1, 0},
+                    {PhaseKind::kBackward, 1, 0}};
+  stuck.ranks[1] = {{PhaseKind::kForward, 0, 0},
+                    {PhaseKind::kForward, 1, 0},
+                    {PhaseKind::kBackward, 0, 0},
+                    {PhaseKind::kBackward, 1, 0}};
   EXPECT_EQ(broken_rule(stuck), "ranks wait for each other for ever");
 }
 

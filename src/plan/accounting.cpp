@@ -107,8 +107,8 @@ ByPart<double> forward_flops_per_token(const ModelShape& shape, double sequence_
   const double head = static_cast<double>(shape.vocab_size) * shape.hidden_size;
   const auto two = [](Count matrices) { return 2.0 * static_cast<double>(matrices); };
   const double attention = two(attention_matrices(shape) + indexer_matrices(shape));
-  const double core = attention_core_flops(shape, sequence_length) +
-                      indexer_core_flops(shape, sequence_length);
+  const double core =
+      attention_core_flops(shape, sequence_length) + indexer_core_flops(shape, sequence_length);
   const double dense = two(mlp_matrices(shape, shape.intermediate_size));
   const double routed =
       two(shape.num_experts_per_tok * mlp_matrices(shape, shape.moe_intermediate_size));
@@ -130,9 +130,9 @@ ByPart<double> forward_flops_per_token(const ModelShape& shape, double sequence_
 
 ByPart<double> model_flops_per_token(const ModelShape& shape, double sequence_length) {
   ByPart<double> flops = forward_flops_per_token(shape, sequence_length);
-  for (double* part : {&flops.attention, &flops.attention_core, &flops.dense_mlp,
-                       &flops.routed_experts, &flops.shared_experts, &flops.router, &flops.head,
-                       &flops.mtp}) {
+  for (double* part :
+       {&flops.attention, &flops.attention_core, &flops.dense_mlp, &flops.routed_experts,
+        &flops.shared_experts, &flops.router, &flops.head, &flops.mtp}) {
     *part *= 3;
   }
   return flops;
@@ -140,9 +140,8 @@ ByPart<double> model_flops_per_token(const ModelShape& shape, double sequence_le
 
 double kv_cache_bytes_per_token(const ModelShape& shape, double bytes_per_value) {
   const double layers = shape.num_hidden_layers;
-  const double values = shape.is_mla()
-                            ? shape.kv_lora_rank + shape.qk_rope_head_dim
-                            : 2.0 * shape.num_key_value_heads * shape.head_dim;
+  const double values = shape.is_mla() ? shape.kv_lora_rank + shape.qk_rope_head_dim
+                                       : 2.0 * shape.num_key_value_heads * shape.head_dim;
   return layers * (values + (shape.is_sparse() ? shape.index_head_dim : 0)) * bytes_per_value;
 }
 

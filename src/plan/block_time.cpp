@@ -42,7 +42,9 @@ BlockTime& BlockTime::operator+=(const BlockTime& other) {
 }
 
 BlockTimer::BlockTimer(const StepTimeRequest& request)
-    : request_(request), shape_(request.model), layout_(request.layout),
+    : request_(request),
+      shape_(request.model),
+      layout_(request.layout),
       operations_(request.cluster.device, request.constants, request.software),
       links_(request.cluster, request.constants),
       tokens_(static_cast<double>(request.layout.micro_batch) * request.batch.sequence_length /
@@ -72,7 +74,8 @@ void BlockTimer::add_product(BlockTime& time, double PhaseTime::*part,
 void BlockTimer::add_elementwise(BlockTime& time, double bytes, double kernels) const {
   const double spread = request_.software.fused ? 1 : 1.8;
   time.forward.elementwise += operations_.elementwise(bytes * spread, kernels * spread);
-  time.backward_input.elementwise += operations_.elementwise(1.7 * bytes * spread, kernels * spread);
+  time.backward_input.elementwise +=
+      operations_.elementwise(1.7 * bytes * spread, kernels * spread);
   time.forward.kernels += kernels * spread;
   time.backward_input.kernels += kernels * spread;
 }
@@ -105,8 +108,10 @@ void BlockTimer::add_attention(BlockTime& time) const {
     const double rank = shape_.kv_lora_rank, rope = shape_.qk_rope_head_dim;
     const double up = heads * (shape_.qk_nope_head_dim + shape_.v_head_dim) / tp;
     if (shape_.q_lora_rank > 0) {
-      add_product(time, &PhaseTime::attention, {tokens_, double(shape_.q_lora_rank), hidden, format});
-      add_product(time, &PhaseTime::attention, {tokens_, query, double(shape_.q_lora_rank), format});
+      add_product(time, &PhaseTime::attention,
+                  {tokens_, double(shape_.q_lora_rank), hidden, format});
+      add_product(time, &PhaseTime::attention,
+                  {tokens_, query, double(shape_.q_lora_rank), format});
     } else {
       add_product(time, &PhaseTime::attention, {tokens_, query, hidden, format});
     }
@@ -157,7 +162,7 @@ void BlockTimer::add_experts(BlockTime& time) const {
   add_product(time, &PhaseTime::experts, {rows / local, hidden, inner, format, local});
   add_elementwise(time, rows * 2 * (up + inner), 1);
   add_elementwise(time, 2 * rows * 4 * hidden, 8);  // into expert order and back
-  BlockTime router;  // FP32 scores, top-k
+  BlockTime router;                                 // FP32 scores, top-k
   add_product(router, &PhaseTime::elementwise, {source, experts, hidden, NumberFormat::kBf16});
   time += router;
   add_elementwise(time, source * experts * 12, 8);
@@ -268,7 +273,8 @@ BlockTime BlockTimer::block(bool is_moe) const {
     const double keys = shape_.is_mla() ? 2.0 * shape_.num_attention_heads * shape_.v_head_dim
                                         : 2.0 * shape_.num_key_value_heads * shape_.head_dim;
     const double bytes = tokens_ * layout_.cp * 2 * keys / layout_.tp;
-    const double seconds = links_.gather(bytes, make_group(request_.cluster, layout_.cp, layout_.tp));
+    const double seconds =
+        links_.gather(bytes, make_group(request_.cluster, layout_.cp, layout_.tp));
     time.forward.cp += seconds;
     time.backward_input.cp += 2 * seconds;
   }
@@ -285,7 +291,8 @@ BlockTime BlockTimer::embedding() const {
 BlockTime BlockTimer::head() const {
   BlockTime time;
   const double rows = static_cast<double>(shape_.vocab_size) / layout_.tp;
-  add_product(time, &PhaseTime::head, {tokens_, rows, double(shape_.hidden_size), NumberFormat::kBf16});
+  add_product(time, &PhaseTime::head,
+              {tokens_, rows, double(shape_.hidden_size), NumberFormat::kBf16});
   add_elementwise(time, tokens_ * rows * 10, 4);  // logits in BF16 and FP32, and their gradient
   return time;
 }
@@ -293,7 +300,8 @@ BlockTime BlockTimer::head() const {
 BlockTime BlockTimer::mtp() const {
   BlockTime time = block(shape_.is_moe());
   const double hidden = shape_.hidden_size;
-  add_product(time, &PhaseTime::attention, {tokens_, hidden / layout_.tp, 2 * hidden, layout_.precision});
+  add_product(time, &PhaseTime::attention,
+              {tokens_, hidden / layout_.tp, 2 * hidden, layout_.precision});
   time += head();
   time += embedding();
   return time;

@@ -10,7 +10,7 @@ struct PhaseTime {
   double attention = 0, core = 0, mlp = 0, experts = 0, head = 0, elementwise = 0;
   double recompute = 0;
   double tp = 0, cp = 0, ep = 0;
-  double kernels = 0;  // launched
+  double kernels = 0;         // launched
   double routed_kernels = 0;  // of them, behind a routed block's synchronisation
   double compute() const {
     return attention + core + mlp + experts + head + elementwise + recompute;

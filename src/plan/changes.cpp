@@ -132,9 +132,11 @@ std::vector<Change> best_changes(const PlanRequest& request,
     const std::vector<Candidate> found = time_layouts(idea.request, tried);
     if (found.empty()) continue;
     const Candidate& best = found.front();
-    changes.push_back({.what = idea.what, .step_seconds = best.time.step_seconds,
+    changes.push_back({.what = idea.what,
+                       .step_seconds = best.time.step_seconds,
                        .tokens_per_second = best.time.tokens_per_second,
-                       .speedup = best.time.tokens_per_second / now, .layout = best.layout});
+                       .speedup = best.time.tokens_per_second / now,
+                       .layout = best.layout});
   }
   std::sort(changes.begin(), changes.end(),
             [](const Change& a, const Change& b) { return a.speedup > b.speedup; });
@@ -145,9 +147,8 @@ std::vector<Change> best_changes(const PlanRequest& request,
 
 Shortfall shortfall_of(const PlanRequest& request, const Candidate& nearest) {
   const double usable = usable_memory(request.cluster.device);
-  Shortfall shortfall{.nearest = nearest,
-                      .missing_bytes = nearest.memory.total() - usable,
-                      .cheapest_change = ""};
+  Shortfall shortfall{
+      .nearest = nearest, .missing_bytes = nearest.memory.total() - usable, .cheapest_change = ""};
   const auto fits = [&](const Layout& layout) {
     return validate(layout, request.model, request.cluster, request.batch).empty() &&
            memory_use(request.model, layout, request.batch, *request.software).total() <= usable;
@@ -178,8 +179,8 @@ Shortfall shortfall_of(const PlanRequest& request, const Candidate& nearest) {
   PlanRequest other = request;
   other.layout.reset();
   if (request.layout && !search_layouts(other, 1).ranked.empty()) {
-    shortfall.cheapest_change = "another layout: " +
-                                describe(search_layouts(other, 1).ranked.front().layout);
+    shortfall.cheapest_change =
+        "another layout: " + describe(search_layouts(other, 1).ranked.front().layout);
     return shortfall;
   }
   for (int factor = 2; factor <= 1024; factor *= 2) {
@@ -191,8 +192,8 @@ Shortfall shortfall_of(const PlanRequest& request, const Candidate& nearest) {
                                             describe(found.ranked.front().layout));
     return shortfall;
   }
-  shortfall.cheapest_change = fmt::format("devices with {} of memory",
-                                          format_bytes(nearest.memory.total() / 0.95));
+  shortfall.cheapest_change =
+      fmt::format("devices with {} of memory", format_bytes(nearest.memory.total() / 0.95));
   return shortfall;
 }
 

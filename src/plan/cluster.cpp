@@ -39,13 +39,17 @@ void set_figure(Settings& settings, const FigureRule& rule, const std::string& p
     return;
   }
   if (!(value >= rule.low && value <= rule.high)) {
-    settings.add_fault(path, "\"" + text + "\"",
-                       fmt::format("{:g} to {:g} {}", rule.low, rule.high,
-                                   unit_name(rule.dimension)));
+    settings.add_fault(
+        path, "\"" + text + "\"",
+        fmt::format("{:g} to {:g} {}", rule.low, rule.high, unit_name(rule.dimension)));
     return;
   }
-  figure = {.value = value, .text = text, .unit = unit_name(rule.dimension), .date = origin.date,
-            .source = origin.source, .confidence = origin.confidence};
+  figure = {.value = value,
+            .text = text,
+            .unit = unit_name(rule.dimension),
+            .date = origin.date,
+            .source = origin.source,
+            .confidence = origin.confidence};
 }
 
 // Numbers without a unit are taken for counts and shares alone.
@@ -59,8 +63,9 @@ std::string read_text(Settings& settings, const FigureRule& rule, const std::str
   if (settings.is_number(path)) {
     double number = 0;
     settings.read(path, number, {});
-    settings.add_fault(path, fmt::format("{}", number),
-                       std::string("text with its unit, as in \"1 ") + unit_name(rule.dimension) + "\"");
+    settings.add_fault(
+        path, fmt::format("{}", number),
+        std::string("text with its unit, as in \"1 ") + unit_name(rule.dimension) + "\"");
     return "";
   }
   std::string text;
@@ -149,8 +154,8 @@ Cluster parse(const std::string& toml, const std::string& where,
   read_device_words(settings, "device", cluster.device);
   settings.read("device.name", cluster.device.name, {});
   std::map<std::string, Origin> origins;
-  for (const char* section : {"cluster", "device", "node", "network", "storage", "reliability",
-                              "spot", "facility"}) {
+  for (const char* section :
+       {"cluster", "device", "node", "network", "storage", "reliability", "spot", "facility"}) {
     origins[section] = read_origin(settings, section);
   }
   visit_figures(cluster, [&](const FigureRule& rule, Figure& figure) {
@@ -236,12 +241,15 @@ Cluster with_devices(Cluster cluster, int n_devices) {
 }
 
 Json to_json(const Cluster& cluster) {
-  Json json{{"name", cluster.name}, {"about", cluster.about}, {"device", cluster.device.name},
-            {"devices", cluster.n_devices()}, {"topology", cluster.network.topology}};
+  Json json{{"name", cluster.name},
+            {"about", cluster.about},
+            {"device", cluster.device.name},
+            {"devices", cluster.n_devices()},
+            {"topology", cluster.network.topology}};
   visit_figures(cluster, [&](const FigureRule& rule, const Figure& figure) {
     if (!figure.is_known()) return;
-    json["figures"][rule.path] = {{"value", figure.value}, {"unit", figure.unit},
-                                  {"text", figure.text}, {"date", figure.date},
+    json["figures"][rule.path] = {{"value", figure.value},   {"unit", figure.unit},
+                                  {"text", figure.text},     {"date", figure.date},
                                   {"source", figure.source}, {"confidence", figure.confidence}};
   });
   return json;

@@ -1,15 +1,18 @@
-// cluster.h - devices, nodes, networks, storage and failures as figures that say where they are from.
+// cluster.h - devices, nodes, networks, storage and failures as figures that say where they are
+// from.
 //
 //   Cluster cluster = load_cluster("h800-2048");        clusters/h800-2048.toml, or a path
 //   cluster.network.scale_out.value                     SI: bytes per second, seconds, watts, 1/s
 //
 // A TOML figure is text with its unit, `scale_out = "400 Gbit/s"`, or a table of its own,
-// `{value = "400 Gbit/s", date = "2024-12", source = "...", confidence = "published"}`; date, source
-// and confidence of a section stand for every figure in it.  A file with `base = "NAME"` starts from
-// that cluster, or from the device book's entry `device = "NAME"` (clusters/devices.toml), and
-// overrides any line.  [efficiency] overrides the constants of plan/constants.h.
+// `{value = "400 Gbit/s", date = "2024-12", source = "...", confidence = "published"}`; date,
+// source and confidence of a section stand for every figure in it.  A file with `base = "NAME"`
+// starts from that cluster, or from the device book's entry `device = "NAME"`
+// (clusters/devices.toml), and overrides any line.  [efficiency] overrides the constants of
+// plan/constants.h.
 //
-// Errors   Error{kBadInput}, all faults of a file at once: unit, range, unknown key, missing figure.
+// Errors   Error{kBadInput}, all faults of a file at once: unit, range, unknown key, missing
+// figure.
 #pragma once
 #include <map>
 #include <string>
@@ -64,8 +67,8 @@ struct Network {
 };
 
 struct Storage {
-  Figure capacity;               // B
-  Figure read, write;            // B/s, whole cluster
+  Figure capacity;     // B
+  Figure read, write;  // B/s, whole cluster
 };
 
 struct Reliability {

@@ -91,14 +91,15 @@ void check_experts(Faults& faults, const Layout& layout, const ModelShape& shape
     faults.need(false, fmt::format("EP {}: {} has no experts; EP 1", layout.ep, shape.name));
     return;
   }
-  faults.need(shape.n_routed_experts % layout.ep == 0,
-              fmt::format("EP {} does not divide {} experts; EP {} would", layout.ep,
-                          shape.n_routed_experts,
-                          nearest_divisor(shape.n_routed_experts, layout.ep)));
+  faults.need(
+      shape.n_routed_experts % layout.ep == 0,
+      fmt::format("EP {} does not divide {} experts; EP {} would", layout.ep,
+                  shape.n_routed_experts, nearest_divisor(shape.n_routed_experts, layout.ep)));
   const int ranks = layout.dp * layout.cp * layout.tp;
-  faults.need(ranks % (layout.ep * layout.etp) == 0,
-              fmt::format("EP {} x ETP {} does not divide the {} ranks of DP x CP x TP; EP {} would",
-                          layout.ep, layout.etp, ranks, nearest_divisor(ranks, layout.ep)));
+  faults.need(
+      ranks % (layout.ep * layout.etp) == 0,
+      fmt::format("EP {} x ETP {} does not divide the {} ranks of DP x CP x TP; EP {} would",
+                  layout.ep, layout.etp, ranks, nearest_divisor(ranks, layout.ep)));
 }
 
 void check_pipeline(Faults& faults, const Layout& layout, const ModelShape& shape,
@@ -106,8 +107,7 @@ void check_pipeline(Faults& faults, const Layout& layout, const ModelShape& shap
   const int chunks = layout.pp * layout.vp;
   faults.need(chunks <= shape.num_hidden_layers + 2,
               fmt::format("PP {} x VP {} has more stages than the {} layers; PP x VP {} or less",
-                          layout.pp, layout.vp, shape.num_hidden_layers,
-                          shape.num_hidden_layers));
+                          layout.pp, layout.vp, shape.num_hidden_layers, shape.num_hidden_layers));
   const std::int64_t count = n_micro_batches(layout, batch.global_batch);
   if (count == 0) {
     const std::int64_t unit = static_cast<std::int64_t>(layout.dp) * layout.micro_batch;
@@ -126,30 +126,34 @@ void check_pipeline(Faults& faults, const Layout& layout, const ModelShape& shap
                             2 * layout.pp, count));
   }
   if (layout.schedule == PipelineSchedule::kInterleaved && layout.vp > 1) {
-    faults.need(count >= layout.pp,
-                fmt::format("the interleaved schedule wants {} micro-batches, not {}", layout.pp,
-                            count));
+    faults.need(
+        count >= layout.pp,
+        fmt::format("the interleaved schedule wants {} micro-batches, not {}", layout.pp, count));
   }
 }
 
 void check_degrees(Faults& faults, const Layout& layout, const ModelShape& shape,
                    const Cluster& cluster, const BatchShape& batch) {
   for (const auto& [word, degree] : {std::pair<const char*, int>{"PP", layout.pp},
-                                     {"EP", layout.ep}, {"DP", layout.dp}, {"TP", layout.tp},
-                                     {"CP", layout.cp}, {"VP", layout.vp}, {"ETP", layout.etp},
+                                     {"EP", layout.ep},
+                                     {"DP", layout.dp},
+                                     {"TP", layout.tp},
+                                     {"CP", layout.cp},
+                                     {"VP", layout.vp},
+                                     {"ETP", layout.etp},
                                      {"micro-batch", layout.micro_batch}}) {
     faults.need(degree >= 1, fmt::format("{} {}: at least 1", word, degree));
   }
-  faults.need(layout.n_devices() == cluster.n_devices(),
-              fmt::format("PP {} x DP {} x TP {} x CP {} = {} devices, but {} has {}; DP {} would "
-                          "use {}",
-                          layout.pp, layout.dp, layout.tp, layout.cp, layout.n_devices(),
-                          cluster.name, cluster.n_devices(),
-                          std::max(1, cluster.n_devices() / std::max(1, layout.pp * layout.tp *
-                                                                           layout.cp)),
-                          std::max(1, cluster.n_devices() /
-                                          std::max(1, layout.pp * layout.tp * layout.cp)) *
-                              layout.pp * layout.tp * layout.cp));
+  faults.need(
+      layout.n_devices() == cluster.n_devices(),
+      fmt::format(
+          "PP {} x DP {} x TP {} x CP {} = {} devices, but {} has {}; DP {} would "
+          "use {}",
+          layout.pp, layout.dp, layout.tp, layout.cp, layout.n_devices(), cluster.name,
+          cluster.n_devices(),
+          std::max(1, cluster.n_devices() / std::max(1, layout.pp * layout.tp * layout.cp)),
+          std::max(1, cluster.n_devices() / std::max(1, layout.pp * layout.tp * layout.cp)) *
+              layout.pp * layout.tp * layout.cp));
   faults.need(layout.tp >= 1 && shape.num_attention_heads % std::max(1, layout.tp) == 0,
               fmt::format("TP {} does not divide {} heads; TP {} would", layout.tp,
                           shape.num_attention_heads,
@@ -210,8 +214,8 @@ std::vector<std::string> validate(const Layout& layout, const ModelShape& shape,
                           : layout.precision == NumberFormat::kNvfp4
                               ? cluster.device.fp4_peak.is_known()
                               : true;
-  faults.need(has_format, fmt::format("{} has no {} products; bf16 would work",
-                                      cluster.device.name, name(layout.precision)));
+  faults.need(has_format, fmt::format("{} has no {} products; bf16 would work", cluster.device.name,
+                                      name(layout.precision)));
   return faults.take();
 }
 

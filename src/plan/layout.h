@@ -14,7 +14,15 @@
 
 namespace farthing {
 
-enum class PipelineSchedule { kNone, kGpipe, kOneFOneB, kInterleaved, kZb1p, kDualPipe, kDualPipeV };
+enum class PipelineSchedule {
+  kNone,
+  kGpipe,
+  kOneFOneB,
+  kInterleaved,
+  kZb1p,
+  kDualPipe,
+  kDualPipeV
+};
 enum class RecomputeMode {
   kNone,
   kSelective,  // the attention core alone (Korthikanti et al. 2022)

@@ -41,7 +41,8 @@ double in_flight(const Layout& layout, const BatchShape& batch, int stage) {
       live = p - stage;
       break;
     case PipelineSchedule::kInterleaved:
-      live = layout.vp > 1 ? (2 * (p - stage - 1) + (layout.vp - 1) * p + 1) / layout.vp : p - stage;
+      live =
+          layout.vp > 1 ? (2 * (p - stage - 1) + (layout.vp - 1) * p + 1) / layout.vp : p - stage;
       break;
     case PipelineSchedule::kZb1p:
       live = p;
@@ -68,14 +69,16 @@ RankParameters add(const RankParameters& a, const RankParameters& b) {
 RankParameters rank_parameters(const ModelShape& shape, const Layout& layout, int stage) {
   const auto real = [](std::int64_t count) { return static_cast<double>(count); };
   const double hidden = shape.hidden_size, tp = layout.tp;
-  const double attention = real(attention_matrices(shape) + indexer_matrices(shape)) / tp + 2 * hidden;
+  const double attention =
+      real(attention_matrices(shape) + indexer_matrices(shape)) / tp + 2 * hidden;
   const double expert = real(mlp_matrices(shape, shape.moe_intermediate_size));
   const double local = static_cast<double>(shape.n_routed_experts) / (layout.ep * layout.etp);
   const auto block = [&](bool is_moe) {
     if (!is_moe) {
       return RankParameters{attention + real(mlp_matrices(shape, shape.intermediate_size)) / tp, 0};
     }
-    return RankParameters{attention + real(mlp_matrices(shape, shape.shared_intermediate_size)) / tp +
+    return RankParameters{attention +
+                              real(mlp_matrices(shape, shape.shared_intermediate_size)) / tp +
                               hidden * shape.n_routed_experts,
                           local * expert};
   };
@@ -97,10 +100,9 @@ RankParameters rank_parameters(const ModelShape& shape, const Layout& layout, in
   return held;
 }
 
-double saved_activation_bytes(const ModelShape& shape, const Layout& layout, const BatchShape& batch,
-                              const Software& software, bool is_moe) {
-  const double tokens =
-      static_cast<double>(layout.micro_batch) * batch.sequence_length / layout.cp;
+double saved_activation_bytes(const ModelShape& shape, const Layout& layout,
+                              const BatchShape& batch, const Software& software, bool is_moe) {
+  const double tokens = static_cast<double>(layout.micro_batch) * batch.sequence_length / layout.cp;
   const double hidden = shape.hidden_size, tp = layout.tp;
   const double split = layout.sequence_parallel ? tp : 1;
   const double input = 2 * hidden / split;
@@ -156,8 +158,7 @@ double stage_activations(const ModelShape& shape, const Layout& layout, const Ba
 // Logits in BF16 and FP32 with their gradient; a block at work; gathered weights; buffers.
 double transient_bytes(const ModelShape& shape, const Layout& layout, const BatchShape& batch,
                        const Software& software, int stage) {
-  const double tokens =
-      static_cast<double>(layout.micro_batch) * batch.sequence_length / layout.cp;
+  const double tokens = static_cast<double>(layout.micro_batch) * batch.sequence_length / layout.cp;
   Layout whole = layout;
   whole.recompute = RecomputeMode::kNone;
   double bytes = saved_activation_bytes(shape, whole, batch, software, shape.is_moe());
@@ -173,7 +174,8 @@ double transient_bytes(const ModelShape& shape, const Layout& layout, const Batc
         layout.tp;
     bytes += 2 * 2 * block * 2;
   }
-  if (layout.ep > 1) bytes += tokens / layout.tp * shape.num_experts_per_tok * shape.hidden_size * 4;
+  if (layout.ep > 1)
+    bytes += tokens / layout.tp * shape.num_experts_per_tok * shape.hidden_size * 4;
   return bytes + 1.5e9;
 }
 

@@ -3,8 +3,9 @@
 //   weights      parameters of the rank x bytes of the format (+ FP32 master copy in the optimizer)
 //   gradients    FP32 or BF16, whole or sharded (ZeRO-2, ZeRO-3)
 //   optimizer    master and two moments, sharded from ZeRO-1 on
-//   activations  saved by every layer of the stage for every micro-batch in flight, per recompute mode
-//   transient    logits, gathered weights, dispatch buffers, the allocator's and the library's own
+//   activations  saved by every layer of the stage for every micro-batch in flight, per recompute
+//   mode transient    logits, gathered weights, dispatch buffers, the allocator's and the library's
+//   own
 //
 // Source   Korthikanti et al. 2022 (arXiv:2205.05198), section 4; Rajbhandari et al. 2020
 //          (arXiv:1910.02054); DeepSeek-V3 report, section 3.2.3 for what it recomputes.
@@ -40,8 +41,8 @@ struct RankParameters {
 };
 RankParameters rank_parameters(const ModelShape& shape, const Layout& layout, int stage);
 // Bytes that one block keeps for one micro-batch until its backward pass.
-double saved_activation_bytes(const ModelShape& shape, const Layout& layout, const BatchShape& batch,
-                              const Software& software, bool is_moe);
+double saved_activation_bytes(const ModelShape& shape, const Layout& layout,
+                              const BatchShape& batch, const Software& software, bool is_moe);
 // A whole checkpoint: FP32 master and both moments.
 double checkpoint_bytes(const ModelShape& shape, const Layout& layout);
 

@@ -173,8 +173,8 @@ ModelShape model_shape_from_json(const Json& json, const std::string& where) {
   read_experts(read, shape, type);
   read({"num_nextn_predict_layers"}, shape.num_nextn_predict_layers);
   read({"max_position_embeddings", "n_positions", "max_seq_len"}, shape.max_position_embeddings);
-  const bool usually_tied = is_word(type, {"gpt2", "opt", "bloom", "gpt_bigcode", "mpt", "gemma",
-                                           "gemma2", "gemma3_text"});
+  const bool usually_tied = is_word(
+      type, {"gpt2", "opt", "bloom", "gpt_bigcode", "mpt", "gemma", "gemma2", "gemma3_text"});
   shape.tie_word_embeddings = read.flag("tie_word_embeddings", usually_tied);
   shape.learned_positions = is_word(type, {"gpt2", "opt", "gpt_bigcode"});
   fill_defaults(shape);

@@ -1,6 +1,7 @@
 // model_book.h - the shape of any decoder of the book, or of any config.json, in one struct.
 //
-//   ModelShape shape = load_model_shape("deepseek-v3");   models/NAME.toml, models/NAME/config.json,
+//   ModelShape shape = load_model_shape("deepseek-v3");   models/NAME.toml,
+//   models/NAME/config.json,
 //                                                         or a path to a .toml, .json or folder
 //
 // Dense or mixture of experts; multi-head, grouped, multi-query or latent attention; multi-token
@@ -60,7 +61,8 @@ struct ModelShape {
 
 ModelShape load_model_shape(const std::string& name);
 ModelShape parse_model_shape(const std::string& toml, const std::string& where);
-// Any config.json of a decoder: deepseek, llama, mistral, mixtral, qwen, gpt2, gpt_neox, opt, bloom.
+// Any config.json of a decoder: deepseek, llama, mistral, mixtral, qwen, gpt2, gpt_neox, opt,
+// bloom.
 ModelShape model_shape_from_json(const Json& json, const std::string& where);
 ModelShape model_shape(const ModelConfig& config, const std::string& name);
 
@@ -71,8 +73,8 @@ struct TrainingDefaults {
   int sequence_length = 4096;
   std::int64_t global_batch = 0;
   std::string precision;
-  double software = 2026.0;               // year of the training software
-  std::string framework = "megatron";     // megatron, fsdp, deepseek
+  double software = 2026.0;            // year of the training software
+  std::string framework = "megatron";  // megatron, fsdp, deepseek
 };
 TrainingDefaults training_defaults(const std::string& name);
 

@@ -26,8 +26,11 @@ Generation generation_of(const Device& device) {
 }
 
 Operations::Operations(const Device& device, const Constants& constants, const Software& software)
-    : device_(device), constants_(constants), software_(software),
-      generation_(generation_of(device)), units_(known_or(device.compute_units, 128)),
+    : device_(device),
+      constants_(constants),
+      software_(software),
+      generation_(generation_of(device)),
+      units_(known_or(device.compute_units, 128)),
       bandwidth_(device.memory_bandwidth.value * constants.memory_share) {}
 
 double Operations::sustained(NumberFormat format) const {
@@ -59,8 +62,7 @@ double Operations::wave_efficiency(double m, double n, double groups) const {
 double Operations::gemm(double m, double n, double k, NumberFormat format, double groups) const {
   if (m <= 0 || n <= 0 || k <= 0 || groups <= 0) return 0;
   const double flops = 2 * m * n * k * groups;
-  double rate = sustained(format) * k / (k + constants_.gemm_depth) *
-                wave_efficiency(m, n, groups);
+  double rate = sustained(format) * k / (k + constants_.gemm_depth) * wave_efficiency(m, n, groups);
   if (groups > 1 && software_.framework != Framework::kDeepSeek) rate *= constants_.grouped_gemm;
   const double size = bytes_of(format);
   const double bytes = groups * (m * k * size + k * n * size + 2 * m * n);
@@ -118,9 +120,11 @@ Group make_group(const Cluster& cluster, int ranks, int stride) {
 }
 
 Links::Links(const Cluster& cluster, const Constants& constants)
-    : constants_(constants), up_(cluster.network.scale_up.value),
+    : constants_(constants),
+      up_(cluster.network.scale_up.value),
       up_latency_(cluster.network.scale_up_latency.value),
-      out_(cluster.network.scale_out.value), out_latency_(cluster.network.scale_out_latency.value) {
+      out_(cluster.network.scale_out.value),
+      out_latency_(cluster.network.scale_out_latency.value) {
   const auto& network = cluster.network;
   if (network.oversubscription.is_known()) out_ /= network.oversubscription.value;
   if (network.sites.is_known() && network.sites.value > 1 && network.wan.is_known()) {

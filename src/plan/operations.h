@@ -1,7 +1,8 @@
 // operations.h - seconds of one product, one attention core, one pass over memory, one collective.
 //
 //   product     FLOPs / (sustained * k/(k+k0) * waves/(waves+c)), or its bytes over the memory
-//               sustained = the largest product measured on the device x what a long run keeps of it
+//               sustained = the largest product measured on the device x what a long run keeps of
+//               it
 //   collective  bytes on the slowest tier / (rate * bytes/(bytes+b0)) + latency * hops
 //
 // Hierarchical collectives: a group with g ranks in one scale-up domain moves (g-1)/g of its bytes

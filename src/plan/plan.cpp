@@ -42,8 +42,8 @@ void refuse_absurd(const PlanRequest& request) {
   need(request.tokens >= 0 && request.tokens <= 1e17, "tokens", request.tokens, "up to 1e17");
   need(request.batch.sequence_length >= 1 && request.batch.sequence_length <= (1 << 24),
        "sequence length", request.batch.sequence_length, "1 to 16,777,216 tokens");
-  need(request.batch.global_batch >= 0 && request.batch.global_batch <= 100000000,
-       "global batch", static_cast<double>(request.batch.global_batch), "1 to 100,000,000 sequences");
+  need(request.batch.global_batch >= 0 && request.batch.global_batch <= 100000000, "global batch",
+       static_cast<double>(request.batch.global_batch), "1 to 100,000,000 sequences");
   need(request.deadline_seconds >= 0 && request.deadline_seconds <= 1e10, "deadline",
        request.deadline_seconds, "up to 300 years");
 }
@@ -75,14 +75,12 @@ Goodput goodput_of(const PlanRequest& request, const Layout& layout) {
   if (cluster.spot.preemptions.is_known()) {
     goodput.failure_rate += cluster.nodes.value * cluster.spot.preemptions.value;
   }
-  const double write = cluster.storage.write.is_known()
-                           ? goodput.checkpoint_bytes / cluster.storage.write.value
-                           : 0;
+  const double write =
+      cluster.storage.write.is_known() ? goodput.checkpoint_bytes / cluster.storage.write.value : 0;
   const double cost = std::max(1.0, write);
   if (goodput.failure_rate <= 0) return goodput;
-  goodput.every = failures.checkpoint_every.is_known()
-                      ? failures.checkpoint_every.value
-                      : std::sqrt(2 * cost / goodput.failure_rate);
+  goodput.every = failures.checkpoint_every.is_known() ? failures.checkpoint_every.value
+                                                       : std::sqrt(2 * cost / goodput.failure_rate);
   const double lost = goodput.every / 2 + failures.detect.value + failures.restart.value;
   const double available =
       cluster.spot.availability.is_known() ? cluster.spot.availability.value : 1;
@@ -100,8 +98,12 @@ std::vector<Sensitivity> sensitivities_of(const PlanRequest& request, const Cand
   std::vector<Sensitivity> found;
   Constants constants = constants_for(request.cluster);
   const auto seconds = [&] {
-    return step_time({.model = request.model, .cluster = request.cluster, .layout = best.layout,
-                      .batch = best.batch, .software = *request.software, .constants = constants})
+    return step_time({.model = request.model,
+                      .cluster = request.cluster,
+                      .layout = best.layout,
+                      .batch = best.batch,
+                      .software = *request.software,
+                      .constants = constants})
         .step_seconds;
   };
   visit_constants(constants, [&](const ConstantRule& rule, double& field) {
@@ -143,8 +145,8 @@ void add_run(Plan& plan) {
   plan.days = seconds / kDay;
   plan.failures_expected = goodput.failure_rate * seconds;
   const Cluster& cluster = request.cluster;
-  const double node = cluster.node.devices.value * cluster.device.power.value +
-                      cluster.node.host_power.value;
+  const double node =
+      cluster.node.devices.value * cluster.device.power.value + cluster.node.host_power.value;
   const double load = cluster.facility.load.is_known() ? cluster.facility.load.value : 0.8;
   const double pue = cluster.facility.pue.is_known() ? cluster.facility.pue.value : 1.2;
   plan.power_watts = node * devices / cluster.node.devices.value * load * pue;
@@ -211,8 +213,8 @@ PlanRequest with_enough_devices(PlanRequest request) {
     const SearchResult found = search_layouts(tried, 1);
     if (found.ranked.empty()) return false;
     const Candidate& best = found.ranked.front();
-    const double seconds = tried.tokens / best.time.tokens_per_second /
-                           goodput_of(tried, best.layout).share;
+    const double seconds =
+        tried.tokens / best.time.tokens_per_second / goodput_of(tried, best.layout).share;
     return seconds <= request.deadline_seconds;
   };
   constexpr int kMostNodes = 1 << 14;
@@ -238,8 +240,11 @@ Candidate evaluate(const PlanRequest& request, const Layout& layout) {
   const PlanRequest whole = filled(request);
   Candidate candidate{.layout = layout, .batch = whole.batch, .time = {}, .memory = {}};
   candidate.memory = memory_use(whole.model, layout, whole.batch, *whole.software);
-  candidate.time = step_time({.model = whole.model, .cluster = whole.cluster, .layout = layout,
-                              .batch = whole.batch, .software = *whole.software,
+  candidate.time = step_time({.model = whole.model,
+                              .cluster = whole.cluster,
+                              .layout = layout,
+                              .batch = whole.batch,
+                              .software = *whole.software,
                               .constants = constants_for(whole.cluster)});
   return candidate;
 }

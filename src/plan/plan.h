@@ -1,4 +1,5 @@
-// plan.h - a training run planned: the layouts that are best and why others fail, time, memory, energy.
+// plan.h - a training run planned: the layouts that are best and why others fail, time, memory,
+// energy.
 //
 //   Plan plan = make_plan({.model = load_model_shape("deepseek-v3"),
 //                          .cluster = load_cluster("h800-2048"), .tokens = 14.8e12});
@@ -22,13 +23,14 @@ namespace farthing {
 struct PlanRequest {
   ModelShape model;
   Cluster cluster;
-  BatchShape batch{.sequence_length = 4096, .global_batch = 0};  // 0: chosen from tokens and devices
-  double tokens = 0;                          // 0: 20 per active parameter
-  double deadline_seconds = 0;                // 0: none
-  std::optional<Layout> layout;               // absent: searched
-  std::optional<NumberFormat> precision;      // absent: bf16
-  std::optional<Software> software;           // absent: software_of(2026)
-  bool choose_devices = false;                // smallest count that meets the deadline
+  BatchShape batch{.sequence_length = 4096,
+                   .global_batch = 0};    // 0: chosen from tokens and devices
+  double tokens = 0;                      // 0: 20 per active parameter
+  double deadline_seconds = 0;            // 0: none
+  std::optional<Layout> layout;           // absent: searched
+  std::optional<NumberFormat> precision;  // absent: bf16
+  std::optional<Software> software;       // absent: software_of(2026)
+  bool choose_devices = false;            // smallest count that meets the deadline
   int n_best = 5;
 };
 
@@ -87,13 +89,13 @@ struct Plan {
   double usable_memory_bytes = 0;
   // Of the best layout.
   double n_steps = 0;
-  double goodput = 1;          // useful share of the wall clock: failures, checkpoints, restarts
+  double goodput = 1;  // useful share of the wall clock: failures, checkpoints, restarts
   double checkpoint_every_seconds = 0, checkpoint_bytes = 0;
   double failures_expected = 0;
   double compute_gpu_hours = 0;  // tokens x rate, no interruption: what reports usually state
   double gpu_hours = 0;          // with goodput
   double days = 0;
-  double energy_joules = 0;      // at the wall of the site
+  double energy_joules = 0;  // at the wall of the site
   double power_watts = 0;
   bool meets_deadline = true;
   PlanRange range;

@@ -32,9 +32,9 @@ void visit_parts(const StepParts& parts, Visitor&& visit) {
 }
 
 Json json_of(const MemoryUse& memory) {
-  return {{"weights", memory.weights},         {"gradients", memory.gradients},
-          {"optimizer", memory.optimizer},     {"activations", memory.activations},
-          {"transient", memory.transient},     {"total", memory.total()},
+  return {{"weights", memory.weights},     {"gradients", memory.gradients},
+          {"optimizer", memory.optimizer}, {"activations", memory.activations},
+          {"transient", memory.transient}, {"total", memory.total()},
           {"fullest_stage", memory.stage}};
 }
 
@@ -106,8 +106,8 @@ std::string time_text(const Plan& plan) {
   Table table{{"where a step's time goes", "seconds", "share"}, {}};
   visit_parts(time.parts, [&](const char* words, const char*, double seconds) {
     if (std::abs(seconds) < 1e-4 * time.step_seconds) return;
-    table.rows.push_back({words, fmt::format("{:.3f}", seconds),
-                          percent(seconds / time.step_seconds)});
+    table.rows.push_back(
+        {words, fmt::format("{:.3f}", seconds), percent(seconds / time.step_seconds)});
   });
   return to_text(table);
 }
@@ -141,10 +141,10 @@ std::string run_text(const Plan& plan) {
                               plan.range.tokens_per_second.p10 / best.layout.n_devices(),
                               plan.range.tokens_per_second.p90 / best.layout.n_devices())});
   rows.push_back({"device-hours, no interruption", format_count(plan.compute_gpu_hours)});
-  rows.push_back({"device-hours, with failures", fmt::format("{} ({} to {})",
-                                                             format_count(plan.range.gpu_hours.p50),
-                                                             format_count(plan.range.gpu_hours.p10),
-                                                             format_count(plan.range.gpu_hours.p90))});
+  rows.push_back({"device-hours, with failures",
+                  fmt::format("{} ({} to {})", format_count(plan.range.gpu_hours.p50),
+                              format_count(plan.range.gpu_hours.p10),
+                              format_count(plan.range.gpu_hours.p90))});
   rows.push_back({"days", range_text(plan.range.days, "{:.1f}")});
   rows.push_back({"goodput", percent(plan.goodput)});
   rows.push_back({"failures expected", fmt::format("{:.0f}", plan.failures_expected)});
@@ -155,9 +155,10 @@ std::string run_text(const Plan& plan) {
   rows.push_back({"bubble and waiting", percent(best.time.bubble_share)});
   rows.push_back({"traffic hidden behind compute", percent(best.time.hidden_communication_share)});
   if (plan.request.model.is_moe()) {
-    rows.push_back({"fullest expert rank", plan.request.software->forced_balance
-                                               ? "1.00 x mean: forced balance"
-                                               : fmt::format("{:.2f} x mean", best.time.max_expert_load)});
+    rows.push_back(
+        {"fullest expert rank", plan.request.software->forced_balance
+                                    ? "1.00 x mean: forced balance"
+                                    : fmt::format("{:.2f} x mean", best.time.max_expert_load)});
   }
   return to_text(table);
 }
@@ -175,13 +176,12 @@ std::string changes_text(const Plan& plan) {
 std::string failures_text(const Plan& plan) {
   std::string text;
   if (plan.shortfall) {
-    text += fmt::format("DOES NOT FIT: {} too much on stage {} of {}\n  nearest: {}\n  what would "
-                        "fit: {}\n\n",
-                        format_bytes(plan.shortfall->missing_bytes),
-                        plan.shortfall->nearest.memory.stage,
-                        plan.shortfall->nearest.layout.pp,
-                        describe(plan.shortfall->nearest.layout),
-                        plan.shortfall->cheapest_change);
+    text += fmt::format(
+        "DOES NOT FIT: {} too much on stage {} of {}\n  nearest: {}\n  what would "
+        "fit: {}\n\n",
+        format_bytes(plan.shortfall->missing_bytes), plan.shortfall->nearest.memory.stage,
+        plan.shortfall->nearest.layout.pp, describe(plan.shortfall->nearest.layout),
+        plan.shortfall->cheapest_change);
   }
   if (plan.rejections.empty()) return text;
   text += fmt::format("{} layouts tried; set aside:\n", plan.n_layouts_tried);
@@ -196,8 +196,9 @@ std::string uncertainty_text(const Plan& plan) {
   Table table{{"what the range comes from", "uncertain by", "moves the step by"}, {}};
   for (std::size_t i = 0; i < std::min<std::size_t>(5, plan.sensitivities.size()); ++i) {
     const Sensitivity& each = plan.sensitivities[i];
-    table.rows.push_back({each.constant, fmt::format("{:.0f} %", 100 * each.relative_sd),
-                          fmt::format("{:.1f} %", 100 * std::abs(each.elasticity * each.relative_sd))});
+    table.rows.push_back(
+        {each.constant, fmt::format("{:.0f} %", 100 * each.relative_sd),
+         fmt::format("{:.1f} %", 100 * std::abs(each.elasticity * each.relative_sd))});
   }
   return to_text(table);
 }
@@ -260,10 +261,10 @@ Json to_json(const Plan& plan) {
 
 std::string to_text(const Plan& plan) {
   const PlanRequest& request = plan.request;
-  std::string text = fmt::format("{}: {}\n{}: {} x {}\n{}\n", request.model.name,
-                                 describe(request.model), request.cluster.name,
-                                 request.cluster.n_devices(), request.cluster.device.name,
-                                 describe(*request.software));
+  std::string text =
+      fmt::format("{}: {}\n{}: {} x {}\n{}\n", request.model.name, describe(request.model),
+                  request.cluster.name, request.cluster.n_devices(), request.cluster.device.name,
+                  describe(*request.software));
   text += fmt::format("{} sequences of {} tokens a step\n\n", plan.best().batch.global_batch,
                       plan.best().batch.sequence_length);
   text += failures_text(plan);

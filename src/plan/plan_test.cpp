@@ -61,10 +61,10 @@ TEST(Units, AreConvertedOrRefused) {
   EXPECT_DOUBLE_EQ(parse_as("12 %", Dimension::kShare, "x"), 0.12);
   EXPECT_TRUE(says(message_of([] { parse_as("400 Gb/s", Dimension::kBytesPerSecond, "x"); }),
                    "Gbit/s for bits"));
-  EXPECT_TRUE(says(message_of([] { parse_as("989", Dimension::kFlopsPerSecond, "x"); }),
-                   "without a unit"));
-  EXPECT_TRUE(says(message_of([] { parse_as("3 furlong", Dimension::kSeconds, "x"); }),
-                   "unknown unit"));
+  EXPECT_TRUE(
+      says(message_of([] { parse_as("989", Dimension::kFlopsPerSecond, "x"); }), "without a unit"));
+  EXPECT_TRUE(
+      says(message_of([] { parse_as("3 furlong", Dimension::kSeconds, "x"); }), "unknown unit"));
 }
 
 TEST_F(Planner, EveryClusterAndModelOfTheBooksLoads) {
@@ -73,7 +73,8 @@ TEST_F(Planner, EveryClusterAndModelOfTheBooksLoads) {
     EXPECT_GE(load_cluster(name).n_devices(), 1) << name;
   }
   for (const auto& name : list_devices()) EXPECT_EQ(load_device(name).name, name);
-  for (const auto& name : list_model_shapes()) EXPECT_TRUE(validate(load_model_shape(name)).empty());
+  for (const auto& name : list_model_shapes())
+    EXPECT_TRUE(validate(load_model_shape(name)).empty());
   EXPECT_GE(list_devices().size(), 30u);
 }
 
@@ -90,9 +91,10 @@ TEST_F(Planner, OverridesAndBadFiguresAreSeen) {
   const auto with = [](const std::string& set) {
     return [set] { load_cluster("h800-2048", {set}); };
   };
-  EXPECT_DOUBLE_EQ(load_cluster("h800-2048", {"network.scale_out=100 Gbit/s"}).network.scale_out.value,
-                   1.25e10);
-  EXPECT_EQ(constants_for(load_cluster("h800-2048", {"efficiency.gemm_hopper=0.5"})).gemm_hopper, 0.5);
+  EXPECT_DOUBLE_EQ(
+      load_cluster("h800-2048", {"network.scale_out=100 Gbit/s"}).network.scale_out.value, 1.25e10);
+  EXPECT_EQ(constants_for(load_cluster("h800-2048", {"efficiency.gemm_hopper=0.5"})).gemm_hopper,
+            0.5);
   EXPECT_TRUE(says(message_of(with("network.scale_out=0 GB/s")), "network.scale_out"));
   EXPECT_TRUE(says(message_of(with("network.scale_out=50")), "unit"));
   EXPECT_TRUE(says(message_of(with("network.scale_out=50 GBs")), "unknown unit"));
@@ -108,10 +110,12 @@ TEST_F(Planner, CountsWhatTheTrainerCounts) {
   const ModelShape shape = model_shape_from_json(json, "config.json");
   EXPECT_EQ(count_parameters(shape).total(), count_parameters(config).total());
   EXPECT_EQ(count_active_parameters(shape).total(), count_active_parameters(config).total());
-  const auto ours = model_flops_per_token(shape, 4096), theirs = model_flops_per_token(config, 4096);
+  const auto ours = model_flops_per_token(shape, 4096),
+             theirs = model_flops_per_token(config, 4096);
   EXPECT_DOUBLE_EQ(ours.main(), theirs.main());
   EXPECT_NEAR(ours.mtp / theirs.mtp, 1, 1e-12);
-  EXPECT_EQ(count_parameters(load_model_shape("deepseek-v3")).total(), count_parameters(config).total());
+  EXPECT_EQ(count_parameters(load_model_shape("deepseek-v3")).total(),
+            count_parameters(config).total());
 }
 
 // arXiv:2505.09343, tables 1 and 2.
@@ -131,7 +135,8 @@ TEST_F(Planner, ReproducesPublishedCosts) {
 }
 
 TEST_F(Planner, SparseAttentionGrowsSlower) {
-  const ModelShape dense = load_model_shape("deepseek-v3"), sparse = load_model_shape("deepseek-v3.2");
+  const ModelShape dense = load_model_shape("deepseek-v3"),
+                   sparse = load_model_shape("deepseek-v3.2");
   const auto core = [](const ModelShape& shape, double sequence) {
     return forward_flops_per_token(shape, sequence).attention_core;
   };
@@ -191,7 +196,8 @@ TEST_F(Planner, ImpossibleLayoutsSayWhatWouldWork) {
   };
   EXPECT_TRUE(says(refused([](PlanRequest& r) { r.layout->ep = 7; }), "EP 8 would"));
   EXPECT_TRUE(says(refused([](PlanRequest& r) { r.layout->tp = 16; }), "TP 16 leaves"));
-  EXPECT_TRUE(says(refused([](PlanRequest& r) { r.batch.global_batch = 15361; }), "15360 would be"));
+  EXPECT_TRUE(
+      says(refused([](PlanRequest& r) { r.batch.global_batch = 15361; }), "15360 would be"));
   EXPECT_TRUE(says(refused([](PlanRequest& r) { r.layout->pp = 128; }), "more stages"));
   EXPECT_TRUE(says(refused([](PlanRequest& r) { r.tokens = 1e30; }), "tokens"));
   PlanRequest seven = v3_request();
@@ -203,8 +209,8 @@ TEST_F(Planner, ImpossibleLayoutsSayWhatWouldWork) {
 TEST_F(Planner, FasterLinksAndMemoryNeverSlowAStep) {
   const auto seconds = [](const char* set) {
     PlanRequest request = v3_request();
-    request.cluster = load_cluster("h800-2048", set == nullptr ? std::vector<std::string>{}
-                                                               : std::vector<std::string>{set});
+    request.cluster = load_cluster(
+        "h800-2048", set == nullptr ? std::vector<std::string>{} : std::vector<std::string>{set});
     return evaluate(request, v3_layout()).time.step_seconds;
   };
   EXPECT_LE(seconds("network.scale_out=800 Gbit/s"), seconds(nullptr));

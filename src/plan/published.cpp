@@ -112,7 +112,8 @@ ModelShape shape_from_columns(const Row& row) {
   shape.num_attention_heads = row.integer("heads");
   shape.num_key_value_heads = row.integer("kv_heads", shape.num_attention_heads);
   if (shape.num_key_value_heads == 0) shape.num_key_value_heads = shape.num_attention_heads;
-  shape.head_dim = shape.num_attention_heads > 0 ? shape.hidden_size / shape.num_attention_heads : 0;
+  shape.head_dim =
+      shape.num_attention_heads > 0 ? shape.hidden_size / shape.num_attention_heads : 0;
   shape.vocab_size = row.integer("vocab", 50304);
   shape.intermediate_size = row.integer("ffn");
   shape.n_routed_experts = row.integer("experts");
@@ -197,8 +198,9 @@ bool shards_weights(const Row& row) {
 Software software_for(const Row& row, const Device& device, const ModelShape& shape) {
   const std::string other = row.word("other"), schedule = row.word("schedule");
   const bool dual = has(schedule, "dualpipe");
-  const Framework framework = dual ? Framework::kDeepSeek
-                              : shards_weights(row) ? Framework::kFsdp : Framework::kMegatron;
+  const Framework framework = dual                  ? Framework::kDeepSeek
+                              : shards_weights(row) ? Framework::kFsdp
+                                                    : Framework::kMegatron;
   Software software = software_of(year_of(row), framework, device);
   if (has(other, "deepep")) software.dispatcher = Dispatcher::kDeepEp;
   if (has(other, "a2a dispatcher")) software.dispatcher = Dispatcher::kAllToAll;
@@ -261,7 +263,8 @@ Layout layout_of(const Row& row, const ModelShape& shape, const Software& softwa
   layout.micro_batch = std::max(1, row.integer("mbs", 1));
   layout.precision = format_of(row);
   layout.recompute = recompute_of(row, software.year);
-  layout.sequence_parallel = software.year >= 2022.6 || layout.recompute == RecomputeMode::kSelective;
+  layout.sequence_parallel =
+      software.year >= 2022.6 || layout.recompute == RecomputeMode::kSelective;
   layout.zero_stage = 1;
   if (shards_weights(row)) layout.zero_stage = has(row.word("fsdp"), "grad") ? 2 : 3;
   if (software.year < 2021.5) layout.zero_stage = 0;
@@ -369,7 +372,8 @@ std::vector<PublishedRow> read_published(const std::string& text, const std::str
   const auto& names = lines.front();
   for (const char* column : {"id", "hardware", "gpus", "layers", "hidden", "heads", "seq_len"}) {
     if (std::find(names.begin(), names.end(), column) != names.end()) continue;
-    throw_bad_input({where + ":1", "no column", column, "the columns of bench/data/validation.csv", ""});
+    throw_bad_input(
+        {where + ":1", "no column", column, "the columns of bench/data/validation.csv", ""});
   }
   std::vector<PublishedRow> rows;
   for (std::size_t line = 1; line < lines.size(); ++line) {
@@ -409,8 +413,8 @@ PublishedRun to_run(const PublishedRow& fields) {
   choose_unstated(row, run);
   run.has_layout = row.states("tp") || row.states("pp") || row.states("fsdp") || devices == 1 ||
                    run.request.layout.zero_stage == 3;
-  run.is_complete = run.has_layout && row.states("mbs") && row.states("precision") &&
-                    row.states("recompute");
+  run.is_complete =
+      run.has_layout && row.states("mbs") && row.states("precision") && row.states("recompute");
   run.measured = measured_of(row, run);
   if (run.measured <= 0) run.skipped = "nothing measured that can be compared";
   return run;

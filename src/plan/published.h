@@ -34,8 +34,8 @@ struct PublishedRun {
   std::string id, group, family;  // group: id up to the last dash; family: group, model, hardware
   bool is_complete = false;       // states layout, micro-batch, precision and recompute
   bool has_layout = false;
-  bool is_held_out = false;       // DeepSeek-V3 on H800
-  double measured = 0;            // tokens per second per device
+  bool is_held_out = false;  // DeepSeek-V3 on H800
+  double measured = 0;       // tokens per second per device
   StepTimeRequest request;
   std::string skipped;
 };

@@ -88,8 +88,8 @@ void add_baseline(BenchResult& result, const std::vector<const PublishedRun*>& u
   std::vector<double> errors;
   for (std::size_t i = 0; i < used.size(); ++i) {
     BenchRow& row = result.rows[i];
-    row.baseline = result.baseline_mfu * used[i]->request.cluster.device.bf16_peak.value /
-                   six_nd(*used[i]);
+    row.baseline =
+        result.baseline_mfu * used[i]->request.cluster.device.bf16_peak.value / six_nd(*used[i]);
     errors.push_back(row.baseline / row.measured - 1);
   }
   result.baseline = summarise(errors);
@@ -136,8 +136,8 @@ BenchResult bench_plan(const std::vector<PublishedRun>& runs, const Constants& c
       result.skipped[run.skipped] += 1;
       continue;
     }
-    BenchRow row{run.id, run.group, run.family, run.is_complete, predict(run, constants),
-                 run.measured, 0, 0};
+    BenchRow row{run.id,       run.group, run.family, run.is_complete, predict(run, constants),
+                 run.measured, 0,         0};
     row.error = row.predicted / row.measured - 1;
     all.push_back(row.error);
     if (row.is_complete) complete.push_back(row.error);

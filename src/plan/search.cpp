@@ -50,7 +50,8 @@ std::vector<ScheduleChoice> schedules_for(const ModelShape& shape, int pp) {
   std::vector<ScheduleChoice> found = {{PipelineSchedule::kOneFOneB, 1},
                                        {PipelineSchedule::kZb1p, 1}};
   for (const int vp : {2, 4}) {
-    if (pp * vp <= shape.num_hidden_layers + 2) found.push_back({PipelineSchedule::kInterleaved, vp});
+    if (pp * vp <= shape.num_hidden_layers + 2)
+      found.push_back({PipelineSchedule::kInterleaved, vp});
   }
   if (shape.is_moe() && pp % 2 == 0) found.push_back({PipelineSchedule::kDualPipe, 1});
   return found;
@@ -59,7 +60,8 @@ std::vector<ScheduleChoice> schedules_for(const ModelShape& shape, int pp) {
 class Search {
  public:
   Search(const PlanRequest& request, int n_kept)
-      : request_(request), n_kept_(static_cast<std::size_t>(n_kept)),
+      : request_(request),
+        n_kept_(static_cast<std::size_t>(n_kept)),
         usable_(usable_memory(request.cluster.device)) {}
 
   SearchResult run() {
@@ -115,8 +117,8 @@ class Search {
     // The first mode that fits is the fastest of its stage: later ones compute or move more.
     for (const int zero : {1, sharded ? 3 : 1}) {
       layout.zero_stage = zero;
-      for (const RecomputeMode mode : {RecomputeMode::kNone, RecomputeMode::kCheap,
-                                       RecomputeMode::kFull}) {
+      for (const RecomputeMode mode :
+           {RecomputeMode::kNone, RecomputeMode::kCheap, RecomputeMode::kFull}) {
         layout.recompute = mode;
         if (try_layout(layout)) return;
       }
@@ -131,8 +133,10 @@ class Search {
       if (layout.recompute == RecomputeMode::kFull) set_aside(std::move(candidate));
       return false;
     }
-    candidate.time = step_time({.model = request_.model, .cluster = request_.cluster,
-                                .layout = layout, .batch = request_.batch,
+    candidate.time = step_time({.model = request_.model,
+                                .cluster = request_.cluster,
+                                .layout = layout,
+                                .batch = request_.batch,
                                 .software = *request_.software,
                                 .constants = constants_for(request_.cluster)});
     keep(std::move(candidate));
@@ -143,10 +147,9 @@ class Search {
     result_.ranked.push_back(std::move(candidate));
     if (result_.ranked.size() < 4 * n_kept_) return;
     const auto middle = result_.ranked.begin() + static_cast<std::ptrdiff_t>(n_kept_);
-    std::nth_element(result_.ranked.begin(), middle, result_.ranked.end(),
-                     [](const auto& a, const auto& b) {
-                       return a.time.step_seconds < b.time.step_seconds;
-                     });
+    std::nth_element(
+        result_.ranked.begin(), middle, result_.ranked.end(),
+        [](const auto& a, const auto& b) { return a.time.step_seconds < b.time.step_seconds; });
     result_.ranked.resize(n_kept_);
   }
 
@@ -161,9 +164,8 @@ class Search {
                                       format_bytes(excess), candidate.memory.stage);
     }
     list.push_back(std::move(candidate));
-    std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) {
-      return a.memory.total() < b.memory.total();
-    });
+    std::sort(list.begin(), list.end(),
+              [](const auto& a, const auto& b) { return a.memory.total() < b.memory.total(); });
     if (list.size() > kMostTooLarge) list.pop_back();
   }
 
@@ -192,15 +194,13 @@ std::vector<Candidate> time_layouts(const PlanRequest& request,
   std::vector<Candidate> found;
   for (Layout layout : layouts) {
     if (request.precision) layout.precision = *request.precision;
-    const double used =
-        memory_use(request.model, layout, request.batch, *request.software).total();
+    const double used = memory_use(request.model, layout, request.batch, *request.software).total();
     if (!validate(layout, request.model, request.cluster, request.batch).empty()) continue;
     if (used > usable_memory(request.cluster.device)) continue;
     found.push_back(evaluate(request, layout));
   }
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
-    return a.time.step_seconds < b.time.step_seconds;
-  });
+  std::sort(found.begin(), found.end(),
+            [](const auto& a, const auto& b) { return a.time.step_seconds < b.time.step_seconds; });
   return found;
 }
 

@@ -18,13 +18,13 @@ struct Software {
   Framework framework = Framework::kMegatron;
   AttentionKernel attention = AttentionKernel::kFlash3;
   Dispatcher dispatcher = Dispatcher::kDeepEp;
-  bool graphs = false;       // kernels replayed without the host
+  bool graphs = false;               // kernels replayed without the host
   bool launches_per_expert = false;  // the host starts casts and products expert by expert
-  bool fused = true;         // elementwise chains are one kernel
-  bool hides_tp = true;      // products overlap tensor-parallel traffic
-  bool hides_dp = true;      // gradients are reduced behind the backward pass
-  bool hides_ep = false;     // dispatch of one micro-batch behind the compute of another
-  bool forced_balance = false;  // every expert gets the same load: benchmarks alone
+  bool fused = true;                 // elementwise chains are one kernel
+  bool hides_tp = true;              // products overlap tensor-parallel traffic
+  bool hides_dp = true;              // gradients are reduced behind the backward pass
+  bool hides_ep = false;             // dispatch of one micro-batch behind the compute of another
+  bool forced_balance = false;       // every expert gets the same load: benchmarks alone
 };
 
 // What was usual in a year on a device.

@@ -30,8 +30,12 @@ struct Context {
   double load;
 
   explicit Context(const StepTimeRequest& asked)
-      : request(asked), timer(asked), links(asked.cluster, asked.constants),
-        embedding(timer.embedding()), head(timer.head()), load(timer.max_expert_load()) {
+      : request(asked),
+        timer(asked),
+        links(asked.cluster, asked.constants),
+        embedding(timer.embedding()),
+        head(timer.head()),
+        load(timer.max_expert_load()) {
     const ModelShape& shape = asked.model;
     if (shape.n_moe_layers() < shape.num_hidden_layers) dense = timer.block(false);
     if (shape.is_moe()) moe = timer.block(true);
@@ -54,8 +58,7 @@ double host_wait(const Context& context, const PhaseTime& phase, double device_s
   if (software.graphs) return 0;
   const double slower = phase.kernels * c.host_seconds - device_seconds;
   const bool synchronises = software.framework != Framework::kDeepSeek;
-  const double synced =
-      synchronises ? phase.routed_kernels * c.host_seconds * c.host_sync : 0;
+  const double synced = synchronises ? phase.routed_kernels * c.host_seconds * c.host_sync : 0;
   return std::max({0.0, slower, synced});
 }
 
@@ -65,8 +68,7 @@ void add_phase(const Context& context, Stage& stage, const PhaseTime& phase, dou
   const double tp = exposed_tp(context, phase.tp, products);
   const double cp = std::max(0.0, phase.cp - 0.8 * phase.core);
   const double imbalance = phase.experts * (context.load - 1);
-  const double host = host_wait(context, phase,
-                                phase.compute() + phase.tp + phase.ep + imbalance);
+  const double host = host_wait(context, phase, phase.compute() + phase.tp + phase.ep + imbalance);
   parts.attention += phase.attention;
   parts.attention_core += phase.core;
   parts.mlp += phase.mlp;
@@ -95,8 +97,7 @@ std::vector<int> share_layers(const Context& context, const std::vector<double>&
   std::vector<int> count(static_cast<std::size_t>(layout.pp), per_chunk * layout.vp);
   const BlockTime& usual = context.request.model.is_moe() ? context.moe : context.dense;
   const double block = usual.forward.compute() + usual.backward_input.compute() +
-                       usual.backward_weight.compute() + usual.forward.ep +
-                       usual.backward_input.ep;
+                       usual.backward_weight.compute() + usual.forward.ep + usual.backward_input.ep;
   for (int spare = per_chunk * slots - layers; spare > 0; --spare) {
     std::size_t slowest = 0;
     double most = -1;
@@ -121,8 +122,8 @@ std::vector<Stage> make_stages(const Context& context) {
   const int pp = request.layout.pp;
   std::vector<double> fixed(static_cast<std::size_t>(pp), 0.0);
   fixed.front() += compute_of(context.embedding);
-  fixed.back() += compute_of(context.head) +
-                  request.model.num_nextn_predict_layers * compute_of(context.mtp);
+  fixed.back() +=
+      compute_of(context.head) + request.model.num_nextn_predict_layers * compute_of(context.mtp);
   const std::vector<int> layers = share_layers(context, fixed);
   std::vector<Stage> stages(static_cast<std::size_t>(pp));
   int layer = 0;
@@ -172,10 +173,10 @@ double paired_seconds(const Context& context, const Stage& stage) {
 }
 
 void scale_parts(StepParts& parts, double factor) {
-  for (double* part : {&parts.attention, &parts.attention_core, &parts.mlp, &parts.experts,
-                       &parts.head, &parts.elementwise, &parts.recompute, &parts.host,
-                       &parts.tp_exposed, &parts.cp_exposed, &parts.ep_exposed, &parts.pp_exposed,
-                       &parts.imbalance}) {
+  for (double* part :
+       {&parts.attention, &parts.attention_core, &parts.mlp, &parts.experts, &parts.head,
+        &parts.elementwise, &parts.recompute, &parts.host, &parts.tp_exposed, &parts.cp_exposed,
+        &parts.ep_exposed, &parts.pp_exposed, &parts.imbalance}) {
     *part *= factor;
   }
 }
@@ -267,8 +268,8 @@ Pipeline run_plain(const Context& context, const std::vector<Stage>& stages, dou
   if (paired) pipeline.parts.ep_exposed += count * (longest - stage.seconds.total());
   pipeline.parts.pp_exposed = sends;
   pipeline.traffic = count * stage.traffic + sends;
-  pipeline.exposed = sends + std::max(0.0, pipeline.parts.ep_exposed) +
-                     pipeline.parts.tp_exposed + pipeline.parts.cp_exposed;
+  pipeline.exposed = sends + std::max(0.0, pipeline.parts.ep_exposed) + pipeline.parts.tp_exposed +
+                     pipeline.parts.cp_exposed;
   return pipeline;
 }
 
@@ -285,15 +286,15 @@ DataParallel sharded_weights(const Context& context, const Pipeline& pipeline, d
   const Group experts = make_group(
       request.cluster, std::max(1, layout.dp * layout.cp * layout.tp / (layout.ep * layout.etp)),
       layout.ep * layout.etp);
-  const double gather = context.links.gather(2 * held.dense, dense) +
-                        context.links.gather(2 * held.experts, experts);
-  const double scatter = context.links.gather(4 * held.dense, dense) +
-                         context.links.gather(4 * held.experts, experts);
+  const double gather =
+      context.links.gather(2 * held.dense, dense) + context.links.gather(2 * held.experts, experts);
+  const double scatter =
+      context.links.gather(4 * held.dense, dense) + context.links.gather(4 * held.experts, experts);
   const double gathers = layout.zero_stage == 3 ? 2 : 1;
   DataParallel data;
   data.seconds = count * (gathers * gather + scatter);
-  const double hidden = std::min(data.seconds * request.constants.fsdp_hidden,
-                                 0.9 * pipeline.seconds);
+  const double hidden =
+      std::min(data.seconds * request.constants.fsdp_hidden, 0.9 * pipeline.seconds);
   data.exposed = data.seconds - hidden + hidden * request.constants.communication_tax;
   return data;
 }
@@ -339,10 +340,10 @@ DataParallel data_parallel(const Context& context, const Pipeline& pipeline,
           : std::max(1, layout.dp * layout.cp * layout.tp / (layout.ep * layout.etp));
   const double owned = held.dense / copies + held.experts / expert_copies;
   const double read = (held.dense + held.experts) * 6;  // gradient norm, cast
-  data.optimizer = (owned * request.constants.optimizer_bytes + read) /
-                       (request.cluster.device.memory_bandwidth.value *
-                        request.constants.memory_share) +
-                   200 * request.constants.kernel_seconds;
+  data.optimizer =
+      (owned * request.constants.optimizer_bytes + read) /
+          (request.cluster.device.memory_bandwidth.value * request.constants.memory_share) +
+      200 * request.constants.kernel_seconds;
   return data;
 }
 
@@ -363,8 +364,8 @@ StepTime step_time(const StepTimeRequest& request) {
   time.parts.dp_exposed = data.exposed;
   time.parts.optimizer = data.optimizer;
   time.parts.bubble = pipeline.bubble;
-  const double nodes = std::max(1.0, double(request.layout.n_devices()) /
-                                         request.cluster.devices_per_node());
+  const double nodes =
+      std::max(1.0, double(request.layout.n_devices()) / request.cluster.devices_per_node());
   const double waiting = request.constants.straggler * std::log2(nodes);
   const double busy = pipeline.seconds + data.exposed + data.optimizer;
   time.parts.bubble += busy * waiting;

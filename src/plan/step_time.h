@@ -35,24 +35,24 @@ struct StageTime {
   double forward = 0;
   double backward_input = 0;
   double backward_weight = 0;
-  double recompute = 0;   // runs before the backward pass, contained in backward_input
-  double send = 0;        // activations to the next stage
+  double recompute = 0;  // runs before the backward pass, contained in backward_input
+  double send = 0;       // activations to the next stage
   double backward() const { return backward_input + backward_weight; }
   double total() const { return forward + backward(); }
 };
 
 // Where the step's seconds go on the slowest rank; they add up to step_seconds.
 struct StepParts {
-  double attention = 0;       // projections
+  double attention = 0;  // projections
   double attention_core = 0;
-  double mlp = 0;             // dense and shared
+  double mlp = 0;  // dense and shared
   double experts = 0;
   double head = 0;
-  double elementwise = 0;     // norms, activations, casts, permutes, router
+  double elementwise = 0;  // norms, activations, casts, permutes, router
   double recompute = 0;
-  double host = 0;            // waiting for the host to launch
+  double host = 0;  // waiting for the host to launch
   double tp_exposed = 0, cp_exposed = 0, ep_exposed = 0, pp_exposed = 0;
-  double imbalance = 0;       // waiting for the fullest expert
+  double imbalance = 0;  // waiting for the fullest expert
   double bubble = 0;
   double dp_exposed = 0;
   double optimizer = 0;
@@ -66,9 +66,9 @@ struct StepParts {
 struct StepTime {
   double step_seconds = 0;
   StepParts parts;
-  std::vector<StageTime> stages;  // pp of them; one chunk each is that divided by vp
-  double paired_seconds = 0;      // F of one micro-batch beside B of another, where paired
-  double bubble_share = 0;        // of the step
+  std::vector<StageTime> stages;          // pp of them; one chunk each is that divided by vp
+  double paired_seconds = 0;              // F of one micro-batch beside B of another, where paired
+  double bubble_share = 0;                // of the step
   double hidden_communication_share = 0;  // of all traffic
   double max_expert_load = 1;             // fullest rank / mean
   double tokens_per_second = 0;           // whole cluster

@@ -71,16 +71,17 @@ std::string axes(const Range& x_range, const Range& y_range, const std::string& 
   std::string svg;
   for (const double tick : round_ticks(y_range.low, y_range.high)) {
     const double y = to_y(tick, y_range);
-    svg += fmt::format("<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>"
-                       "<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>",
-                       kLeft, kWidth - kRight, y, y, kLeft - 7, y + 4, tick_text(tick));
+    svg += fmt::format(
+        "<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>"
+        "<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>",
+        kLeft, kWidth - kRight, y, y, kLeft - 7, y + 4, tick_text(tick));
   }
   for (const double tick : round_ticks(x_range.low, x_range.high)) {
     svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
                        to_x(tick, x_range), kHeight - kBottom + 17, tick_text(tick));
   }
-  return svg + fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
-                           kWidth - kRight, kHeight - 4, escape_html(x_label));
+  return svg + fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", kWidth - kRight,
+                           kHeight - 4, escape_html(x_label));
 }
 
 std::string draw_line(const Line& line, std::size_t index, const std::vector<double>& x,
@@ -146,8 +147,8 @@ std::string to_svg(const Chart& chart, const RunSeries& series, const Axis& axis
   x_range.pad(0.01);
   y_range.pad(0.05);
   if (chart.from_zero) y_range.low = 0;
-  std::string svg = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">", kWidth,
-                                kHeight, escape_html(chart.title));
+  std::string svg = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">",
+                                kWidth, kHeight, escape_html(chart.title));
   svg += axes(x_range, y_range, axis.label) + "<g class=\"lines\">";
   for (std::size_t i = 0; i < drawn.size(); ++i) {
     if (drawn[i].y == nullptr) continue;
@@ -172,9 +173,10 @@ std::string to_svg(const HeatMap& map) {
           kTop + static_cast<double>(row) * cell_height, cell_width, cell_height, cell_width);
     }
   }
-  std::string svg = fmt::format("<svg class=\"heat\" viewBox=\"0 0 {} {:.0f}\" role=\"img\" "
-                                "aria-label=\"{}\" data-height=\"{:.2f}\">",
-                                kWidth, kTop + height + kBottom, escape_html(map.title), height);
+  std::string svg = fmt::format(
+      "<svg class=\"heat\" viewBox=\"0 0 {} {:.0f}\" role=\"img\" "
+      "aria-label=\"{}\" data-height=\"{:.2f}\">",
+      kWidth, kTop + height + kBottom, escape_html(map.title), height);
   for (int level = 0; level < kHeatLevels; ++level) {
     svg += fmt::format("<path class=\"h{}\" d=\"{}\"/>", level,
                        paths[static_cast<std::size_t>(level)]);
@@ -187,8 +189,8 @@ std::string to_svg(const HeatMap& map) {
   const std::size_t every = std::max<std::size_t>(1, map.column_values.size() / 8);
   for (std::size_t column = 0; column < map.column_values.size(); column += every) {
     svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>",
-                       kLeft + (static_cast<double>(column) + 0.5) * cell_width,
-                       kTop + height + 16, tick_text(map.column_values[column]));
+                       kLeft + (static_cast<double>(column) + 0.5) * cell_width, kTop + height + 16,
+                       tick_text(map.column_values[column]));
   }
   return svg + fmt::format("<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text></svg>",
                            kWidth - kRight, kTop + height + kBottom - 6,
@@ -198,15 +200,17 @@ std::string to_svg(const HeatMap& map) {
 std::string bar_to_svg(const std::vector<BarPart>& parts) {
   double total = 0;
   for (const BarPart& part : parts) total += part.value;
-  std::string svg = "<svg class=\"bar\" viewBox=\"0 0 640 34\" role=\"img\" "
-                    "preserveAspectRatio=\"none\" aria-label=\"where the time went\">";
+  std::string svg =
+      "<svg class=\"bar\" viewBox=\"0 0 640 34\" role=\"img\" "
+      "preserveAspectRatio=\"none\" aria-label=\"where the time went\">";
   double x = 0;
   for (std::size_t i = 0; total > 0 && i < parts.size(); ++i) {
     const double width = 640 * parts[i].value / total;
     if (width <= 0) continue;
-    svg += fmt::format("<rect class=\"c{}\" x=\"{:.2f}\" width=\"{:.2f}\" height=\"34\"><title>{}: "
-                       "{}</title></rect>",
-                       i, x, width, escape_html(parts[i].name), escape_html(parts[i].note));
+    svg += fmt::format(
+        "<rect class=\"c{}\" x=\"{:.2f}\" width=\"{:.2f}\" height=\"34\"><title>{}: "
+        "{}</title></rect>",
+        i, x, width, escape_html(parts[i].name), escape_html(parts[i].note));
     x += width;
   }
   return svg + "</svg>";

@@ -11,10 +11,10 @@ namespace farthing {
 
 // One line, or dots, of a data set's column.
 struct Line {
-  std::string data;    // "steps", "evals"
+  std::string data;  // "steps", "evals"
   std::string column;
   std::string name;
-  std::string style;   // "line", "faint", "dots"
+  std::string style;  // "line", "faint", "dots"
 };
 
 struct Chart {

@@ -15,22 +15,38 @@ namespace {
 
 std::vector<Chart> charts_of() {
   return {
-      {.id = "loss", .title = "Training loss", .unit = "nats per token",
+      {.id = "loss",
+       .title = "Training loss",
+       .unit = "nats per token",
        .lines = {{"steps", "loss", "each step", "faint"},
                  {"steps", "smooth_loss", "smoothed", "line"},
                  {"evals", "eval_loss", "held-out", "dots"},
                  {"steps", "mtp_loss", "second token ahead (MTP)", "faint"}}},
-      {.id = "bits", .title = "Held-out text", .unit = "bits per byte",
+      {.id = "bits",
+       .title = "Held-out text",
+       .unit = "bits per byte",
        .lines = {{"evals", "bits_per_byte", "bits per byte", "line"},
                  {"evals", "bits_per_byte", "", "dots"}}},
-      {.id = "speed", .title = "Speed", .unit = "tokens per second",
-       .lines = {{"steps", "tokens_per_second", "tokens/s", "line"}}, .from_zero = true},
-      {.id = "rate", .title = "Learning rate", .unit = "",
-       .lines = {{"steps", "learning_rate", "learning rate", "line"}}, .from_zero = true},
-      {.id = "norm", .title = "Gradient norm", .unit = "before clipping",
-       .lines = {{"steps", "grad_norm", "gradient norm", "line"}}, .from_zero = true},
-      {.id = "max_vio", .title = "MaxVio", .unit = "busiest expert over the mean, less 1",
-       .lines = {{"steps", "max_vio", "mean of the layers", "line"}}, .from_zero = true},
+      {.id = "speed",
+       .title = "Speed",
+       .unit = "tokens per second",
+       .lines = {{"steps", "tokens_per_second", "tokens/s", "line"}},
+       .from_zero = true},
+      {.id = "rate",
+       .title = "Learning rate",
+       .unit = "",
+       .lines = {{"steps", "learning_rate", "learning rate", "line"}},
+       .from_zero = true},
+      {.id = "norm",
+       .title = "Gradient norm",
+       .unit = "before clipping",
+       .lines = {{"steps", "grad_norm", "gradient norm", "line"}},
+       .from_zero = true},
+      {.id = "max_vio",
+       .title = "MaxVio",
+       .unit = "busiest expert over the mean, less 1",
+       .lines = {{"steps", "max_vio", "mean of the layers", "line"}},
+       .from_zero = true},
   };
 }
 
@@ -88,8 +104,11 @@ Json rounded(const std::vector<double>& values) {
 
 std::string page_data(const RunSeries& series, const std::vector<Chart>& charts,
                       const std::vector<Axis>& axes, const Axis& axis) {
-  Json json = {{"axis", axis.column}, {"axes", Json::object()}, {"data", Json::object()},
-               {"charts", Json::array()}, {"heat", Json::array()}};
+  Json json = {{"axis", axis.column},
+               {"axes", Json::object()},
+               {"data", Json::object()},
+               {"charts", Json::array()},
+               {"heat", Json::array()}};
   for (const Axis& each : axes) {
     json["axes"][each.column] = {{"label", each.label}, {"divisor", each.divisor}};
   }
@@ -99,17 +118,22 @@ std::string page_data(const RunSeries& series, const std::vector<Chart>& charts,
   for (const Chart& chart : charts) {
     Json lines = Json::array();
     for (const Line& line : chart.lines) {
-      lines.push_back({{"data", line.data}, {"column", line.column}, {"name", line.name},
+      lines.push_back({{"data", line.data},
+                       {"column", line.column},
+                       {"name", line.name},
                        {"style", line.style}});
     }
-    json["charts"].push_back({{"id", chart.id}, {"unit", chart.unit},
-                              {"fromZero", chart.from_zero}, {"lines", lines}});
+    json["charts"].push_back(
+        {{"id", chart.id}, {"unit", chart.unit}, {"fromZero", chart.from_zero}, {"lines", lines}});
   }
   for (const HeatMap& map : series.heat_maps) {
     Json rows = Json::array();
     for (const auto& row : map.values) rows.push_back(rounded(row));
-    json["heat"].push_back({{"id", map.id}, {"row", map.row_name}, {"column", map.column_name},
-                            {"columns", rounded(map.column_values)}, {"values", rows}});
+    json["heat"].push_back({{"id", map.id},
+                            {"row", map.row_name},
+                            {"column", map.column_name},
+                            {"columns", rounded(map.column_values)},
+                            {"values", rows}});
   }
   std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
   for (std::size_t at = text.find('<'); at != std::string::npos; at = text.find('<', at)) {
@@ -150,12 +174,12 @@ std::string spending(const Receipt& receipt) {
     const auto category = static_cast<Category>(i);
     const double seconds = receipt.ledger.seconds[category];
     parts.push_back({describe(category), seconds, format_seconds(seconds)});
-    if (seconds > 0) legend += fmt::format("<span><i class=\"c{}\"></i>{}</span>", i,
-                                           describe(category));
+    if (seconds > 0)
+      legend += fmt::format("<span><i class=\"c{}\"></i>{}</span>", i, describe(category));
   }
   const double waste = total > 0 ? 1 - receipt.ledger.seconds[Category::kCompute] / total : 0;
-  return "<section class=\"card\"><h2>Where the time and the money went</h2>" +
-         bar_to_svg(parts) + legend + "</p>\n" + to_html(spending_table(receipt)) +
+  return "<section class=\"card\"><h2>Where the time and the money went</h2>" + bar_to_svg(parts) +
+         legend + "</p>\n" + to_html(spending_table(receipt)) +
          fmt::format("<p>Waste, all that is not compute: <b>{:.1f} %</b></p>\n", 100 * waste) +
          "</section>\n";
 }
@@ -187,8 +211,8 @@ std::string small_print(const Receipt& receipt) {
   add("per million tokens", format_usd(receipt.usd_per_million_tokens));
   html += "<div class=\"total\"><dt>total</dt><dd>" + escape_html(format_usd(receipt.cost.usd)) +
           "</dd></div></dl>\n";
-  html += "<p class=\"fine\">Price: " + escape_html(price_words(receipt)) + "<br>Electricity: " +
-          escape_html(electricity_words(receipt)) + "<br>In all " +
+  html += "<p class=\"fine\">Price: " + escape_html(price_words(receipt)) +
+          "<br>Electricity: " + escape_html(electricity_words(receipt)) + "<br>In all " +
           escape_html(farthings_words(receipt));
   if (!receipt.weights_hash.empty()) html += "<br>Weights " + escape_html(receipt.weights_hash);
   return html + "</p></section>\n";
@@ -247,19 +271,18 @@ std::string notes_section(const RunHistory& history) {
     for (const NoteRecord& note : notes) {
       table.rows.push_back({note.name, format_seconds(note.run_seconds), note.value, note.why});
     }
-    html += fmt::format("<details><summary>{} {}</summary>", notes.size(), title) +
-            to_html(table) + "</details>\n";
+    html += fmt::format("<details><summary>{} {}</summary>", notes.size(), title) + to_html(table) +
+            "</details>\n";
   };
   add(history.decisions, "decisions");
   add(history.alerts, "alerts");
   if (history.attempts.size() > 1) {
     Table table{.headings = {"attempt", "began at step", "lasted", "lost", "ended"}, .rows = {}};
     for (const AttemptRecord& attempt : history.attempts) {
-      table.rows.push_back({std::to_string(attempt.attempt),
-                            std::to_string(attempt.resumed_step.value_or(0)),
-                            format_seconds(attempt.wall_seconds),
-                            format_seconds(attempt.seconds[Category::kLost]),
-                            attempt.end_reason.empty() ? "no end recorded" : attempt.end_reason});
+      table.rows.push_back(
+          {std::to_string(attempt.attempt), std::to_string(attempt.resumed_step.value_or(0)),
+           format_seconds(attempt.wall_seconds), format_seconds(attempt.seconds[Category::kLost]),
+           attempt.end_reason.empty() ? "no end recorded" : attempt.end_reason});
     }
     html += fmt::format("<details><summary>{} attempts</summary>", history.attempts.size()) +
             to_html(table) + "</details>\n";
@@ -282,16 +305,15 @@ std::string to_html(const ReportInput& input) {
       "<meta name=\"color-scheme\" content=\"light dark\">\n<title>";
   html += escape_html(receipt.name) + ": receipt</title>\n<style>" + page_parts::kStyle +
           "</style></head><body>\n<header><h1>" + escape_html(receipt.name) + "</h1><p>" +
-          escape_html(receipt.run.project + ", " + receipt.run.purpose + ", " +
-                      receipt.run.phase) +
+          escape_html(receipt.run.project + ", " + receipt.run.purpose + ", " + receipt.run.phase) +
           " <span class=\"state\">" + escape_html(receipt.state) + "</span></p></header>\n<main>\n";
   html += tiles(receipt) + "<div class=\"pair\">" + spending(receipt) + small_print(receipt) +
-          "</div>\n" + charts_section(series, charts, axes, axis) +
-          notes_section(input.history);
-  html += "</main>\n<footer>farthing knows what every token cost</footer>\n<div id=\"tip\" hidden>"
-          "</div>\n<script type=\"application/json\" id=\"page-data\">" +
-          page_data(series, charts, axes, axis) + "</script>\n<script>" + page_parts::kScript +
-          "</script>\n</body></html>\n";
+          "</div>\n" + charts_section(series, charts, axes, axis) + notes_section(input.history);
+  html +=
+      "</main>\n<footer>farthing knows what every token cost</footer>\n<div id=\"tip\" hidden>"
+      "</div>\n<script type=\"application/json\" id=\"page-data\">" +
+      page_data(series, charts, axes, axis) + "</script>\n<script>" + page_parts::kScript +
+      "</script>\n</body></html>\n";
   return html;
 }
 

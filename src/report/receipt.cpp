@@ -109,8 +109,7 @@ Receipt make_receipt(const ReportInput& input) {
   }
   const double core_seconds = receipt.ledger.core_seconds.total();
   for (std::size_t i = 0; core_seconds > 0 && i < receipt.usd.values.size(); ++i) {
-    receipt.usd.values[i] =
-        receipt.cost.usd * receipt.ledger.core_seconds.values[i] / core_seconds;
+    receipt.usd.values[i] = receipt.cost.usd * receipt.ledger.core_seconds.values[i] / core_seconds;
   }
   const auto tokens = static_cast<double>(receipt.ledger.tokens);
   if (tokens > 0) receipt.usd_per_million_tokens = receipt.cost.usd / tokens * 1e6;
@@ -151,32 +150,37 @@ Json standard_part(const Receipt& receipt) {
   const Ledger& ledger = receipt.ledger;
   const double hours = ledger.core_seconds.total() / 3600;
   Json definitions = Json::object();
-  for (const char* name : {"final_run", "all_runs", "research_and_development", "programme",
-                           "amortised"}) {
+  for (const char* name :
+       {"final_run", "all_runs", "research_and_development", "programme", "amortised"}) {
     definitions[name] = "not stated";
   }
   if (receipt.run.purpose == "final") {
-    definitions["final_run"] = {{"usd", receipt.cost.rented_usd},
-                                {"basis", fmt::format("core-hours at {} USD", receipt.book.rent.value)}};
+    definitions["final_run"] = {
+        {"usd", receipt.cost.rented_usd},
+        {"basis", fmt::format("core-hours at {} USD", receipt.book.rent.value)}};
   }
   const PriceBook& book = receipt.book;
-  return {{"receipt", "farthing-receipt/1"},
-          {"definitions", definitions},
-          {"compute", {{"training_flops", ledger.model_flops},
-                       {"training_time_hours", ledger.wall_seconds / 3600},
-                       {"device", "core"},
-                       {"device_hours", hours},
-                       {"usd_per_device_hour", book.rent.value}}},
-          {"energy", {{"kwh", receipt.cost.joules / 3.6e6},
-                      {"basis", receipt.cost.joules_estimated ? "estimated" : "measured"},
-                      {"pue", book.cooling.value}}},
-          {"dates", {{"begun", day_of(receipt.begun_unix)}, {"ended", day_of(receipt.ended_unix)}}},
-          {"prices", {listed("core-hour", book.rent), listed("machine", book.machine),
-                      listed("power", book.power), listed("cooling", book.cooling),
-                      listed("electricity", book.electricity)}},
-          {"hashes", {{"weights", receipt.weights_hash.empty() ? "not stated" : receipt.weights_hash},
-                      {"recipe", receipt.start.recipe_hash.empty() ? "not stated"
-                                                                   : receipt.start.recipe_hash}}}};
+  return {
+      {"receipt", "farthing-receipt/1"},
+      {"definitions", definitions},
+      {"compute",
+       {{"training_flops", ledger.model_flops},
+        {"training_time_hours", ledger.wall_seconds / 3600},
+        {"device", "core"},
+        {"device_hours", hours},
+        {"usd_per_device_hour", book.rent.value}}},
+      {"energy",
+       {{"kwh", receipt.cost.joules / 3.6e6},
+        {"basis", receipt.cost.joules_estimated ? "estimated" : "measured"},
+        {"pue", book.cooling.value}}},
+      {"dates", {{"begun", day_of(receipt.begun_unix)}, {"ended", day_of(receipt.ended_unix)}}},
+      {"prices",
+       {listed("core-hour", book.rent), listed("machine", book.machine),
+        listed("power", book.power), listed("cooling", book.cooling),
+        listed("electricity", book.electricity)}},
+      {"hashes",
+       {{"weights", receipt.weights_hash.empty() ? "not stated" : receipt.weights_hash},
+        {"recipe", receipt.start.recipe_hash.empty() ? "not stated" : receipt.start.recipe_hash}}}};
 }
 
 }  // namespace
@@ -194,35 +198,36 @@ Json to_json(const Receipt& receipt) {
               {"electricity", cost.electricity_usd},
               {"per_million_tokens", receipt.usd_per_million_tokens}};
   Json json = {{"run", receipt.name},
-          {"state", receipt.state},
-          {"project", receipt.run.project},
-          {"purpose", receipt.run.purpose},
-          {"phase", receipt.run.phase},
-          {"parent", or_null(receipt.run.parent)},
-          {"steps", ledger.steps},
-          {"tokens", ledger.tokens},
-          {"model_flops", ledger.model_flops},
-          {"seconds", seconds},
-          {"core_seconds", ledger.core_seconds.total()},
-          {"attempts", ledger.n_attempts},
-          {"joules", cost.joules},
-          {"joules_estimated", cost.joules_estimated},
-          {"usd", usd},
-          {"farthings", receipt.farthings},
-          {"price", {{"basis", receipt.book.is_owned ? "own" : "rent"},
-                     {"book", receipt.book.name},
-                     {"rent", to_json(receipt.book.rent)},
-                     {"machine", to_json(receipt.book.machine)},
-                     {"power", to_json(receipt.book.power)},
-                     {"cooling", to_json(receipt.book.cooling)},
-                     {"electricity", to_json(receipt.book.electricity)},
-                     {"sterling", to_json(receipt.book.sterling)}}},
-          {"tokens_per_second", receipt.tokens_per_second},
-          {"share_of_fp32_peak",
-           receipt.share_of_peak > 0 ? Json(receipt.share_of_peak) : Json(nullptr)},
-          {"final_loss", or_null(receipt.final_loss)},
-          {"val_bits_per_byte", or_null(receipt.val_bits_per_byte)},
-          {"weights_hash", or_null(receipt.weights_hash)}};
+               {"state", receipt.state},
+               {"project", receipt.run.project},
+               {"purpose", receipt.run.purpose},
+               {"phase", receipt.run.phase},
+               {"parent", or_null(receipt.run.parent)},
+               {"steps", ledger.steps},
+               {"tokens", ledger.tokens},
+               {"model_flops", ledger.model_flops},
+               {"seconds", seconds},
+               {"core_seconds", ledger.core_seconds.total()},
+               {"attempts", ledger.n_attempts},
+               {"joules", cost.joules},
+               {"joules_estimated", cost.joules_estimated},
+               {"usd", usd},
+               {"farthings", receipt.farthings},
+               {"price",
+                {{"basis", receipt.book.is_owned ? "own" : "rent"},
+                 {"book", receipt.book.name},
+                 {"rent", to_json(receipt.book.rent)},
+                 {"machine", to_json(receipt.book.machine)},
+                 {"power", to_json(receipt.book.power)},
+                 {"cooling", to_json(receipt.book.cooling)},
+                 {"electricity", to_json(receipt.book.electricity)},
+                 {"sterling", to_json(receipt.book.sterling)}}},
+               {"tokens_per_second", receipt.tokens_per_second},
+               {"share_of_fp32_peak",
+                receipt.share_of_peak > 0 ? Json(receipt.share_of_peak) : Json(nullptr)},
+               {"final_loss", or_null(receipt.final_loss)},
+               {"val_bits_per_byte", or_null(receipt.val_bits_per_byte)},
+               {"weights_hash", or_null(receipt.weights_hash)}};
   json.update(standard_part(receipt));
   return json;
 }
@@ -239,20 +244,27 @@ Table spending_table(const Receipt& receipt) {
     table.rows.push_back({describe(category), format_seconds(seconds), share(seconds),
                           format_usd(receipt.usd[category])});
   }
-  table.rows.push_back({"total", format_seconds(total), share(total),
-                        format_usd(receipt.cost.usd)});
+  table.rows.push_back(
+      {"total", format_seconds(total), share(total), format_usd(receipt.cost.usd)});
   return table;
 }
 
 const char* describe(Category category) {
   switch (category) {
-    case Category::kCompute: return "compute";
-    case Category::kDataWait: return "waiting for data";
-    case Category::kCheckpoint: return "saving";
-    case Category::kEval: return "evaluation";
-    case Category::kStartUp: return "start-up";
-    case Category::kRecomputed: return "done twice";
-    case Category::kLost: return "lost to a kill";
+    case Category::kCompute:
+      return "compute";
+    case Category::kDataWait:
+      return "waiting for data";
+    case Category::kCheckpoint:
+      return "saving";
+    case Category::kEval:
+      return "evaluation";
+    case Category::kStartUp:
+      return "start-up";
+    case Category::kRecomputed:
+      return "done twice";
+    case Category::kLost:
+      return "lost to a kill";
   }
   return "";
 }
@@ -274,9 +286,9 @@ std::string electricity_words(const Receipt& receipt) {
 std::string to_text(const Receipt& receipt) {
   const double total = receipt.ledger.seconds.total();
   const double waste = total > 0 ? 1 - receipt.ledger.seconds[Category::kCompute] / total : 0;
-  std::string text = fmt::format("Receipt of {} ({}), {}, {}: {}\n\n", receipt.name,
-                                 receipt.run.project, receipt.run.purpose, receipt.run.phase,
-                                 receipt.state);
+  std::string text =
+      fmt::format("Receipt of {} ({}), {}, {}: {}\n\n", receipt.name, receipt.run.project,
+                  receipt.run.purpose, receipt.run.phase, receipt.state);
   text += to_text(summary(receipt)) + "\n" + to_text(spending_table(receipt)) + "\n";
   text += fmt::format("Waste, all that is not compute: {:.1f} %\n", 100 * waste);
   text += wrapped("Price: " + price_words(receipt));

@@ -1,7 +1,7 @@
 // receipt.h - what a run cost and what it bought: as a value, as JSON, as text.
 //
-// Works for a finished, an unfinished and a crashed run alike: it is a view of events.jsonl through a
-// price book, and the same events may be priced again later through another.
+// Works for a finished, an unfinished and a crashed run alike: it is a view of events.jsonl through
+// a price book, and the same events may be priced again later through another.
 #pragma once
 #include <limits>
 #include <string>
@@ -42,12 +42,13 @@ struct Receipt {
 
 Receipt make_receipt(const ReportInput& input);
 
-// receipt.json: steps, tokens, model_flops, seconds{}, joules, usd{}, final_loss, val_bits_per_byte,
-// weights_hash, and more; and the keys of docs/receipt.schema.json, which anyone's receipt has.  What
-// is not known is null, or "not stated" in those.
+// receipt.json: steps, tokens, model_flops, seconds{}, joules, usd{}, final_loss,
+// val_bits_per_byte, weights_hash, and more; and the keys of docs/receipt.schema.json, which
+// anyone's receipt has.  What is not known is null, or "not stated" in those.
 Json to_json(const Receipt& receipt);
 
-// At most 100 columns; the last sentence gives the price per million tokens and the total in farthings.
+// At most 100 columns; the last sentence gives the price per million tokens and the total in
+// farthings.
 std::string to_text(const Receipt& receipt);
 
 // The parts of it, for other pages.  "waiting for data", "done twice" ...

@@ -1,4 +1,5 @@
-// report_test.cpp - receipts of finished and killed runs, columns, ticks, and a page that is one file.
+// report_test.cpp - receipts of finished and killed runs, columns, ticks, and a page that is one
+// file.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -18,31 +19,45 @@ PriceBook default_book() {
 }
 
 std::string event(int attempt, double t, const std::string& kind, const Json& fields) {
-  Json json = {{"time_unix", 1e9}, {"t_monotonic", t}, {"attempt", attempt}, {"rank", 0},
-               {"kind", kind}};
+  Json json = {
+      {"time_unix", 1e9}, {"t_monotonic", t}, {"attempt", attempt}, {"rank", 0}, {"kind", kind}};
   if (!fields.is_null()) json.update(fields);
   return json.dump() + "\n";
 }
 
 std::string step(int attempt, double t, int number, double loss) {
   return event(attempt, t, "step",
-               {{"step", number}, {"tokens", 1000 * number}, {"step_tokens", 1000}, {"loss", loss},
-                {"learning_rate", 0.001}, {"grad_norm", 1.5}, {"max_vio", 0.5},
-                {"max_vio_by_layer", {0.25, 0.75}}, {"expert_load", {{1, 3}, {2, 2}}},
-                {"model_flops", 2e9}, {"joules", 3.6},
+               {{"step", number},
+                {"tokens", 1000 * number},
+                {"step_tokens", 1000},
+                {"loss", loss},
+                {"learning_rate", 0.001},
+                {"grad_norm", 1.5},
+                {"max_vio", 0.5},
+                {"max_vio_by_layer", {0.25, 0.75}},
+                {"expert_load", {{1, 3}, {2, 2}}},
+                {"model_flops", 2e9},
+                {"joules", 3.6},
                 {"seconds", {{"compute", 0.8}, {"data_wait", 0.1}, {"optimizer", 0.1}}}});
 }
 
 // Step 3 of the first attempt is done again by the second.
 std::string two_attempts() {
-  return event(1, 1, "run_start", {{"n_threads", 2}, {"parameters", 5e6},
-                                   {"active_parameters", 3e6}, {"fp32_peak_flops", 1e10}}) +
+  return event(1, 1, "run_start",
+               {{"n_threads", 2},
+                {"parameters", 5e6},
+                {"active_parameters", 3e6},
+                {"fp32_peak_flops", 1e10}}) +
          step(1, 2, 1, 5) + step(1, 3, 2, 4) + step(1, 4, 3, 9) + event(1, 4.5, "heartbeat", {}) +
-         event(2, 0.5, "run_start", {{"n_threads", 2}, {"resumed_step", 2}, {"parameters", 5e6},
-                                     {"active_parameters", 3e6}, {"fp32_peak_flops", 1e10}}) +
+         event(2, 0.5, "run_start",
+               {{"n_threads", 2},
+                {"resumed_step", 2},
+                {"parameters", 5e6},
+                {"active_parameters", 3e6},
+                {"fp32_peak_flops", 1e10}}) +
          step(2, 1.5, 3, 3) +
-         event(2, 2, "eval", {{"step", 3}, {"bits_per_byte", 1.75}, {"loss", 3.1},
-                              {"seconds", 0.5}}) +
+         event(2, 2, "eval",
+               {{"step", 3}, {"bits_per_byte", 1.75}, {"loss", 3.1}, {"seconds", 0.5}}) +
          event(2, 2.5, "run_end", {{"reason", "finished"}, {"weights_hash", "abc"}});
 }
 
@@ -97,9 +112,9 @@ TEST(Receipt, KilledAndEmptyRunsHaveOneToo) {
 
 TEST(Receipt, TextNamesThePriceAndFitsAScreen) {
   const std::string text = to_text(make_receipt(input_of(two_attempts())));
-  for (const char* words : {"0.04 USD per core-hour, rented, typical on-demand", "--set cost.price=",
-                            "Electricity alone: ", " per million tokens; in all ", "farthings",
-                            "done twice", "Waste"}) {
+  for (const char* words : {"0.04 USD per core-hour, rented, typical on-demand",
+                            "--set cost.price=", "Electricity alone: ",
+                            " per million tokens; in all ", "farthings", "done twice", "Waste"}) {
     EXPECT_NE(text.find(words), std::string::npos) << words;
   }
   std::istringstream lines(text);

@@ -119,9 +119,14 @@ void add_violations(const Steps& all, std::vector<HeatMap>& maps) {
     n_layers = std::max(n_layers, step->max_vio_by_layer.size());
   }
   if (steps.size() < 2) return;
-  HeatMap map{.id = "max_vio_by_layer", .title = "MaxVio by MoE layer, over the run",
-              .row_name = "MoE layer", .column_name = "step", .column_values = {},
-              .values = {n_layers, std::vector<double>()}, .low = 0, .high = 0};
+  HeatMap map{.id = "max_vio_by_layer",
+              .title = "MaxVio by MoE layer, over the run",
+              .row_name = "MoE layer",
+              .column_name = "step",
+              .column_values = {},
+              .values = {n_layers, std::vector<double>()},
+              .low = 0,
+              .high = 0};
   const std::size_t n_columns = std::min(steps.size(), kMostHeatColumns);
   for (std::size_t column = 0; column < n_columns; ++column) {
     const std::size_t begin = column * steps.size() / n_columns;
@@ -148,8 +153,12 @@ void add_expert_load(const Steps& steps, std::vector<HeatMap>& maps) {
   HeatMap map{.id = "expert_load",
               .title = "Load of each expert at step " + std::to_string((*found)->step) +
                        " (1 = an even share)",
-              .row_name = "MoE layer", .column_name = "expert", .column_values = {}, .values = {},
-              .low = 0, .high = 2};
+              .row_name = "MoE layer",
+              .column_name = "expert",
+              .column_values = {},
+              .values = {},
+              .low = 0,
+              .high = 2};
   for (const auto& counts : (*found)->expert_load) {
     const double total = std::accumulate(counts.begin(), counts.end(), 0.0);
     std::vector<double> row;

@@ -20,9 +20,9 @@ using Columns = std::map<std::string, std::vector<double>>;
 struct HeatMap {
   std::string id;
   std::string title;
-  std::string row_name;                 // "layer"
-  std::string column_name;              // "step", "expert"
-  std::vector<double> column_values;    // what a column stands for
+  std::string row_name;               // "layer"
+  std::string column_name;            // "step", "expert"
+  std::vector<double> column_values;  // what a column stands for
   std::vector<std::vector<double>> values;
   double low = 0;
   double high = 1;

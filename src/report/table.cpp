@@ -18,8 +18,12 @@ std::size_t width(const std::string& text) {
 // Bytes of the UTF-8 character at text[0]; 0 when there is none.
 std::size_t character_size(std::string_view text) {
   const auto first = static_cast<unsigned char>(text[0]);
-  const std::size_t size = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2
-                           : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  const std::size_t size = first < 0x80   ? 1
+                           : first < 0xc2 ? 0
+                           : first < 0xe0 ? 2
+                           : first < 0xf0 ? 3
+                           : first < 0xf5 ? 4
+                                          : 0;
   if (size > text.size()) return 0;
   for (std::size_t i = 1; i < size; ++i) {
     if (!is_continuation(text[i])) return 0;
@@ -70,18 +74,30 @@ std::string escape_html(std::string_view text) {
   while (!text.empty()) {
     const std::size_t size = character_size(text);
     const auto first = static_cast<unsigned char>(text[0]);
-    if (size == 0 || (size == 1 && (first == 0x7f || (first < 0x20 && first != '\n' && first != '\t')))) {
+    if (size == 0 ||
+        (size == 1 && (first == 0x7f || (first < 0x20 && first != '\n' && first != '\t')))) {
       html += "\xef\xbf\xbd";
       text.remove_prefix(1);
       continue;
     }
     switch (text[0]) {
-      case '&': html += "&amp;"; break;
-      case '<': html += "&lt;"; break;
-      case '>': html += "&gt;"; break;
-      case '"': html += "&quot;"; break;
-      case '\'': html += "&#39;"; break;
-      default: html += text.substr(0, size);
+      case '&':
+        html += "&amp;";
+        break;
+      case '<':
+        html += "&lt;";
+        break;
+      case '>':
+        html += "&gt;";
+        break;
+      case '"':
+        html += "&quot;";
+        break;
+      case '\'':
+        html += "&#39;";
+        break;
+      default:
+        html += text.substr(0, size);
     }
     text.remove_prefix(size);
   }

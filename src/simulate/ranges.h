@@ -2,9 +2,9 @@
 //
 //   RangeResult result = sample_range(inputs, days_of_run, {.n_draws = 10'000});
 //
-// An input is stated as low, median, high. Lognormal: low and high are its P10 and P90, each side with
-// its own width, so that all three are met exactly.  Triangular: low and high are its ends, median
-// its mode.  Fixed: the median.  Inputs are independent.
+// An input is stated as low, median, high. Lognormal: low and high are its P10 and P90, each side
+// with its own width, so that all three are met exactly.  Triangular: low and high are its ends,
+// median its mode.  Fixed: the median.  Inputs are independent.
 //
 // Tornado: the function at an input's P10 and at its P90, others at their medians; where the
 // function is itself random (failures), the mean of n_repeats of it with common random numbers.
@@ -45,10 +45,11 @@ struct RangeOptions {
 
 struct TornadoBar {
   std::string name;
-  double input_low = 0, input_high = 0;   // P10, P90
+  double input_low = 0, input_high = 0;    // P10, P90
   double output_low = 0, output_high = 0;  // at them
-  double swing() const { return output_high > output_low ? output_high - output_low
-                                                         : output_low - output_high; }
+  double swing() const {
+    return output_high > output_low ? output_high - output_low : output_low - output_high;
+  }
 };
 
 struct RangeResult {

@@ -18,8 +18,8 @@ namespace farthing {
 
 struct FailureCause {
   std::string name;
-  double share = 0;           // of all unexpected interruptions
-  bool takes_node = false;    // the node leaves until it is repaired
+  double share = 0;         // of all unexpected interruptions
+  bool takes_node = false;  // the node leaves until it is repaired
 };
 // Shares add up to 1.
 const std::vector<FailureCause>& failure_causes();

@@ -40,7 +40,8 @@ class EventText {
  private:
   void line(double t, const char* kind, const std::string& fields) {
     text_ += fmt::format(
-        "{{\"time_unix\":{:.3f},\"t_monotonic\":{:.6f},\"attempt\":{},\"rank\":0,\"kind\":\"{}\"{}{}}}\n",
+        "{{\"time_unix\":{:.3f},\"t_monotonic\":{:.6f},\"attempt\":{},\"rank\":0,\"kind\":\"{}\"{}{"
+        "}}}\n",
         words_.begun_unix + begin_ + t, t, number_, kind, fields.empty() ? "" : ",", fields);
   }
   // Of the time since it was last counted.
@@ -71,12 +72,12 @@ class EventText {
   void write_step(double t, double done, double seconds) {
     const double tokens = done * words_.tokens_per_step;
     const double covered = done - last_step_;
-    std::string fields = fmt::format(
-        "\"step\":{:.0f},\"tokens\":{:.0f},\"step_tokens\":{:.0f},\"steps\":{:.0f}", done, tokens,
-        covered * words_.tokens_per_step, covered);
+    std::string fields =
+        fmt::format("\"step\":{:.0f},\"tokens\":{:.0f},\"step_tokens\":{:.0f},\"steps\":{:.0f}",
+                    done, tokens, covered * words_.tokens_per_step, covered);
     if (words_.expected_loss) {
-      fields += fmt::format(",\"loss\":{:.6g},\"estimated\":[\"loss\"]",
-                            words_.expected_loss(tokens));
+      fields +=
+          fmt::format(",\"loss\":{:.6g},\"estimated\":[\"loss\"]", words_.expected_loss(tokens));
     }
     fields += fmt::format(",\"seconds\":{{\"compute\":{:.6f}}},\"model_flops\":{:.9g}", seconds,
                           covered * words_.tokens_per_step * words_.model_flops_per_token);
@@ -104,8 +105,9 @@ class EventText {
     last_step_ = steps_of(attempt.resumed);
     if (number_ > 1) {
       const double lost = previous_end_ - steps_of(attempt.resumed) * job_.step_seconds;
-      line(0, "restart", fmt::format("\"resumed_step\":{:.0f},\"lost_seconds\":{:.3f}", last_step_,
-                                     std::max(0.0, lost)));
+      line(0, "restart",
+           fmt::format("\"resumed_step\":{:.0f},\"lost_seconds\":{:.3f}", last_step_,
+                       std::max(0.0, lost)));
     }
     const bool ran = attempt.run_seconds > 0;
     if (ran) {
@@ -128,7 +130,8 @@ class EventText {
     const double total = attempt.reached - attempt.resumed;
     useful_after_slow_ = std::max(0.0, total - fast);
     const double cycles = std::floor((attempt.saved - attempt.resumed) / cycle + 1e-6);
-    stalls_after_slow_ = std::max(0.0, cycles * stall - whole * stall - std::max(0.0, rest - cycle));
+    stalls_after_slow_ =
+        std::max(0.0, cycles * stall - whole * stall - std::max(0.0, rest - cycle));
     if (saves_at_stop(attempt.reason)) stalls_after_slow_ += stall;
   }
   static bool saves_at_stop(AttemptEnd reason) {
@@ -143,8 +146,8 @@ class EventText {
     double useful = attempt.resumed, t = 0, next_save = attempt.resumed + cycle;
     while (useful < last - 1e-6 * job_.step_seconds) {
       const double to = std::min({useful + chunk, next_save, last});
-      const double seconds = std::min(wall_of(attempt, t, to - useful),
-                                      std::max(0.0, attempt.run_seconds - t));
+      const double seconds =
+          std::min(wall_of(attempt, t, to - useful), std::max(0.0, attempt.run_seconds - t));
       t += seconds;
       useful = to;
       write_step(attempt.start_up + t, steps_of(useful), seconds);
@@ -170,17 +173,18 @@ class EventText {
                         attempt.saved >= attempt.reached && attempt.run_seconds > 0);
     if (saves && steps_of(attempt.saved) > 0) write_checkpoint(t, attempt.saved);
     if (attempt.reason == AttemptEnd::kFinished) {
-      line(t, "run_end", fmt::format("\"reason\":\"finished\",\"step\":{:.0f}{}",
-                                     steps_of(attempt.reached), joules(t)));
+      line(t, "run_end",
+           fmt::format("\"reason\":\"finished\",\"step\":{:.0f}{}", steps_of(attempt.reached),
+                       joules(t)));
       return;
     }
-    const std::string cause =
-        attempt.cause < 0 ? to_string(attempt.reason)
-                          : failure_causes()[static_cast<std::size_t>(attempt.cause)].name;
-    line(t, "alert", fmt::format("\"what\":{},\"text\":{}",
-                                 quoted(to_string(attempt.reason)),
-                                 quoted(fmt::format("{}: noticed after {:.0f} s, waited {:.0f} s", cause,
-                                                    attempt.detect, attempt.wait))));
+    const std::string cause = attempt.cause < 0
+                                  ? to_string(attempt.reason)
+                                  : failure_causes()[static_cast<std::size_t>(attempt.cause)].name;
+    line(t, "alert",
+         fmt::format("\"what\":{},\"text\":{}", quoted(to_string(attempt.reason)),
+                     quoted(fmt::format("{}: noticed after {:.0f} s, waited {:.0f} s", cause,
+                                        attempt.detect, attempt.wait))));
     const double end = t + attempt.detect + attempt.wait;
     line(end, "heartbeat", fmt::format("\"step\":{:.0f}{}", last_step_, joules(end)));
   }
@@ -205,8 +209,8 @@ std::string to_events(const SimulatedJob& job, const SimulatedOutcome& outcome,
 void write_run_folder(const std::string& folder, const std::string& events) {
   const RunPaths paths(folder);
   if (file_exists(paths.events)) {
-    throw_bad_input({folder, "already holds a run", "events.jsonl", "a new folder",
-                     "choose another --run"});
+    throw_bad_input(
+        {folder, "already holds a run", "events.jsonl", "a new folder", "choose another --run"});
   }
   const RunFolder run = RunFolder::open(folder);
   write_file_atomically(run.paths().events, events);

@@ -3,8 +3,8 @@
 // The seconds of every attempt add up to the simulated wall time: useful, slowed and unsaved steps
 // are `step` events, checkpoints `checkpoint` events; detection and waiting are the open end of an
 // attempt (lost), restarting its start_up.  Long runs write one `step` event for several steps (key
-// `steps`), at most kMostStepEvents in all.  Every event of a simulated run that is no measurement says
-// so: run_start has "simulated": true, losses are a law's and "estimated".
+// `steps`), at most kMostStepEvents in all.  Every event of a simulated run that is no measurement
+// says so: run_start has "simulated": true, losses are a law's and "estimated".
 //
 // Cost     about 3 MB and 30 ms for the longest run.
 #pragma once

@@ -50,14 +50,16 @@ TEST(RunEvents, TheLedgerFindsTheSimulatedSeconds) {
     EXPECT_NEAR(*ledger.joules / (wall * 2e6), 1, 1e-3);
     // A step that was under way when the job stopped is lost to the ledger, recomputed to the
     // simulation; a checkpoint cut short likewise.
-    const double slack = static_cast<double>(outcome.attempts.size()) * (job.step_seconds * 1.2 + 15);
+    const double slack =
+        static_cast<double>(outcome.attempts.size()) * (job.step_seconds * 1.2 + 15);
     EXPECT_NEAR(ledger.seconds[Category::kCompute],
                 outcome[RunSecond::kUseful] + outcome[RunSecond::kSlow], slack);
     EXPECT_NEAR(ledger.seconds[Category::kCheckpoint], outcome[RunSecond::kCheckpoint], slack);
     EXPECT_NEAR(ledger.seconds[Category::kRecomputed], outcome[RunSecond::kRecomputed], 2 * slack);
     EXPECT_NEAR(ledger.seconds[Category::kLost] + ledger.seconds[Category::kStartUp],
                 outcome[RunSecond::kDetect] + outcome[RunSecond::kRestart] +
-                    outcome[RunSecond::kNoNode] + outcome[RunSecond::kNoCapacity], 2 * slack);
+                    outcome[RunSecond::kNoNode] + outcome[RunSecond::kNoCapacity],
+                2 * slack);
     EXPECT_EQ(history.attempts.back().end_reason, "finished");
   }
 }

@@ -56,7 +56,8 @@ class RunSimulator {
   SimulatedOutcome run() {
     add(RunSecond::kRestart, begin_attempt(draws_.exponential(restart_)));
     reset_clocks();
-    while (!attempt_over(next_stop())) {}
+    while (!attempt_over(next_stop())) {
+    }
     outcome_.wall_seconds = std::accumulate(outcome_.seconds.begin(), outcome_.seconds.end(), 0.0);
     outcome_.goodput = outcome_.finished ? useful_ / outcome_.wall_seconds : 0;
     return std::move(outcome_);
@@ -97,15 +98,17 @@ class RunSimulator {
     to_failure_ = clock(draws_, failure_mean_);
     double slow_left = kNever;  // until a straggler is found
     for (;;) {
-      const double next = std::min({to_failure_, to_planned_, to_preempt_,
-                                    slow_left == kNever ? to_straggler_ : slow_left});
+      const double next = std::min(
+          {to_failure_, to_planned_, to_preempt_, slow_left == kNever ? to_straggler_ : slow_left});
       const double speed = slow_left == kNever ? 1 : 1 / (1 + model_.straggler_slowdown);
       const double ran = advance(next, speed);
       to_failure_ -= ran;
       to_planned_ -= ran;
       to_preempt_ -= ran;
-      if (slow_left == kNever) to_straggler_ -= ran;
-      else slow_left -= ran;
+      if (slow_left == kNever)
+        to_straggler_ -= ran;
+      else
+        slow_left -= ran;
       if (attempt_.reached >= useful_) return AttemptEnd::kFinished;
       if (now_ > kMostStretch * useful_) return AttemptEnd::kGaveUp;
       if (to_failure_ <= 0) return AttemptEnd::kFailure;
@@ -151,8 +154,8 @@ class RunSimulator {
       work += part;
       attempt_.reached += completes ? want : part * speed;
       in_cycle_ = completes && want < cycle - in_cycle_ ? in_cycle_ + want
-                  : completes                            ? cycle
-                                                         : in_cycle_ + part * speed;
+                  : completes                           ? cycle
+                                                        : in_cycle_ + part * speed;
       if (completes && useful_ - attempt_.reached < 1e-9 * useful_) attempt_.reached = useful_;
     }
     add(RunSecond::kCheckpoint, stalled);
@@ -216,14 +219,20 @@ class RunSimulator {
         save(job_.checkpoint_stall_seconds);
         outcome_.finished = true;
         break;
-      case AttemptEnd::kGaveUp: lose_unsaved(); break;
-      case AttemptEnd::kFailure: fail(); break;
+      case AttemptEnd::kGaveUp:
+        lose_unsaved();
+        break;
+      case AttemptEnd::kFailure:
+        fail();
+        break;
       case AttemptEnd::kPlanned:
         ++outcome_.n_planned;
         save(job_.checkpoint_stall_seconds);
         to_planned_ = clock(draws_, planned_mean_);
         break;
-      case AttemptEnd::kPreempted: preempt(); break;
+      case AttemptEnd::kPreempted:
+        preempt();
+        break;
       case AttemptEnd::kStraggler:
         ++outcome_.n_stragglers;
         save(job_.checkpoint_stall_seconds);
@@ -260,7 +269,8 @@ class RunSimulator {
       lose_unsaved();
     }
     const double share = std::clamp(model_.availability, 1e-3, 1.0);
-    if (share < 1) wait(RunSecond::kNoCapacity, draws_.exponential(preempt_mean_ * (1 / share - 1)));
+    if (share < 1)
+      wait(RunSecond::kNoCapacity, draws_.exponential(preempt_mean_ * (1 / share - 1)));
     to_preempt_ = clock(draws_, preempt_mean_);
   }
   // Start-up, which a failure can interrupt too.
@@ -299,15 +309,29 @@ class RunSimulator {
 
 const std::vector<FailureCause>& failure_causes() {
   static const std::vector<FailureCause> causes = [] {
-    struct Row { const char* name; double count; bool takes_node; };
-    constexpr Row kRows[] = {{"faulty GPU", 148, true}, {"GPU memory (HBM)", 72, true},
-                             {"software", 54, false}, {"network switch or cable", 35, false},
-                             {"host maintenance", 32, true}, {"GPU SRAM", 19, true},
-                             {"GPU system processor", 17, true}, {"network card", 7, true},
-                             {"collective watchdog", 7, false}, {"silent data corruption", 6, true},
-                             {"thermal interface", 6, true}, {"SSD", 3, true},
-                             {"power supply", 3, true}, {"chassis", 2, true}, {"IO board", 2, true},
-                             {"dependency", 2, false}, {"CPU", 2, true}, {"system memory", 2, true}};
+    struct Row {
+      const char* name;
+      double count;
+      bool takes_node;
+    };
+    constexpr Row kRows[] = {{"faulty GPU", 148, true},
+                             {"GPU memory (HBM)", 72, true},
+                             {"software", 54, false},
+                             {"network switch or cable", 35, false},
+                             {"host maintenance", 32, true},
+                             {"GPU SRAM", 19, true},
+                             {"GPU system processor", 17, true},
+                             {"network card", 7, true},
+                             {"collective watchdog", 7, false},
+                             {"silent data corruption", 6, true},
+                             {"thermal interface", 6, true},
+                             {"SSD", 3, true},
+                             {"power supply", 3, true},
+                             {"chassis", 2, true},
+                             {"IO board", 2, true},
+                             {"dependency", 2, false},
+                             {"CPU", 2, true},
+                             {"system memory", 2, true}};
     std::vector<FailureCause> all;
     for (const Row& row : kRows) all.push_back({row.name, row.count / 419, row.takes_node});
     return all;
@@ -323,8 +347,8 @@ double best_checkpoint_interval(double stall_seconds, double mtbf_seconds) {
 
 double job_mtbf(const SimulatedJob& job, const ReliabilityModel& model) {
   const double nodes = std::ceil(static_cast<double>(job.n_devices) / job.devices_per_node);
-  return 3600 / (model.failures_per_device_hour * job.n_devices +
-                 model.preemptions_per_node_hour * nodes);
+  return 3600 /
+         (model.failures_per_device_hour * job.n_devices + model.preemptions_per_node_hour * nodes);
 }
 
 const char* to_string(RunSecond kind) {
@@ -334,9 +358,9 @@ const char* to_string(RunSecond kind) {
 }
 
 const char* describe(RunSecond kind) {
-  constexpr const char* kWords[] = {"useful steps", "slowed by stragglers", "writing checkpoints",
-                                    "lost and done again", "noticing failures", "restarting",
-                                    "waiting for a node", "waiting for capacity"};
+  constexpr const char* kWords[] = {
+      "useful steps",      "slowed by stragglers", "writing checkpoints", "lost and done again",
+      "noticing failures", "restarting",           "waiting for a node",  "waiting for capacity"};
   return kWords[static_cast<std::size_t>(kind)];
 }
 
@@ -346,8 +370,8 @@ const char* to_string(AttemptEnd reason) {
   return kNames[static_cast<std::size_t>(reason)];
 }
 
-SimulatedOutcome simulate_run(const SimulatedJob& job, const ReliabilityModel& model, std::uint64_t seed,
-                        bool keeps_attempts) {
+SimulatedOutcome simulate_run(const SimulatedJob& job, const ReliabilityModel& model,
+                              std::uint64_t seed, bool keeps_attempts) {
   return RunSimulator(job, model, seed, keeps_attempts).run();
 }
 
@@ -362,8 +386,8 @@ Spread spread_of(std::vector<double> values) {
     return values[below] + (at - static_cast<double>(below)) * (values[above] - values[below]);
   };
   spread = {quantile(0.025), quantile(0.1), quantile(0.5), quantile(0.9), quantile(0.975), 0};
-  spread.mean = std::accumulate(values.begin(), values.end(), 0.0) /
-                static_cast<double>(values.size());
+  spread.mean =
+      std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
   return spread;
 }
 

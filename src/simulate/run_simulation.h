@@ -11,8 +11,8 @@
 //   failure    progress since the last checkpoint is lost; detection; a node that broke is
 //              replaced by a spare, or the job waits for the first repair; restart
 //   planned    checkpoint, then restart
-//   preempted  as planned where the notice is long enough, else as a failure; then waits for capacity
-//   straggler  the job runs at 1 / (1 + slowdown) until it is found and the node swapped
+//   preempted  as planned where the notice is long enough, else as a failure; then waits for
+//   capacity straggler  the job runs at 1 / (1 + slowdown) until it is found and the node swapped
 //
 // Goodput = useful seconds / wall seconds.  Categories add up to the wall time exactly.
 //
@@ -40,7 +40,7 @@ struct SimulatedJob {
 
 enum class RunSecond {
   kUseful,
-  kSlow,        // what stragglers cost
+  kSlow,  // what stragglers cost
   kCheckpoint,
   kRecomputed,  // done, lost, done again
   kDetect,
@@ -57,16 +57,16 @@ const char* to_string(AttemptEnd reason);
 
 // From one start of the job to its stop and what followed.
 struct SimulatedAttempt {
-  double begin = 0;          // wall seconds of the run
-  double start_up = 0;       // restart, until the first step
-  double resumed = 0;        // useful seconds at the start
-  double reached = 0;        // at the stop
-  double saved = 0;          // in the last checkpoint
-  double run_seconds = 0;    // from the first step to the stop, checkpoints included
-  double slow_from = -1;     // a straggler, counted from the first step; -1: none
+  double begin = 0;             // wall seconds of the run
+  double start_up = 0;          // restart, until the first step
+  double resumed = 0;           // useful seconds at the start
+  double reached = 0;           // at the stop
+  double saved = 0;             // in the last checkpoint
+  double run_seconds = 0;       // from the first step to the stop, checkpoints included
+  double slow_from = -1;        // a straggler, counted from the first step; -1: none
   double detect = 0, wait = 0;  // after the stop
   AttemptEnd reason = AttemptEnd::kFinished;
-  int cause = -1;            // of failure_causes(), for kFailure
+  int cause = -1;  // of failure_causes(), for kFailure
 };
 
 struct SimulatedOutcome {
@@ -81,8 +81,8 @@ struct SimulatedOutcome {
   double operator[](RunSecond kind) const { return seconds[static_cast<std::size_t>(kind)]; }
 };
 
-SimulatedOutcome simulate_run(const SimulatedJob& job, const ReliabilityModel& model, std::uint64_t seed,
-                        bool keeps_attempts = false);
+SimulatedOutcome simulate_run(const SimulatedJob& job, const ReliabilityModel& model,
+                              std::uint64_t seed, bool keeps_attempts = false);
 
 struct Spread {
   double low = 0, p10 = 0, p50 = 0, p90 = 0, high = 0, mean = 0;  // low, high: P2.5, P97.5

@@ -1,4 +1,5 @@
-// run_simulation_test.cpp - time is conserved, averages are the formulas', published runs are inside.
+// run_simulation_test.cpp - time is conserved, averages are the formulas', published runs are
+// inside.
 #include "simulate/run_simulation.h"
 
 #include <gtest/gtest.h>
@@ -11,7 +12,9 @@ namespace farthing {
 namespace {
 
 SimulatedJob job_of(int n_devices, double days) {
-  return {.n_devices = n_devices, .n_steps = days * 86400 / 20, .step_seconds = 20,
+  return {.n_devices = n_devices,
+          .n_steps = days * 86400 / 20,
+          .step_seconds = 20,
           .checkpoint_stall_seconds = 10};
 }
 
@@ -43,8 +46,7 @@ TEST(RunSimulation, EverySecondIsInOneCategoryAndEveryAttemptInTheRun) {
     const SimulatedJob job = job_of(2048, 20);
     const SimulatedOutcome outcome = simulate_run(job, model, seed, true);
     ASSERT_TRUE(outcome.finished);
-    EXPECT_NEAR(outcome[RunSecond::kUseful] /
-                    (job.n_steps * job.step_seconds), 1, 1e-9);
+    EXPECT_NEAR(outcome[RunSecond::kUseful] / (job.n_steps * job.step_seconds), 1, 1e-9);
     for (const double seconds : outcome.seconds) EXPECT_GE(seconds, -1e-6);
     double end = 0, saved = 0;
     for (const SimulatedAttempt& attempt : outcome.attempts) {
@@ -56,8 +58,8 @@ TEST(RunSimulation, EverySecondIsInOneCategoryAndEveryAttemptInTheRun) {
       saved = attempt.saved;
     }
     EXPECT_NEAR(end / outcome.wall_seconds, 1, 1e-9);
-    const int stops = outcome.n_failures + outcome.n_planned + outcome.n_preempted +
-                      outcome.n_stragglers;
+    const int stops =
+        outcome.n_failures + outcome.n_planned + outcome.n_preempted + outcome.n_stragglers;
     EXPECT_EQ(static_cast<int>(outcome.attempts.size()), stops + 1);
   }
 }
@@ -113,7 +115,7 @@ TEST(RunSimulation, MoreSparesWaitLess) {
   EXPECT_LT(last, 60);
 }
 
-// Llama 3 405B: 419 unexpected interruptions in 54 days on 16,384 devices, over 90 % effective.  The
+// Llama 3 405B: 419 unexpected interruptions in 54 days on 16,384 devices, over 90 % effective. The
 // rate is that of Meta's research clusters, not of that row.
 TEST(RunSimulation, LlamaThreeIsInsideTheBand) {
   ReliabilityModel model;

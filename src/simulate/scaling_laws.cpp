@@ -36,7 +36,8 @@ ExpectedLoss around(ScalingLaw law, double loss, std::string remark) {
   return {std::move(law), loss, low, high, std::move(remark)};
 }
 
-// A dense law asked about experts: between the active and all parameters, P10 to P90 including both.
+// A dense law asked about experts: between the active and all parameters, P10 to P90 including
+// both.
 template <class Law>
 ExpectedLoss dense_law(ScalingLaw law, const LossQuestion& q, Law&& loss_of) {
   const double with_active = loss_of(q.active_parameters);
@@ -47,8 +48,8 @@ ExpectedLoss dense_law(ScalingLaw law, const LossQuestion& q, Law&& loss_of) {
           "a law of dense models: between active and all parameters"};
 }
 
-// Weighted least squares of loss = E + A x + B y; weights 1 / loss make it relative.  Constants that
-// would be negative are set to zero and the rest solved again.
+// Weighted least squares of loss = E + A x + B y; weights 1 / loss make it relative.  Constants
+// that would be negative are set to zero and the rest solved again.
 struct Linear {
   double E = 0, A = 0, B = 0;
   double squares = std::numeric_limits<double>::infinity();
@@ -178,7 +179,9 @@ std::vector<ExpectedLoss> expected_losses(const LossQuestion& q) {
   }
   all.push_back(dense_law({"Besiroglu 2024, replication of Hoffmann", "arXiv:2404.10102", 0.04,
                            "bootstrap of its constants: E 1.82 +- 0.03, and the residuals"},
-                          q, [&](double n) { return chinchilla(n, d, {kE, kA, kAlpha, kB, kBeta}); }));
+                          q, [&](double n) {
+                            return chinchilla(n, d, {kE, kA, kAlpha, kB, kBeta});
+                          }));
   all.push_back(dense_law({"Hoffmann 2022, approach 3", "arXiv:2203.15556", 0.08,
                            "off by 7 % at large scale against its replication"},
                           q, [&](double n) {
@@ -189,9 +192,9 @@ std::vector<ExpectedLoss> expected_losses(const LossQuestion& q) {
                           q, [&](double n) {
                             return chinchilla(n, d, {1.87, 521, 0.353, 1488, 0.353});
                           }));
-  all.push_back(dense_law({"Kaplan 2020", "arXiv:2001.08361", 0.10,
-                           "no irreducible loss: too low at large scale"},
-                          q, [&](double n) { return kaplan(n, d); }));
+  all.push_back(dense_law(
+      {"Kaplan 2020", "arXiv:2001.08361", 0.10, "no irreducible loss: too low at large scale"}, q,
+      [&](double n) { return kaplan(n, d); }));
   return all;
 }
 

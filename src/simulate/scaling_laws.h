@@ -1,4 +1,5 @@
-// scaling_laws.h - expected loss of a model after so many tokens, by published laws and by own runs.
+// scaling_laws.h - expected loss of a model after so many tokens, by published laws and by own
+// runs.
 //
 //   Chinchilla form   L = E + A / N^alpha + B / D^beta            nats per token
 //   Kaplan            L = ((Nc / N)^(aN / aD) + Dc / D)^aD
@@ -7,10 +8,10 @@
 //   critical batch    B = B* / L^(1 / a) tokens: twice the fewest steps at twice the fewest tokens
 //   DeepSeek          best batch 0.2920 C^0.3271 tokens, best rate 0.3118 C^-0.1250
 //
-// Every law belongs to its own tokenizer and corpus, so that losses compare within a law only; `width`
-// is what it states, or was found to be off, as a share of the loss.  N are parameters without
-// embeddings; for a mixture of experts the active ones, which is a poor measure for dense laws:
-// a dense law then bounds the loss from above (active) and from below (all).
+// Every law belongs to its own tokenizer and corpus, so that losses compare within a law only;
+// `width` is what it states, or was found to be off, as a share of the loss.  N are parameters
+// without embeddings; for a mixture of experts the active ones, which is a poor measure for dense
+// laws: a dense law then bounds the loss from above (active) and from below (all).
 //
 // Source   Kaplan 2020 (2001.08361); Hoffmann 2022 (2203.15556), approach 3; Besiroglu 2024
 //          (2404.10102); Muennighoff 2023 (2305.16264); Krajewski 2024 (2402.07871); McCandlish
@@ -26,15 +27,15 @@ struct LossQuestion {
   double active_parameters = 0;  // without embeddings
   double total_parameters = 0;   // likewise; equal where the model is dense
   double tokens = 0;
-  double unique_tokens = 0;      // 0: all of them
-  double granularity = 1;        // intermediate_size / moe_intermediate_size; 1: not fine-grained
+  double unique_tokens = 0;  // 0: all of them
+  double granularity = 1;    // intermediate_size / moe_intermediate_size; 1: not fine-grained
   bool is_moe = false;
 };
 
 struct ScalingLaw {
   std::string name;
   std::string source;
-  double width = 0;           // half the P10-P90 band, share of the loss
+  double width = 0;  // half the P10-P90 band, share of the loss
   std::string width_source;
   bool for_moe = false;
 };
@@ -68,15 +69,16 @@ struct OwnRun {
 };
 struct FittedLaw {
   double E = 0, A = 0, alpha = 0, B = 0, beta = 0;
-  double rms = 0;         // of the residuals' logarithm
-  double width = 0;       // half of P10-P90, from leaving one run out
+  double rms = 0;    // of the residuals' logarithm
+  double width = 0;  // half of P10-P90, from leaving one run out
   int n_runs = 0;
-  std::string what_was_fitted = {};  // "all five", "E, A, B; exponents of the replication", "E alone"
+  std::string what_was_fitted =
+      {};  // "all five", "E, A, B; exponents of the replication", "E alone"
   double loss(double parameters, double tokens) const;
 };
 // All five constants need six runs with three different sizes and token counts; three runs with two
-// each give E, A and B; fewer give E alone.  Least squares of log loss; exponents by search, the rest
-// linear and not negative.  Errors: Error{kBadInput} without a run.
+// each give E, A and B; fewer give E alone.  Least squares of log loss; exponents by search, the
+// rest linear and not negative.  Errors: Error{kBadInput} without a run.
 FittedLaw fit_law(const std::vector<OwnRun>& runs);
 
 }  // namespace farthing

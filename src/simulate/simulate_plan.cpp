@@ -14,13 +14,19 @@ namespace {
 
 ScheduleKind kind_of(const Layout& layout) {
   switch (layout.schedule) {
-    case PipelineSchedule::kGpipe: return ScheduleKind::kGpipe;
-    case PipelineSchedule::kInterleaved: return ScheduleKind::kInterleaved;
-    case PipelineSchedule::kZb1p: return ScheduleKind::kZb1p;
-    case PipelineSchedule::kDualPipe: return ScheduleKind::kDualPipe;
-    case PipelineSchedule::kDualPipeV: return ScheduleKind::kDualPipeV;
+    case PipelineSchedule::kGpipe:
+      return ScheduleKind::kGpipe;
+    case PipelineSchedule::kInterleaved:
+      return ScheduleKind::kInterleaved;
+    case PipelineSchedule::kZb1p:
+      return ScheduleKind::kZb1p;
+    case PipelineSchedule::kDualPipe:
+      return ScheduleKind::kDualPipe;
+    case PipelineSchedule::kDualPipeV:
+      return ScheduleKind::kDualPipeV;
     case PipelineSchedule::kNone:
-    case PipelineSchedule::kOneFOneB: break;
+    case PipelineSchedule::kOneFOneB:
+      break;
   }
   return ScheduleKind::kOneFOneB;
 }
@@ -46,8 +52,7 @@ std::vector<double> rank_jitter(const Plan& plan, std::uint64_t seed) {
   const Rng rng(seed, RngStream::kSampling, 2);
   std::vector<double> slowdown;
   for (int rank = 0; rank < plan.best().layout.pp; ++rank) {
-    slowdown.push_back(
-        std::max(0.5, 1 + jitter * rng.normal(static_cast<std::uint64_t>(rank))));
+    slowdown.push_back(std::max(0.5, 1 + jitter * rng.normal(static_cast<std::uint64_t>(rank))));
   }
   return slowdown;
 }
@@ -142,26 +147,26 @@ StepCosts step_costs_of(const Plan& plan, const Schedule& schedule) {
   const bool is_dual =
       schedule.kind == ScheduleKind::kDualPipe || schedule.kind == ScheduleKind::kDualPipeV;
   StepCosts costs;
-  // What a pair saves on the busiest rank; without pairs in the schedule the saving is in every F and
-  // B, as the closed formulas have it.
+  // What a pair saves on the busiest rank; without pairs in the schedule the saving is in every F
+  // and B, as the closed formulas have it.
   const double paired = time.paired_seconds;
   double scale = 1;
   if (paired > 0 && is_dual) costs.pair_share = paired / total;
   if (paired > 0 && !is_dual) scale = paired / slowest;
-  const bool halves = schedule.kind == ScheduleKind::kInterleaved ||
-                      schedule.kind == ScheduleKind::kDualPipeV;
+  const bool halves =
+      schedule.kind == ScheduleKind::kInterleaved || schedule.kind == ScheduleKind::kDualPipeV;
   if (halves) scale /= schedule.n_chunks;
   for (int stage = 0; stage < schedule.n_stages(); ++stage) {
     const int rank = place_of(schedule, 0, stage).rank;
     const StageTime& from = time.stages[static_cast<std::size_t>(rank)];
-    costs.stages.push_back({from.forward * scale, from.backward_input * scale,
-                            from.backward_weight * scale});
+    costs.stages.push_back(
+        {from.forward * scale, from.backward_input * scale, from.backward_weight * scale});
   }
   costs.send_seconds = time.stages.front().send;
   costs.tail_seconds = time.parts.dp_exposed + time.parts.optimizer;
   const Cluster& cluster = plan.request.cluster;
-  const double nodes =
-      std::max(1.0, static_cast<double>(plan.best().layout.n_devices()) / cluster.devices_per_node());
+  const double nodes = std::max(
+      1.0, static_cast<double>(plan.best().layout.n_devices()) / cluster.devices_per_node());
   costs.waiting_share = constants_for(cluster).straggler * std::log2(nodes);
   return costs;
 }
@@ -202,8 +207,7 @@ LossQuestion loss_question_of(const Plan& plan) {
   const double embedding = static_cast<double>(model.vocab_size) * model.hidden_size *
                            (model.tie_word_embeddings ? 1 : 2);
   LossQuestion question;
-  question.active_parameters =
-      std::max(1.0, count_active_parameters(model).total() - embedding);
+  question.active_parameters = std::max(1.0, count_active_parameters(model).total() - embedding);
   question.total_parameters = std::max(1.0, count_parameters(model).total() - embedding);
   question.tokens = plan.request.tokens;
   question.is_moe = model.is_moe();
@@ -221,9 +225,9 @@ Simulation simulate_plan(const Plan& plan, const SimulationOptions& options) {
   s.options = options;
   s.schedule = schedule_of(plan);
   s.costs = step_costs_of(plan, s.schedule);
-  s.timeline = simulate_step(s.schedule, s.costs,
-                             {.rank_slowdown = rank_jitter(plan, options.seed),
-                              .spread = 0, .seed = options.seed});
+  s.timeline = simulate_step(
+      s.schedule, s.costs,
+      {.rank_slowdown = rank_jitter(plan, options.seed), .spread = 0, .seed = options.seed});
   s.job = job_of(plan);
   if (options.checkpoint_seconds > 0) s.job.checkpoint_seconds = options.checkpoint_seconds;
   s.model = reliability_of(plan.request.cluster);
@@ -231,12 +235,11 @@ Simulation simulate_plan(const Plan& plan, const SimulationOptions& options) {
   s.outcome = simulate_run(s.job, s.model, options.seed, true);
   s.band = simulate_runs(s.job, s.model, options.n_runs, options.seed);
   s.inputs = inputs_of(s);
-  s.days = sample_range(
-      s.inputs,
-      [&](std::span<const double> v, std::uint64_t seed) {
-        return drawn_days(s.job, s.model, v, seed);
-      },
-      {.n_draws = options.n_draws, .n_repeats = 50, .seed = options.seed});
+  s.days = sample_range(s.inputs,
+                        [&](std::span<const double> v, std::uint64_t seed) {
+                          return drawn_days(s.job, s.model, v, seed);
+                        },
+                        {.n_draws = options.n_draws, .n_repeats = 50, .seed = options.seed});
   s.losses = expected_losses(loss_question_of(plan));
   s.batch = batch_advice(s.losses.front().loss,
                          6 * loss_question_of(plan).active_parameters * plan.request.tokens);

@@ -1,4 +1,5 @@
-// simulate_plan.h - a plan acted out: one step operation by operation, then the whole run many times.
+// simulate_plan.h - a plan acted out: one step operation by operation, then the whole run many
+// times.
 //
 //   Simulation s = simulate_plan(make_plan(request), {.seed = 1});
 //   s.timeline         the step of the best layout, with sends and jitter
@@ -6,11 +7,12 @@
 //   s.band             what many such runs do: P2.5, P10, P50, P90, P97.5
 //   s.days             with every uncertain input drawn, and a tornado
 //
-// The run takes the plan's step_seconds; the acted-out step stands beside it as a check of the closed
-// pipeline formulas.
+// The run takes the plan's step_seconds; the acted-out step stands beside it as a check of the
+// closed pipeline formulas.
 //
 // Cost     57 days on 2,048 devices, 10,000 draws: about a second.
-// Errors   Error{kBadInput} where a schedule cannot have the plan's micro-batches; REQUIRES plan.fits.
+// Errors   Error{kBadInput} where a schedule cannot have the plan's micro-batches; REQUIRES
+// plan.fits.
 #pragma once
 #include <string>
 #include <vector>
@@ -27,10 +29,10 @@ namespace farthing {
 
 struct SimulationOptions {
   std::uint64_t seed = 1;
-  int n_runs = 1000;    // of the band
-  int n_draws = 10'000; // of the range
-  double spares = -1;   // -1: the cluster's
-  double checkpoint_seconds = 0;  // 0: the cluster's, else Young and Daly
+  int n_runs = 1000;               // of the band
+  int n_draws = 10'000;            // of the range
+  double spares = -1;              // -1: the cluster's
+  double checkpoint_seconds = 0;   // 0: the cluster's, else Young and Daly
   double begun_unix = 1767225600;  // 2026-01-01: a simulation has no clock of its own
 };
 

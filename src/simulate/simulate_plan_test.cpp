@@ -85,8 +85,8 @@ TEST_F(SimulatePlan, LlamaThreeAtItsOwnScale) {
 TEST_F(SimulatePlan, ReliabilityComesFromTheCluster) {
   Cluster cluster = load_cluster("h100-spot");
   const ReliabilityModel model = reliability_of(cluster);
-  EXPECT_NEAR(model.failures_per_device_hour,
-              cluster.reliability.device_failures.value * 3600, 1e-12);
+  EXPECT_NEAR(model.failures_per_device_hour, cluster.reliability.device_failures.value * 3600,
+              1e-12);
   EXPECT_GT(model.preemptions_per_node_hour, 0);
   EXPECT_EQ(model.notice_seconds, cluster.spot.notice.value);
 }

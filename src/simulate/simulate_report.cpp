@@ -11,7 +11,7 @@ namespace farthing {
 namespace {
 
 Json to_json(const Spread& spread) {
-  return {{"p2_5", spread.low}, {"p10", spread.p10},   {"p50", spread.p50},
+  return {{"p2_5", spread.low}, {"p10", spread.p10},    {"p50", spread.p50},
           {"p90", spread.p90},  {"p97_5", spread.high}, {"mean", spread.mean}};
 }
 
@@ -38,9 +38,10 @@ Json step_json(const Simulation& s) {
           {"waiting_share", s.costs.waiting_share},
           {"send_seconds", s.costs.send_seconds},
           {"pair_share", s.costs.pair_share},
-          {"first_stage", {{"forward", stage.forward},
-                           {"backward_input", stage.backward_input},
-                           {"backward_weight", stage.backward_weight}}}};
+          {"first_stage",
+           {{"forward", stage.forward},
+            {"backward_input", stage.backward_input},
+            {"backward_weight", stage.backward_weight}}}};
 }
 
 Json run_json(const SimulatedOutcome& outcome) {
@@ -70,18 +71,29 @@ Json run_json(const SimulatedOutcome& outcome) {
 Json to_json(const Simulation& s) {
   Json tornado = Json::array(), inputs = Json::array(), losses = Json::array();
   for (const TornadoBar& bar : s.days.tornado) {
-    tornado.push_back({{"input", bar.name}, {"input_p10", bar.input_low},
-                       {"input_p90", bar.input_high}, {"days_at_p10", bar.output_low},
+    tornado.push_back({{"input", bar.name},
+                       {"input_p10", bar.input_low},
+                       {"input_p90", bar.input_high},
+                       {"days_at_p10", bar.output_low},
                        {"days_at_p90", bar.output_high}});
   }
   for (const UncertainInput& input : s.inputs) {
-    inputs.push_back({{"name", input.name}, {"low", input.low}, {"median", input.median},
-                      {"high", input.high}, {"unit", input.unit}, {"source", input.source}});
+    inputs.push_back({{"name", input.name},
+                      {"low", input.low},
+                      {"median", input.median},
+                      {"high", input.high},
+                      {"unit", input.unit},
+                      {"source", input.source}});
   }
   for (const ExpectedLoss& loss : s.losses) {
-    losses.push_back({{"law", loss.law.name}, {"source", loss.law.source}, {"loss", loss.loss},
-                      {"p10", loss.low}, {"p90", loss.high}, {"width", loss.law.width},
-                      {"width_source", loss.law.width_source}, {"remark", loss.remark}});
+    losses.push_back({{"law", loss.law.name},
+                      {"source", loss.law.source},
+                      {"loss", loss.loss},
+                      {"p10", loss.low},
+                      {"p90", loss.high},
+                      {"width", loss.law.width},
+                      {"width_source", loss.law.width_source},
+                      {"remark", loss.remark}});
   }
   return {{"model", s.plan.request.model.name},
           {"cluster", s.plan.request.cluster.name},
@@ -92,18 +104,20 @@ Json to_json(const Simulation& s) {
           {"layout", describe(s.plan.best().layout)},
           {"step", step_json(s)},
           {"run", run_json(s.outcome)},
-          {"band", {{"runs", s.band.n_runs},
-                    {"unfinished", s.band.n_unfinished},
-                    {"wall_seconds", to_json(s.band.wall_seconds)},
-                    {"goodput", to_json(s.band.goodput)},
-                    {"interruptions", to_json(s.band.failures)}}},
+          {"band",
+           {{"runs", s.band.n_runs},
+            {"unfinished", s.band.n_unfinished},
+            {"wall_seconds", to_json(s.band.wall_seconds)},
+            {"goodput", to_json(s.band.goodput)},
+            {"interruptions", to_json(s.band.failures)}}},
           {"days", to_json(s.days.output)},
           {"tornado", tornado},
           {"inputs", inputs},
           {"expected_loss", losses},
-          {"batch", {{"critical_tokens", s.batch.critical_tokens},
-                     {"deepseek_tokens", s.batch.deepseek_tokens},
-                     {"deepseek_learning_rate", s.batch.deepseek_rate}}}};
+          {"batch",
+           {{"critical_tokens", s.batch.critical_tokens},
+            {"deepseek_tokens", s.batch.deepseek_tokens},
+            {"deepseek_learning_rate", s.batch.deepseek_rate}}}};
 }
 
 Table run_seconds_table(const Simulation& s) {
@@ -128,12 +142,11 @@ Table failures_table(const Simulation& s) {
   });
   for (const std::size_t i : order) {
     if (s.outcome.failures_by_cause[i] == 0) continue;
-    table.rows.push_back({failure_causes()[i].name,
-                          std::to_string(s.outcome.failures_by_cause[i]),
+    table.rows.push_back({failure_causes()[i].name, std::to_string(s.outcome.failures_by_cause[i]),
                           fmt::format("{:.1f}", failure_causes()[i].share * s.band.failures.mean)});
   }
-  table.rows.push_back({"all", std::to_string(s.outcome.n_failures),
-                        fmt::format("{:.1f}", s.band.failures.mean)});
+  table.rows.push_back(
+      {"all", std::to_string(s.outcome.n_failures), fmt::format("{:.1f}", s.band.failures.mean)});
   return table;
 }
 
@@ -169,13 +182,14 @@ Table expected_loss_table(const std::vector<ExpectedLoss>& losses) {
 std::string to_text(const Simulation& s) {
   const Spread& d = s.days.output;
   const Spread& goodput = s.band.goodput;
-  std::string text = fmt::format(
-      "{} on {}: {} devices, {} tokens, {:.0f} steps\n{}\n\n", s.plan.request.model.name,
-      s.plan.request.cluster.name, s.job.n_devices, format_count(s.plan.request.tokens),
-      s.job.n_steps, describe(s.plan.best().layout));
+  std::string text = fmt::format("{} on {}: {} devices, {} tokens, {:.0f} steps\n{}\n\n",
+                                 s.plan.request.model.name, s.plan.request.cluster.name,
+                                 s.job.n_devices, format_count(s.plan.request.tokens),
+                                 s.job.n_steps, describe(s.plan.best().layout));
   text += fmt::format(
       "One step, acted out: {:.3f} s (planned {:.3f} s); bubble {} (planned {}); {} ranks, {} "
-      "micro-batches, {};\nafter the pipeline {:.3f} s for gradients and optimizer, then {} of waiting for the "
+      "micro-batches, {};\nafter the pipeline {:.3f} s for gradients and optimizer, then {} of "
+      "waiting for the "
       "slowest node\n\n",
       s.timeline.step_seconds, s.plan.best().time.step_seconds, percent(s.timeline.bubble_share),
       percent(s.plan.best().time.bubble_share), s.schedule.n_ranks(), s.schedule.n_micro_batches,
@@ -191,9 +205,9 @@ std::string to_text(const Simulation& s) {
       format_seconds(s.outcome.checkpoint_interval),
       format_seconds(s.job.checkpoint_stall_seconds));
   text += to_text(run_seconds_table(s)) + "\n" + to_text(failures_table(s)) + "\n";
-  Table band{.headings = {fmt::format("{} runs", s.band.n_runs), "P2.5", "P10", "P50", "P90",
-                          "P97.5"},
-             .rows = {}};
+  Table band{
+      .headings = {fmt::format("{} runs", s.band.n_runs), "P2.5", "P10", "P50", "P90", "P97.5"},
+      .rows = {}};
   const auto add = [&](const char* what, const Spread& spread, double scale, const char* form) {
     std::vector<std::string> row = {what};
     for (const double value : {spread.low, spread.p10, spread.p50, spread.p90, spread.high}) {
@@ -207,10 +221,11 @@ std::string to_text(const Simulation& s) {
   add("unexpected interruptions", s.band.failures, 1, "{:.0f}");
   text += to_text(band) + "\n" + to_text(tornado_table(s)) + "\n" +
           to_text(expected_loss_table(s.losses));
-  text += fmt::format("\n  critical batch at that loss {} tokens; DeepSeek's law: batch {} tokens, "
-                      "learning rate {:.2g}\n",
-                      format_count(s.batch.critical_tokens), format_count(s.batch.deepseek_tokens),
-                      s.batch.deepseek_rate);
+  text += fmt::format(
+      "\n  critical batch at that loss {} tokens; DeepSeek's law: batch {} tokens, "
+      "learning rate {:.2g}\n",
+      format_count(s.batch.critical_tokens), format_count(s.batch.deepseek_tokens),
+      s.batch.deepseek_rate);
   return text;
 }
 

@@ -74,10 +74,12 @@ std::vector<SizeLine> size_cluster(const Simulation& s) {
       {"cables between switches", plane.links * per_node, "", "fat tree, x planes", tree},
       {"one checkpoint", bytes / 1e12, "TB", "FP32 master and both moments", "the plan"},
       {"checkpoint storage", kKept * bytes / 1e12, "TB", "three kept", "assumed"},
-      {"dataset storage", tokens * kTokenBytes / 1e12, "TB", "tokens x 4 bytes", "token ids in int32"},
+      {"dataset storage", tokens * kTokenBytes / 1e12, "TB", "tokens x 4 bytes",
+       "token ids in int32"},
       {"write rate", bytes / std::max(1.0, s.job.checkpoint_stall_seconds) / 1e9, "GB/s",
        "checkpoint / stall", "the cluster's storage"},
-      {"read rate, restart", bytes / kRestartSeconds / 1e9, "GB/s", "checkpoint / 120 s", "assumed"},
+      {"read rate, restart", bytes / kRestartSeconds / 1e9, "GB/s", "checkpoint / 120 s",
+       "assumed"},
       {"read rate, data", rate * kTokenBytes / 1e6, "MB/s", "tokens/s x 4 bytes", "the plan"},
       {"local cache of a node", 2 * bytes / nodes / 1e9, "GB", "two shares of a checkpoint",
        "assumed: one being written while one is kept"},
@@ -93,8 +95,8 @@ std::vector<SizeLine> size_cluster(const Simulation& s) {
 Table sizing_table(const std::vector<SizeLine>& lines) {
   Table table{.headings = {"what to build", "quantity", "unit", "formula", "source"}, .rows = {}};
   for (const SizeLine& line : lines) {
-    table.rows.push_back({line.what, fmt::format("{:.6g}", line.quantity), line.unit, line.formula,
-                          line.source});
+    table.rows.push_back(
+        {line.what, fmt::format("{:.6g}", line.quantity), line.unit, line.formula, line.source});
   }
   return table;
 }
@@ -102,8 +104,8 @@ Table sizing_table(const std::vector<SizeLine>& lines) {
 std::string to_csv(const std::vector<SizeLine>& lines) {
   std::string text = "what,quantity,unit,formula,source\n";
   for (const SizeLine& l : lines) {
-    text += fmt::format("\"{}\",{:.9g},\"{}\",\"{}\",\"{}\"\n", l.what, l.quantity, l.unit, l.formula,
-                        l.source);
+    text += fmt::format("\"{}\",{:.9g},\"{}\",\"{}\",\"{}\"\n", l.what, l.quantity, l.unit,
+                        l.formula, l.source);
   }
   return text;
 }

@@ -68,10 +68,14 @@ class StepSimulator {
     const auto stage = static_cast<std::size_t>(stage_of(schedule_, rank, op.stage));
     const StageCost& cost = costs_.stages[stage];
     switch (op.kind) {
-      case PhaseKind::kForward: return cost.forward;
-      case PhaseKind::kBackward: return cost.backward();
-      case PhaseKind::kBackwardInput: return cost.backward_input;
-      case PhaseKind::kBackwardWeight: return cost.backward_weight;
+      case PhaseKind::kForward:
+        return cost.forward;
+      case PhaseKind::kBackward:
+        return cost.backward();
+      case PhaseKind::kBackwardInput:
+        return cost.backward_input;
+      case PhaseKind::kBackwardWeight:
+        return cost.backward_weight;
     }
     return 0;
   }
@@ -155,10 +159,14 @@ double closed_bubble(const Schedule& schedule, const StageCost& stage, double pa
   const double p = schedule.n_ranks(), f = stage.forward, b = stage.backward(),
                w = stage.backward_weight, pair = pair_share * (f + b);
   switch (schedule.kind) {
-    case ScheduleKind::kZb1p: return (p - 1) * (f + b - 2 * w);
-    case ScheduleKind::kDualPipe: return (p / 2 - 1) * (pair + b - 3 * w);
-    case ScheduleKind::kDualPipeV: return (p - 1) * (pair + b - 3 * w);
-    default: return (p - 1) * (f + b);  // of one chunk: interleaved divides a rank's by its chunks
+    case ScheduleKind::kZb1p:
+      return (p - 1) * (f + b - 2 * w);
+    case ScheduleKind::kDualPipe:
+      return (p / 2 - 1) * (pair + b - 3 * w);
+    case ScheduleKind::kDualPipeV:
+      return (p - 1) * (pair + b - 3 * w);
+    default:
+      return (p - 1) * (f + b);  // of one chunk: interleaved divides a rank's by its chunks
   }
 }
 
@@ -171,11 +179,12 @@ std::string to_chrome_trace(const StepTimeline& timeline, const std::string& nam
     if (c == '"' || c == '\\') quoted += '\\';
     quoted += c;
   }
-  json += fmt::format(
-      R"({{"ph":"M","pid":1,"name":"process_name","args":{{"name":"{}"}}}})", quoted);
+  json +=
+      fmt::format(R"({{"ph":"M","pid":1,"name":"process_name","args":{{"name":"{}"}}}})", quoted);
   for (std::size_t rank = 0; rank < timeline.ranks.size(); ++rank) {
     json += fmt::format(
-        ",\n" R"({{"ph":"M","pid":1,"tid":{0},"name":"thread_name","args":{{"name":"rank {0}"}}}})",
+        ",\n"
+        R"({{"ph":"M","pid":1,"tid":{0},"name":"thread_name","args":{{"name":"rank {0}"}}}})",
         rank);
     for (std::size_t i = 0; i < timeline.ranks[rank].size(); ++i) {
       const TimedOp& timed = timeline.ranks[rank][i];
@@ -186,7 +195,8 @@ std::string to_chrome_trace(const StepTimeline& timeline, const std::string& nam
         words += fmt::format(" & B{}", timeline.ranks[rank][i].op.micro_batch);
       }
       json += fmt::format(
-          ",\n" R"({{"ph":"X","pid":1,"tid":{},"ts":{:.3f},"dur":{:.3f},"name":"{}","cat":"{}",)"
+          ",\n"
+          R"({{"ph":"X","pid":1,"tid":{},"ts":{:.3f},"dur":{:.3f},"name":"{}","cat":"{}",)"
           R"("args":{{"micro_batch":{},"chunk":{}}}}})",
           rank, timed.begin * 1e6, (timed.end - timed.begin) * 1e6, words,
           timed.op.overlaps_next ? "pair" : kNames[static_cast<std::size_t>(timed.op.kind)],

@@ -4,11 +4,11 @@
 //   line.pipeline_seconds, line.bubble_share, line.ranks[r][i].begin
 //
 // A rank does its operations in order.  F waits for the activations of the stage before it, B for
-// the gradient of the stage behind it, each sent in send_seconds (none within a rank); sends occupy no
-// compute.  An overlapped pair begins when both may begin and takes pair_share (F + B).
+// the gradient of the stage behind it, each sent in send_seconds (none within a rank); sends occupy
+// no compute.  An overlapped pair begins when both may begin and takes pair_share (F + B).
 //
-// Without sends and disturbance, stages alike, the bubble equals the closed formulas (closed_bubble)
-// where they hold; ZB1P's needs F = b = W.
+// Without sends and disturbance, stages alike, the bubble equals the closed formulas
+// (closed_bubble) where they hold; ZB1P's needs F = b = W.
 //
 // Units    seconds.   Cost O(operations), about 50 ns each.
 // Exact    deterministic for a seed.
@@ -53,11 +53,11 @@ struct TimedOp {
 
 struct StepTimeline {
   std::vector<std::vector<TimedOp>> ranks;
-  double pipeline_seconds = 0;  // to the end of the last operation
-  double step_seconds = 0;      // and the tail and the waiting
+  double pipeline_seconds = 0;       // to the end of the last operation
+  double step_seconds = 0;           // and the tail and the waiting
   std::vector<double> busy_seconds;  // of each rank
-  double bubble_seconds = 0;    // idle time of the mean rank
-  double bubble_share = 0;      // of the step
+  double bubble_seconds = 0;         // idle time of the mean rank
+  double bubble_share = 0;           // of the step
 };
 
 StepTimeline simulate_step(const Schedule& schedule, const StepCosts& costs,

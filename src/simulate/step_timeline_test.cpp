@@ -101,11 +101,14 @@ TEST(StepTimeline, OneSlowRankSlowsTheStep) {
   const Schedule schedule = make_schedule(ScheduleKind::kOneFOneB, 4, 32);
   const StepCosts costs = equal_stages(schedule, kUsual);
   const double plain = simulate_step(schedule, costs, {}).step_seconds;
-  const double slow = simulate_step(schedule, costs, {.rank_slowdown = {1, 1, 1.1, 1}}).step_seconds;
+  const double slow =
+      simulate_step(schedule, costs, {.rank_slowdown = {1, 1, 1.1, 1}}).step_seconds;
   EXPECT_GT(slow, plain * 1.08);
   EXPECT_LT(slow, plain * 1.1 + 1e-9);
   // Spread without a change of the mean still costs, because stages wait for the slowest.
-  EXPECT_GT(simulate_step(schedule, costs, {.rank_slowdown = {}, .spread = 0.2, .seed = 3}).step_seconds, plain);
+  EXPECT_GT(
+      simulate_step(schedule, costs, {.rank_slowdown = {}, .spread = 0.2, .seed = 3}).step_seconds,
+      plain);
 }
 
 TEST(StepTimeline, TheTraceIsJsonWithASliceForEveryOperation) {

@@ -54,17 +54,17 @@ void put_sample(Batch& batch, int sequence, const Sample& sample, const Recipe& 
 
 BatchFiller shard_batches(const SampleStream& source, const Recipe& recipe,
                           const std::string& where) {
-  return [&source, recipe, where, sample = Sample()](Batch& batch,
-                                                     std::int64_t first_sample) mutable {
-    resize(batch, recipe.data.document_mask);
-    for (int sequence = 0; sequence < batch.n_sequences; ++sequence) {
-      const std::int64_t index = first_sample + sequence;
-      source.read(index, sample);
-      check_ids(sample, recipe.model.vocab_size, index, where);
-      put_sample(batch, sequence, sample, recipe);
-      batch.sample_index[static_cast<std::size_t>(sequence)] = index;
-    }
-  };
+  return
+      [&source, recipe, where, sample = Sample()](Batch& batch, std::int64_t first_sample) mutable {
+        resize(batch, recipe.data.document_mask);
+        for (int sequence = 0; sequence < batch.n_sequences; ++sequence) {
+          const std::int64_t index = first_sample + sequence;
+          source.read(index, sample);
+          check_ids(sample, recipe.model.vocab_size, index, where);
+          put_sample(batch, sequence, sample, recipe);
+          batch.sample_index[static_cast<std::size_t>(sequence)] = index;
+        }
+      };
 }
 
 BatchFiller random_batches(int vocab_size, std::uint64_t seed) {

@@ -230,8 +230,8 @@ std::vector<CheckpointEntry> list_checkpoints(const std::string& folder) {
     if (!name.starts_with("step-") || !entry.is_directory(ignored)) continue;
     if (name.find_first_not_of("0123456789", 5) != std::string::npos || name.size() > 23) continue;
     if (name.size() == 5) continue;
-    entries.push_back({std::stoll(name.substr(5)), entry.path().string(),
-                       bytes_in(entry.path().string())});
+    entries.push_back(
+        {std::stoll(name.substr(5)), entry.path().string(), bytes_in(entry.path().string())});
   }
   std::ranges::sort(entries, {}, &CheckpointEntry::step);
   return entries;

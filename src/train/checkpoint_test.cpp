@@ -147,8 +147,8 @@ TEST_F(CheckpointTest, KeepsBf16MomentsAsTheyAre) {
 }
 
 TEST_F(CheckpointTest, NamesTheFileWithAFlippedBit) {
-  for (const char* name : {"master.safetensors", "moment1.safetensors", "moment2.safetensors",
-                           "manifest.json"}) {
+  for (const char* name :
+       {"master.safetensors", "moment1.safetensors", "moment2.safetensors", "manifest.json"}) {
     const std::string path = save(5);
     ASSERT_EQ(checkpoint_fault(path), "");
     const std::string file = path + "/" + name;

@@ -8,7 +8,7 @@
 namespace farthing {
 namespace {
 
-constexpr double kMemory = 0.98;              // of the running mean: about 50 steps
+constexpr double kMemory = 0.98;  // of the running mean: about 50 steps
 constexpr std::int64_t kLossesBeforeJudging = 50;
 
 }  // namespace

@@ -59,9 +59,9 @@ double shape_factor(const TrainRecipe& train, double progress) {
 
 double learning_rate(const TrainRecipe& train, const RunLength& length, std::int64_t step,
                      std::int64_t tokens) {
-  const double warm = std::min(
-      1.0, static_cast<double>(step + 1) /
-               static_cast<double>(std::max<std::int64_t>(1, length.warmup_steps)));
+  const double warm =
+      std::min(1.0, static_cast<double>(step + 1) /
+                        static_cast<double>(std::max<std::int64_t>(1, length.warmup_steps)));
   return train.learning_rate * warm * shape_factor(train, progress_at(length, tokens));
 }
 

@@ -20,9 +20,9 @@ namespace farthing {
 
 // One decision about how long the run is; from `at_tokens` on progress rises linearly to 1.
 struct RunLength {
-  std::int64_t at_step = 0;     // the first step it holds for
-  std::int64_t at_tokens = 0;   // tokens seen before that step
-  double progress = 0;          // there
+  std::int64_t at_step = 0;      // the first step it holds for
+  std::int64_t at_tokens = 0;    // tokens seen before that step
+  double progress = 0;           // there
   std::int64_t end_tokens = -1;  // the run ends once so many are seen; -1: not known yet
   std::int64_t warmup_steps = 1;
   std::string until;  // the limits it serves

@@ -80,8 +80,7 @@ std::int64_t total_bytes(const std::vector<MemoryLine>& table) {
 
 std::int64_t available_memory_bytes() {
   const std::string root = "/sys/fs/cgroup/";
-  return std::min({mem_available(),
-                   group_available(root + "memory.max", root + "memory.current"),
+  return std::min({mem_available(), group_available(root + "memory.max", root + "memory.current"),
                    group_available(root + "memory/memory.limit_in_bytes",
                                    root + "memory/memory.usage_in_bytes")});
 }
@@ -101,16 +100,18 @@ int choose_micro_batch(const Recipe& recipe, std::int64_t available_bytes) {
     if (n_sequences % count != 0 || (is_large && count > 1)) continue;
     if (fits(count)) return count;
   }
-  std::string message = fmt::format("this run does not fit: it needs {}, {} are available:",
+  std::string message = fmt::format(
+      "this run does not fit: it needs {}, {} are available:",
       format_bytes(static_cast<double>(total_bytes(memory_table(recipe, std::max(fixed, 1))))),
       format_bytes(static_cast<double>(available_bytes)));
   for (const MemoryLine& line : memory_table(recipe, std::max(fixed, 1))) {
-    message += fmt::format("\n  {:<36} {:>12}", line.part,
-                           format_bytes(static_cast<double>(line.bytes)));
+    message +=
+        fmt::format("\n  {:<36} {:>12}", line.part, format_bytes(static_cast<double>(line.bytes)));
   }
-  message += fmt::format("\n  with a micro-batch of {} sequence(s); a smaller train.micro_batch, "
-                         "data.sequence_length or model, or train.bf16_moments = true, needs less",
-                         std::max(fixed, 1));
+  message += fmt::format(
+      "\n  with a micro-batch of {} sequence(s); a smaller train.micro_batch, "
+      "data.sequence_length or model, or train.bf16_moments = true, needs less",
+      std::max(fixed, 1));
   throw Error{ErrorCode::kOutOfResource, message};
 }
 

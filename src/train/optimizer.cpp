@@ -52,8 +52,8 @@ OptimizerState::OptimizerState(Arena& arena, const ParameterTable& table, bool b
   for (int id = 0; id < table.size(); ++id) {
     if (!table[id].trainable) continue;
     for (std::int64_t first = 0; first < table[id].size(); first += kPieceElements) {
-      pieces.push_back({id, table[id].offset + first,
-                        std::min(kPieceElements, table[id].size() - first)});
+      pieces.push_back(
+          {id, table[id].offset + first, std::min(kPieceElements, table[id].size() - first)});
     }
   }
   piece_squares.resize(pieces.size());
@@ -111,8 +111,8 @@ void clear(const ParameterStore<float>& store) {
   parallel_for((elements + kPieceElements - 1) / kPieceElements, [&](int i) {
     const std::int64_t first = i * kPieceElements;
     const std::int64_t count = std::min(kPieceElements, elements - first);
-    std::ranges::fill(store.all.subspan(static_cast<std::size_t>(first),
-                                        static_cast<std::size_t>(count)), 0.0f);
+    std::ranges::fill(
+        store.all.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)), 0.0f);
   });
 }
 

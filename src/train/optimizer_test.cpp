@@ -73,8 +73,8 @@ TEST(Optimizer, StepsLikeAdamwInDouble) {
         const double g = f.gradients.all[at] * 0.5 / norm;
         m[at] = 0.9 * m[at] + 0.1 * g;
         v[at] = 0.95 * v[at] + 0.05 * g * g;
-        const double direction = m[at] / (1 - std::pow(0.9, t)) /
-                                 (std::sqrt(v[at] / (1 - std::pow(0.95, t))) + 1e-8);
+        const double direction =
+            m[at] / (1 - std::pow(0.9, t)) / (std::sqrt(v[at] / (1 - std::pow(0.95, t))) + 1e-8);
         weight[at] -= 1e-2 * (direction + (p.decays ? 0.1 : 0.0) * weight[at]);
       }
     }

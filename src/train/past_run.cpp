@@ -62,9 +62,12 @@ Recipe resumed_recipe(const Recipe& recipe, const std::string& stored_path) {
 }
 
 Json to_json(const RunLength& length) {
-  return {{"at_step", length.at_step},           {"at_tokens", length.at_tokens},
-          {"progress", length.progress},         {"end_tokens", length.end_tokens},
-          {"warmup_steps", length.warmup_steps}, {"until", length.until},
+  return {{"at_step", length.at_step},
+          {"at_tokens", length.at_tokens},
+          {"progress", length.progress},
+          {"end_tokens", length.end_tokens},
+          {"warmup_steps", length.warmup_steps},
+          {"until", length.until},
           {"reason", length.reason}};
 }
 

@@ -24,14 +24,14 @@ Json to_json(const RunLength& length);
 RunLength run_length_from_json(const Json& json);
 
 struct PastRun {
-  double elapsed_seconds = 0;      // of all attempts, each until its last event
-  double last_attempt_seconds = 0; // of the last one
-  double last_step_seconds = 0;    // its clock at its last step, save or eval
-  std::int64_t last_step = 0;      // the furthest step under the present limits
+  double elapsed_seconds = 0;                   // of all attempts, each until its last event
+  double last_attempt_seconds = 0;              // of the last one
+  double last_step_seconds = 0;                 // its clock at its last step, save or eval
+  std::int64_t last_step = 0;                   // the furthest step under the present limits
   std::map<std::int64_t, RunLength> decisions;  // by at_step, of the present limits
-  bool finished = false;           // the last attempt ended with run_end, finished
-  std::string until;               // the limits of the last decision, whatever they were
-  double val_bits_per_byte = 0;    // of the last eval
+  bool finished = false;                        // the last attempt ended with run_end, finished
+  std::string until;             // the limits of the last decision, whatever they were
+  double val_bits_per_byte = 0;  // of the last eval
 };
 
 // From events.jsonl; empty when there is none.  `until` is the limit now in force.

@@ -34,8 +34,8 @@ std::string cache_path() {
   if (cache != nullptr && *cache == '/') folder = cache;
   if (folder.empty() && home != nullptr && *home == '/') folder = std::string(home) + "/.cache";
   if (folder.empty()) return "";
-  const std::string machine = fmt::format("{} {} {}", cpu_name(), isa_name(current_isa()),
-                                          num_threads());
+  const std::string machine =
+      fmt::format("{} {} {}", cpu_name(), isa_name(current_isa()), num_threads());
   return fmt::format("{}/farthing/products-{:016x}.json", folder, hash64(machine));
 }
 
@@ -141,8 +141,7 @@ Matmul matmul_of(const PrecisionRecipe& precision) {
     matmul.format = MatmulFormat::kFp8FloatScale;
   }
   const bool low = matmul.format != MatmulFormat::kFp32 && precision.head != "fp32";
-  const bool low_attention =
-      matmul.format != MatmulFormat::kFp32 && precision.attention != "fp32";
+  const bool low_attention = matmul.format != MatmulFormat::kFp32 && precision.attention != "fp32";
   matmul.attention = low_attention ? MatmulFormat::kBf16 : MatmulFormat::kFp32;
   matmul.head = low ? MatmulFormat::kBf16 : MatmulFormat::kFp32;
   return matmul;

@@ -2,7 +2,8 @@
 //
 //   auto   measures packed products of a usual shape in fp32, bf16 and fp16 on this machine and
 //          takes the fastest; a lower precision only when it is at least kWorthwhile times as fast
-//          as the next higher one.  fp8 is a choice of numerics, never of speed: it must be asked for.
+//          as the next higher one.  fp8 is a choice of numerics, never of speed: it must be asked
+//          for.
 //
 // The measurement is kept per processor, instruction set and number of threads in the user's cache
 // folder ($XDG_CACHE_HOME/farthing or ~/.cache/farthing), so that a machine's choice stays what it

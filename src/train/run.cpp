@@ -109,8 +109,8 @@ void Run::settle_micro_batch() {
 // What happened before there was a file for events.
 void Run::open_events() {
   folder_.keep();
-  events_ =
-      std::make_unique<EventWriter>(folder_.paths().events, folder_.attempt(), /*rank=*/0, request_.began);
+  events_ = std::make_unique<EventWriter>(folder_.paths().events, folder_.attempt(), /*rank=*/0,
+                                          request_.began);
   if (observer_.on_begin) observer_.on_begin();
   for (const EarlyDecision& early : early_decisions_) {
     const Json value = std::visit([](const auto& known) { return Json(known); }, early.value);
@@ -152,8 +152,9 @@ void Run::restore(const CheckpointEntry& entry) {
   refuse_other_model(meta, recipe_, entry.path);
   if (meta.isa != request_.isa && !request_.any_isa) {
     throw_bad_input({entry.path, "saved with another instruction set", request_.isa, meta.isa,
-                     "the bits would part: set FARTHING_ISA=" + meta.isa + ", or accept that with "
-                     "--any-isa"});
+                     "the bits would part: set FARTHING_ISA=" + meta.isa +
+                         ", or accept that with "
+                         "--any-isa"});
   }
   load_checkpoint(entry.path, trainer_->master(), &trainer_->optimizer());
   trainer_->loss_statistics() = meta.loss_statistics;
@@ -179,8 +180,9 @@ void Run::begin_from(const std::string& source) {
     const std::string path =
         fmt::format("{}/checkpoints/step-{:09}", branch->first, branch->second);
     const std::string fault = checkpoint_fault(path);
-    if (!fault.empty()) throw_bad_input({"train.init_from", "cannot begin from " + source, fault,
-                                         "an intact checkpoint", ""});
+    if (!fault.empty())
+      throw_bad_input(
+          {"train.init_from", "cannot begin from " + source, fault, "an intact checkpoint", ""});
     restore({branch->second, path, 0});
     decisions_.clear();
     saved_step_ = -1;
@@ -206,9 +208,9 @@ void Run::open_data() {
   std::string where = "data.sources";
   if (recipe_.data.sources.empty()) {
     where = recipe_.data.train + "/train.bin";
-    train_source_ = std::make_unique<SampleSource>(
-        recipe_.data.train + "/train", recipe_.data.sequence_length, recipe_.data.seed,
-        sample_options(recipe_.data));
+    train_source_ =
+        std::make_unique<SampleSource>(recipe_.data.train + "/train", recipe_.data.sequence_length,
+                                       recipe_.data.seed, sample_options(recipe_.data));
   } else {
     auto mixed = std::make_unique<MixedSource>(recipe_.data);
     mixed_source_ = mixed.get();

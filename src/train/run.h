@@ -34,21 +34,21 @@ struct RunOutcome {
   RunEnd end = RunEnd::kFinished;
   std::int64_t step = 0;
   std::int64_t tokens = 0;
-  double loss = 0;               // of the last step
-  double bits_per_byte = 0;      // of the validation split; 0: none
+  double loss = 0;           // of the last step
+  double bits_per_byte = 0;  // of the validation split; 0: none
   std::string weights_hash;
   double attempt_seconds = 0;
 };
 
 struct RunRequest {
-  Recipe recipe;       // its train.until is the limit in force
+  Recipe recipe;  // its train.until is the limit in force
   std::string folder;
   bool any_isa = false;
-  std::string isa;     // of this process
+  std::string isa;  // of this process
   double usd_per_second = 0;
   // When the attempt began: what was measured before the run counts as its start-up.
   std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
-  double peak_flops = 0;  // measured FP32 peak of the threads in use; 0: unknown
+  double peak_flops = 0;                   // measured FP32 peak of the threads in use; 0: unknown
   const std::atomic<int>* stop = nullptr;  // a StopRequest
   // Joules since some beginning; absent where the machine has no meter.
   std::function<std::optional<double>()> read_joules = {};

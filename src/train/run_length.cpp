@@ -18,8 +18,8 @@ constexpr std::int64_t kUnknownWarmupSteps = 100;  // until the first estimate
 constexpr double kReserve = 0.01;                  // of the limit, kept free
 constexpr double kLateTolerance = 0.01;            // of the steps that remain
 constexpr double kEarlyTolerance = 0.05;
-constexpr double kDecisionSpacing = 0.02;          // of the limit, or ...
-constexpr double kDecisionSpacingLeft = 0.1;       // ... of the time that is planned to remain
+constexpr double kDecisionSpacing = 0.02;     // of the limit, or ...
+constexpr double kDecisionSpacingLeft = 0.1;  // ... of the time that is planned to remain
 
 // Tokens at which the exact limits end the run; -1: none of them is set.
 std::int64_t exact_end(const RunPlan& plan) {
@@ -63,21 +63,23 @@ std::optional<double> seconds_limit(const Limits& limits, double usd_per_second)
 }
 
 RunLength first_length(const RunPlan& plan, std::int64_t step, std::int64_t tokens) {
-  RunLength length{.at_step = step, .at_tokens = tokens,
-                   .until = plan.recipe.train.until, .reason = "limits of the recipe"};
+  RunLength length{.at_step = step,
+                   .at_tokens = tokens,
+                   .until = plan.recipe.train.until,
+                   .reason = "limits of the recipe"};
   length.end_tokens = exact_end(plan);
   if (plan.seconds) {
     length.end_tokens = -1;
-    length.warmup_steps = plan.recipe.train.warmup_steps > 0 ? plan.recipe.train.warmup_steps
-                                                             : kUnknownWarmupSteps;
+    length.warmup_steps =
+        plan.recipe.train.warmup_steps > 0 ? plan.recipe.train.warmup_steps : kUnknownWarmupSteps;
     length.reason = "not known before the first steps are timed";
     return length;
   }
   CHECK(length.end_tokens >= 0, "a run without a limit");
   length.warmup_steps = warmup_steps(plan.recipe.train, steps_to(plan, length.end_tokens));
   if (tokens > 0) {
-    length.progress = std::min(1.0, static_cast<double>(tokens) /
-                                        static_cast<double>(length.end_tokens));
+    length.progress =
+        std::min(1.0, static_cast<double>(tokens) / static_cast<double>(length.end_tokens));
   }
   return length;
 }
@@ -109,9 +111,12 @@ std::optional<RunLength> revised_length(const RunPlan& plan, const RunLength& pr
                                                          kDecisionSpacingLeft * planned_seconds);
   if (!is_first && !is_over && !(is_due && (is_late || is_early))) return std::nullopt;
 
-  RunLength length{.at_step = pace.step, .at_tokens = pace.tokens,
-                   .progress = progress_at(present, pace.tokens), .end_tokens = end,
-                   .warmup_steps = present.warmup_steps, .until = present.until,
+  RunLength length{.at_step = pace.step,
+                   .at_tokens = pace.tokens,
+                   .progress = progress_at(present, pace.tokens),
+                   .end_tokens = end,
+                   .warmup_steps = present.warmup_steps,
+                   .until = present.until,
                    .reason = {}};
   if (is_first) {
     length.warmup_steps = warmup_steps(plan.recipe.train, pace.step + n_steps);

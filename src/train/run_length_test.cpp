@@ -26,8 +26,8 @@ struct Outcome {
   double seconds = 0;
   std::int64_t steps = 0;
   int n_decisions = 0;
-  double last_factor = 1;     // of the shape, at the last step
-  double largest_jump = 0;    // of progress, at a decision after the first
+  double last_factor = 1;   // of the shape, at the last step
+  double largest_jump = 0;  // of progress, at a decision after the first
 };
 
 // A run whose step number s takes seconds_of(s).
@@ -48,9 +48,9 @@ Outcome act_out(const RunPlan& plan, double tail,
     const auto revised = revised_length(plan, length, pace, pace.elapsed_seconds - decided_at);
     if (!revised) continue;
     if (outcome.n_decisions++ > 0) {
-      outcome.largest_jump = std::max(outcome.largest_jump,
-                                      std::abs(progress_at(*revised, pace.tokens) -
-                                               progress_at(length, pace.tokens)));
+      outcome.largest_jump =
+          std::max(outcome.largest_jump,
+                   std::abs(progress_at(*revised, pace.tokens) - progress_at(length, pace.tokens)));
     }
     length = *revised;
     decided_at = pace.elapsed_seconds;
@@ -93,11 +93,11 @@ TEST(RunLength, DecaysInsideATimeLimitAtASteadyPace) {
 
 TEST(RunLength, DecaysInsideATimeLimitWhenThePaceChanges) {
   const std::vector<std::function<double(std::int64_t)>> paces = {
-      [](std::int64_t s) { return s < 100 ? 0.1 : 0.2; },             // halves early
-      [](std::int64_t s) { return s < 400 ? 0.2 : 0.1; },             // doubles
+      [](std::int64_t s) { return s < 100 ? 0.1 : 0.2; },                    // halves early
+      [](std::int64_t s) { return s < 400 ? 0.2 : 0.1; },                    // doubles
       [](std::int64_t s) { return 0.1 + 0.0001 * static_cast<double>(s); },  // ever slower
-      [](std::int64_t s) { return s % 2 == 0 ? 0.05 : 0.15; },        // uneven
-      [](std::int64_t s) { return s < 4 ? 3.0 : 0.1; },               // slow start
+      [](std::int64_t s) { return s % 2 == 0 ? 0.05 : 0.15; },               // uneven
+      [](std::int64_t s) { return s < 4 ? 3.0 : 0.1; },                      // slow start
   };
   for (std::size_t i = 0; i < paces.size(); ++i) {
     const Outcome outcome = act_out(plan_until("100s"), 2, paces[i]);

@@ -22,7 +22,6 @@ constexpr double kSecondsBetweenFailures = 6 * 3600;  // of a personal machine o
 constexpr double kBytesPerSecondOfDisk = 5e8;         // before the first save is timed
 constexpr double kForwardShare = 0.4;                 // of a step, for what an evaluation takes
 
-
 Json sources_json(const std::vector<SourceScore>& scores) {
   Json sources = Json::array();
   for (const SourceScore& score : scores) {
@@ -138,9 +137,10 @@ void Run::report_step(const StepResult& result, double rate, double seconds) {
                {"learning_rate", rate},
                {"grad_norm", result.gradient_norm},
                {"model_flops", flops_per_token_ * static_cast<double>(result.n_tokens)},
-               {"seconds", {{"data_wait", result.data_seconds},
-                            {"compute", result.forward_backward_seconds},
-                            {"optimizer", result.optimizer_seconds}}}};
+               {"seconds",
+                {{"data_wait", result.data_seconds},
+                 {"compute", result.forward_backward_seconds},
+                 {"optimizer", result.optimizer_seconds}}}};
   if (!max_vio.empty()) {
     step["max_vio"] = vio_sum / static_cast<double>(max_vio.size());
     step["max_vio_by_layer"] = std::move(max_vio);
@@ -232,12 +232,12 @@ void Run::evaluate(bool complete) {
   const double seconds = events_->seconds() - begin;
   eval_seconds_per_token_ = seconds / static_cast<double>(score.n_tokens);
   Json event = {{"step", step_.load()},
-                         {"loss", or_null(score.nats_per_token())},
-                         {"bits_per_byte", score.n_bytes > 0 ? or_null(bits_per_byte_) : Json()},
-                         {"tokens", score.n_tokens},
-                         {"bytes", score.n_bytes},
-                         {"complete", evaluated_all_},
-                         {"seconds", seconds}};
+                {"loss", or_null(score.nats_per_token())},
+                {"bits_per_byte", score.n_bytes > 0 ? or_null(bits_per_byte_) : Json()},
+                {"tokens", score.n_tokens},
+                {"bytes", score.n_bytes},
+                {"complete", evaluated_all_},
+                {"seconds", seconds}};
   if (scores.size() > 1) event["sources"] = sources_json(scores);
   if (mixed_source_ != nullptr) event["source_tokens"] = source_tokens();
   write_closing("eval", std::move(event));
@@ -251,8 +251,8 @@ void Run::maybe_save() {
   }
   // Young 1974: the interval that loses least is sqrt(2 * cost * time between failures).
   const double cost = std::max(save_seconds_, 0.002);
-  const double interval = std::max(kLeastSecondsBetweenSaves,
-                                   std::sqrt(2 * cost * kSecondsBetweenFailures));
+  const double interval =
+      std::max(kLeastSecondsBetweenSaves, std::sqrt(2 * cost * kSecondsBetweenFailures));
   if (events_->seconds() - saved_at_ >= interval) save(false);
 }
 
@@ -326,7 +326,8 @@ void Run::guard_stop(const std::string& verdict, double loss) {
   events_->sync();
   throw Error{ErrorCode::kGuardStopped,
               fmt::format("stopped by the guard at {}; the state after step {} is saved, nothing "
-                          "bad was applied", words, step_.load())};
+                          "bad was applied",
+                          words, step_.load())};
 }
 
 }  // namespace farthing

@@ -85,10 +85,10 @@ class Run {
   std::unique_ptr<EventWriter> events_;
   std::vector<EarlyDecision> early_decisions_;
   std::vector<std::pair<std::int64_t, std::string>> damaged_;  // checkpoints: step, fault
-  std::optional<CheckpointEntry> checkpoint_;  // resumed from
+  std::optional<CheckpointEntry> checkpoint_;                  // resumed from
   std::unique_ptr<Trainer> trainer_;
   std::unique_ptr<SampleStream> train_source_;
-  const MixedSource* mixed_source_ = nullptr;  // what train_source_ reads, if a mixture
+  const MixedSource* mixed_source_ = nullptr;    // what train_source_ reads, if a mixture
   std::unique_ptr<ValidationSplit> validation_;  // null: none to evaluate on
   BatchFiller train_fill_;
   RunPlan plan_;
@@ -100,17 +100,17 @@ class Run {
   double last_loss_ = 0;
   double bits_per_byte_ = 0;
   std::int64_t evaluated_step_ = -1;
-  bool evaluated_all_ = false;            // by the last evaluation
-  double eval_seconds_per_token_ = 0;     // of the last evaluation; 0: none yet
+  bool evaluated_all_ = false;         // by the last evaluation
+  double eval_seconds_per_token_ = 0;  // of the last evaluation; 0: none yet
   std::int64_t saved_step_ = -1;
   bool saved_finished_ = false;
-  double save_seconds_ = 0;       // of the last save
-  double saved_at_ = 0;           // the attempt's clock then
+  double save_seconds_ = 0;  // of the last save
+  double saved_at_ = 0;      // the attempt's clock then
   double decided_at_ = 0;
-  double step_seconds_ = 0;       // running mean
-  double total_step_seconds_ = 0; // of this attempt
+  double step_seconds_ = 0;        // running mean
+  double total_step_seconds_ = 0;  // of this attempt
   std::int64_t attempt_steps_ = 0;
-  double first_step_at_ = 0;      // the attempt's clock
+  double first_step_at_ = 0;  // the attempt's clock
   double flops_per_token_ = 0;
   double joules_before_ = 0;
 };

@@ -345,8 +345,8 @@ TEST_F(RunTest, AMixtureResumesToTheBitAndSaysWhatItWas) {
   }
   write_split("train-b", 50, "three");
   recipe_.data.train.clear();
-  recipe_.data.sources = {{"a", root_ + "/one", 2}, {"b", root_ + "/three/train-b", 1},
-                          {"c", root_ + "/two", 0}};
+  recipe_.data.sources = {
+      {"a", root_ + "/one", 2}, {"b", root_ + "/three/train-b", 1}, {"c", root_ + "/two", 0}};
   recipe_.data.stages = {{640, {0, 1, 3}}};
   recipe_.data.packing = "best_fit";
   recipe_.train.eval_every = 8;

@@ -38,8 +38,8 @@ double share_of_bound(MatmulFormat format) {
   std::vector<float> c(kCheckedRows * kCols);
   std::vector<double> exact(c.size());
   const GemmOptions options{.transpose_b = true, .format = format, .b_tile = TileShape::kBlock};
-  gemm(Matrix<float>(c.data(), kCheckedRows, kCols), {a.data(), kCheckedRows, kDepth}, {b.data(), kCols, kDepth},
-       options);
+  gemm(Matrix<float>(c.data(), kCheckedRows, kCols), {a.data(), kCheckedRows, kDepth},
+       {b.data(), kCols, kDepth}, options);
   gemm(Matrix<double>(exact.data(), kCheckedRows, kCols), {a_exact.data(), kCheckedRows, kDepth},
        {b_exact.data(), kCols, kDepth}, options);
   const double bound = (kDepth + 2) * 0x1p-24 * norm(a_exact) * norm(b_exact);
@@ -84,8 +84,9 @@ std::vector<CheckRow> check_products(const ModelConfig& config, const Recipe& re
     set_isa(isa);
     for (const MatmulFormat format : kAllMatmulFormats) {
       const double share = share_of_bound(format);
-      rows.push_back({"product", fmt::format("{}, {}: share of its bound", format_name(format),
-                                             isa_name(isa)), share, 1, share <= 1});
+      rows.push_back({"product",
+                      fmt::format("{}, {}: share of its bound", format_name(format), isa_name(isa)),
+                      share, 1, share <= 1});
     }
   }
   set_isa(isa_before);

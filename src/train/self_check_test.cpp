@@ -40,9 +40,8 @@ void expect_all_pass(const Recipe& recipe) {
                             << row.tolerance;
     subjects.insert(row.subject);
   }
-  EXPECT_EQ(subjects,
-            (std::set<std::string>{"checkpoint", "format", "gradient", "isa", "order", "product",
-                                   "step", "threads"}));
+  EXPECT_EQ(subjects, (std::set<std::string>{"checkpoint", "format", "gradient", "isa", "order",
+                                             "product", "step", "threads"}));
 }
 
 TEST(SelfCheck, PassesOnTheWholeArchitecture) { expect_all_pass(recipe_with_everything()); }

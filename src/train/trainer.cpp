@@ -106,8 +106,8 @@ StepResult Trainer::train_step(const StepRequest& request) {
 
   // 3. The guard judges before anything is changed.
   result.gradient_norm = gradient_norm(gradients_, optimizer_);
-  result.stopped_because = guard_verdict(recipe_.guard, loss_statistics_, result.losses.total,
-                                         result.gradient_norm);
+  result.stopped_because =
+      guard_verdict(recipe_.guard, loss_statistics_, result.losses.total, result.gradient_norm);
 
   // 4. Clip and update; then the biases, by the loads of the whole global batch.
   if (result.stopped_because.empty()) {

@@ -1,4 +1,5 @@
-// events_fuzz.cpp - any bytes are a history whose seconds are conserved and can be drawn, or an Error.
+// events_fuzz.cpp - any bytes are a history whose seconds are conserved and can be drawn, or an
+// Error.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>

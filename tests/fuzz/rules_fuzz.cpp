@@ -1,4 +1,5 @@
-// rules_fuzz.cpp - a rules file is refused with its faults or obeyed, on a text that is the file itself.
+// rules_fuzz.cpp - a rules file is refused with its faults or obeyed, on a text that is the file
+// itself.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

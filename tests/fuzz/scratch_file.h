@@ -27,7 +27,8 @@ inline std::string scratch_file(const std::string& name, std::string_view bytes)
   }();
   const std::string path = folder + "/" + name;
   std::FILE* file = std::fopen(path.c_str(), "wb");
-  if (file == nullptr || std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size()) std::abort();
+  if (file == nullptr || std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size())
+    std::abort();
   std::fclose(file);
   return path;
 }

@@ -28,8 +28,7 @@ namespace fs = std::filesystem;
 
 class Torture : public ::testing::Test {
  protected:
-  Torture()
-      : root_(fs::temp_directory_path() / ("farthing-torture-" + std::to_string(getpid()))) {
+  Torture() : root_(fs::temp_directory_path() / ("farthing-torture-" + std::to_string(getpid()))) {
     fs::remove_all(root_);
     fs::create_directories(root_ + "/data");
     for (const char* split : {"train", "val"}) {
