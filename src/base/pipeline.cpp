@@ -91,7 +91,8 @@ class Line {
     lock.unlock();
     Done done{waiting.weight, nullptr, nullptr};
     try {
-      done.result = stages_.work(std::move(waiting.item));
+      done.result = stages_.work(waiting.item);
+      waiting.item.reset();
     } catch (...) {
       done.fault = std::current_exception();
     }
@@ -107,7 +108,7 @@ class Line {
     lock.unlock();
     std::exception_ptr fault = done.fault;
     try {
-      if (!fault) stages_.consume(std::move(done.result));
+      if (!fault) stages_.consume(done.result);
     } catch (...) {
       fault = std::current_exception();
     }

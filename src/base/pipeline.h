@@ -34,8 +34,8 @@ namespace pipeline_detail {
 struct Stages {
   // An item and its weight; a null pointer at the end.
   std::function<std::pair<std::shared_ptr<void>, std::int64_t>()> produce;
-  std::function<std::shared_ptr<void>(std::shared_ptr<void>)> work;
-  std::function<void(std::shared_ptr<void>)> consume;
+  std::function<std::shared_ptr<void>(const std::shared_ptr<void>&)> work;
+  std::function<void(const std::shared_ptr<void>&)> consume;
 };
 void run(const PipelineLimits& limits, const Stages& stages);
 }  // namespace pipeline_detail
@@ -50,10 +50,10 @@ void run_pipeline(const PipelineLimits& limits, Produce&& produce, Work&& work, 
     if (!produce(*item, weight)) return {nullptr, 0};
     return {item, weight};
   };
-  stages.work = [&](std::shared_ptr<void> item) -> std::shared_ptr<void> {
+  stages.work = [&](const std::shared_ptr<void>& item) -> std::shared_ptr<void> {
     return std::make_shared<Result>(work(*static_cast<Item*>(item.get())));
   };
-  stages.consume = [&](std::shared_ptr<void> result) {
+  stages.consume = [&](const std::shared_ptr<void>& result) {
     consume(*static_cast<Result*>(result.get()));
   };
   pipeline_detail::run(limits, stages);

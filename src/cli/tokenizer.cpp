@@ -119,6 +119,7 @@ void encode_command(const CodeOptions& options) {
   const auto ids = tokenizer.encode(text, {.parse_special = !options.plain_special}, &n_replaced);
   if (options.json) {
     std::vector<std::string> pieces;
+    pieces.reserve(ids.size());
     for (const std::int32_t id : ids) pieces.push_back(tokenizer.decode({id}));
     return print_json({{"ids", ids}, {"pieces", pieces}, {"replaced", n_replaced}});
   }

@@ -117,7 +117,6 @@ std::string without_attributions(std::string_view text) {
     const std::size_t name = dashes == std::string_view::npos ? dashes : dashes + 2;
     if (name >= text.size()) break;
     out += text.substr(at, dashes - at);
-    at = dashes;
     std::size_t end = std::string_view::npos;
     if (is_upper(text[name]))
       end = text.size() - name <= 40 ? text.size() : end_of_name(text, name);
@@ -305,7 +304,8 @@ Documents clean_foldoc(std::string_view text) {
     const std::size_t spoken = words.starts_with('/') ? words.find("/ ", 1) : std::string::npos;
     if (spoken != std::string::npos) words = words.substr(spoken + 2);
     words = plain_quotes(words);
-    documents.add(documents.size() == 0 ? word + ". " + words : words);
+    if (documents.size() == 0) words.insert(0, word + ". ");
+    documents.add(words);
   }
   return documents.take();
 }

@@ -169,7 +169,8 @@ class Search {
       }
     }
     go_through(
-        parts, [&](std::vector<BandEntry> entries) { return near_pairs(entries, files_, hasher); },
+        parts,
+        [&](const std::vector<BandEntry>& entries) { return near_pairs(entries, files_, hasher); },
         [&](std::uint32_t a, std::uint32_t b) {
           ++result_.n_pairs;
           clusters_.join(a, b);

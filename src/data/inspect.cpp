@@ -234,7 +234,7 @@ Json card_entry(const Json& card, const std::string& folder, const std::string& 
                 const ShardReader& shard) {
   const Json::json_pointer place("/splits/" + split);
   if (!card.contains(place)) return nullptr;
-  const Json entry = card.at(place);
+  Json entry = card.at(place);
   const Json found = {entry.value("documents", Json()), entry.value("tokens", Json())};
   const Json wanted = {shard.n_documents(), shard.n_tokens()};
   if (found != wanted || !entry.value("bytes", Json()).is_number()) {

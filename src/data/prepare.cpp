@@ -258,7 +258,7 @@ Json run_stages(const Job& job, WorkFolder& work) {
   fs::create_directories(made);
   const Seconds writing = assemble_shards(job, cleaned, tokenizer, made);  // 5
   write_file_atomically(made + "/tokenizer.json", tokenizer.to_json_text());
-  const Json card = make_card(job, {cleaned,
+  Json card = make_card(job, {cleaned,
                                     fates,
                                     encoded,
                                     tokenizer,

@@ -423,7 +423,7 @@ struct DocumentReader::State {
   std::string bytes;
 };
 
-DocumentReader::DocumentReader(std::vector<std::string> files, ReadOptions options)
+DocumentReader::DocumentReader(std::vector<std::string> files, const ReadOptions& options)
     : state_(std::make_unique<State>(std::move(files), options)) {}
 DocumentReader::~DocumentReader() = default;
 DocumentReader::DocumentReader(DocumentReader&&) noexcept = default;

@@ -116,7 +116,7 @@ bool is_blank(std::string_view text);
 // The two together, on one thread.
 class DocumentReader {
  public:
-  DocumentReader(std::vector<std::string> files, ReadOptions options);
+  DocumentReader(std::vector<std::string> files, const ReadOptions& options);
   ~DocumentReader();
   DocumentReader(DocumentReader&&) noexcept;
   bool next(std::string& document);

@@ -48,7 +48,7 @@ std::string TextStream::add(std::string_view bytes) {
   }
   if (found != std::string::npos) {
     stopped_ = true;
-    const std::string text = show(found);
+    std::string text = show(found);
     held_.clear();
     return text;
   }
@@ -58,7 +58,7 @@ std::string TextStream::add(std::string_view bytes) {
 std::string TextStream::finish() { return show(held_.size()); }
 
 std::string TextStream::show(std::size_t end) {
-  const std::string text = mend_utf8(std::string_view(held_).substr(0, end), nullptr);
+  std::string text = mend_utf8(std::string_view(held_).substr(0, end), nullptr);
   held_.erase(0, end);
   text_ += text;
   return text;

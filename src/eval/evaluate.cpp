@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "data/loader.h"
 #include "data/shards.h"
@@ -44,7 +45,8 @@ std::vector<ValidationPlace> validation_places(const std::string& folder) {
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string stem = entry.path().stem().string();
     if (entry.path().extension() != ".idx" || !stem.starts_with("val-")) continue;
-    sources.push_back({stem.substr(4), folder, folder + "/" + stem});
+    sources.push_back(
+        {stem.substr(4), folder, fs::path(entry.path()).replace_extension().string()});
   }
   std::ranges::sort(sources, {}, &ValidationPlace::name);
   if (!sources.empty()) return sources;
@@ -99,6 +101,7 @@ std::int64_t card_bytes(const std::string& folder, const std::string& shard_pref
 
 // Which of n_pieces a sample of n_taken has: evenly spread, the last one always.
 bool is_taken(std::int64_t piece, std::int64_t n_pieces, std::int64_t n_taken) {
+  CHECK(n_pieces > 0);
   return (piece + 1) * n_taken / n_pieces > piece * n_taken / n_pieces;
 }
 
