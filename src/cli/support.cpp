@@ -109,19 +109,20 @@ ProgressLine::ProgressLine()
 
 ProgressLine::~ProgressLine() { end(); }
 
-void ProgressLine::show(std::string_view text) {
+void ProgressLine::show(std::string_view text, std::string_view shorter) {
   if (!on_terminal_) return;
   const double now = now_seconds();
   if (shown_ && now - last_seconds_ < kSecondsBetweenLines) return;
   last_seconds_ = now;
-  write(text);
+  write(text, shorter);
 }
 
-void ProgressLine::write(std::string_view text) {
-  std::string line(text);
+void ProgressLine::write(std::string_view text, std::string_view shorter) {
   const std::size_t columns = terminal_columns();
+  const bool fits = n_characters(text) < columns || shorter.empty();
+  std::string line(fits ? text : shorter);
   while (n_characters(line) + 1 > columns && !line.empty()) line.pop_back();
-  std::cerr << '\r' << line << "\x1b[K" << std::flush;
+  std::cerr << "\r" + line + "\x1b[K" << std::flush;  // at once: what is typed echoes between
   shown_ = true;
 }
 

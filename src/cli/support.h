@@ -45,14 +45,15 @@ class ProgressLine {
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
   ~ProgressLine();
-  // Cut to the terminal's width.  REQUIRES: no '\n' in text.
-  void show(std::string_view text);
+  // `shorter`, if given, where `text` is wider than the terminal; cut to its width anyhow.
+  // REQUIRES: no '\n' in either.
+  void show(std::string_view text, std::string_view shorter = {});
   // "1.2M of 5.0M tokens, 3.4k tokens/s, 12 s left", after `done` of `total` units.
   void show_share(double done, double total, std::string_view unit);
   void end();
 
  private:
-  void write(std::string_view text);
+  void write(std::string_view text, std::string_view shorter);
 
   bool on_terminal_;
   bool shown_ = false;

@@ -69,6 +69,17 @@ std::string to_line(const StepReport& report) {
   return line;
 }
 
+// The same in less than 60 columns.
+std::string to_short_line(const StepReport& report) {
+  std::string line =
+      fmt::format("{} {:.0f} %  {:.4f}  {} tok/s", report.step, 100 * report.progress, report.loss,
+                  format_rate(report.tokens_per_second));
+  if (report.share_of_peak > 0) line += fmt::format(" {:.0f} %", 100 * report.share_of_peak);
+  line += "  " + format_usd(report.usd);
+  if (report.seconds_left >= 0) line += "  " + format_seconds(report.seconds_left);
+  return line;
+}
+
 void print_memory(const std::vector<MemoryLine>& table, int micro_batch) {
   std::vector<std::vector<std::string>> rows = {{"memory", ""}};
   double total = 0;
@@ -86,7 +97,7 @@ void print_memory(const std::vector<MemoryLine>& table, int micro_batch) {
 class Reporter {
  public:
   void show(const StepReport& report) {
-    if (stderr_is_terminal()) return live_.show(to_line(report));
+    if (stderr_is_terminal()) return live_.show(to_line(report), to_short_line(report));
     const auto now = std::chrono::steady_clock::now();
     if (std::chrono::duration<double>(now - last_).count() < kSecondsBetweenPlainLines) return;
     last_ = now;
@@ -196,7 +207,8 @@ void add_train_command(Command& app) {
   train->add_option("recipe", options->recipe, "file, or a name under recipes/")->required();
   refuse_empty(train->add_option("--run", options->folder, "run folder; default runs/NAME"));
   refuse_empty(train->add_option("--until", options->until,
-                                 "limit: 500steps, 2e6tok, 2h, 0.50usd, or several"))
+                                 "limit: 500steps, 2e6tok, 2h, 0.50usd, or several; "
+                                 "time counts from the start, and one step is trained always"))
       ->check([](const std::string& text) {
         try {
           (void)parse_limits(text, "a limit");

@@ -49,6 +49,7 @@ OptimizerState::OptimizerState(Arena& arena, const ParameterTable& table, bool b
     m = ParameterStore<float>(arena, table);
     v = ParameterStore<float>(arena, table);
   }
+  if (arena.is_measuring()) return;  // what is too large for the machine has too many pieces
   for (int id = 0; id < table.size(); ++id) {
     if (!table[id].trainable) continue;
     for (std::int64_t first = 0; first < table[id].size(); first += kPieceElements) {

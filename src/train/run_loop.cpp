@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/parallel.h"
+#include "base/units.h"
 #include "model/balance.h"
 #include "train/heartbeat.h"
 #include "train/run_state.h"
@@ -59,8 +60,12 @@ double Run::elapsed_seconds() const { return past_.elapsed_seconds + events_->se
 void Run::settle_length() {
   if (decisions_.empty() || decisions_.back().until != recipe_.train.until) {
     const auto known = past_.decisions.find(step_);
-    return decide(known != past_.decisions.end() ? known->second
-                                                 : first_length(plan_, step_, tokens_));
+    if (known != past_.decisions.end()) return decide(known->second);
+    if (plan_.seconds && elapsed_seconds() >= *plan_.seconds) {
+      say(fmt::format("the limit of {} is over, {} are gone: one step, then the end",
+                      format_seconds(*plan_.seconds), format_seconds(elapsed_seconds())));
+    }
+    return decide(first_length(plan_, step_, tokens_));
   }
   const auto known = past_.decisions.find(step_);
   if (known != past_.decisions.end()) {

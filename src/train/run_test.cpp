@@ -228,6 +228,18 @@ TEST_F(RunTest, TheGuardSavesAndStops) {
   EXPECT_EQ(read_checkpoint_manifest(last).weights_hash, before);
 }
 
+TEST_F(RunTest, ALimitShorterThanTheStartUpTrainsOneStepAndSaysSo) {
+  std::string said;
+  const RunOutcome outcome = train_run(request("a", "0.000001s"),
+                                       {.say = [&](const std::string& words) { said += words; }});
+  EXPECT_EQ(outcome.end, RunEnd::kFinished);
+  EXPECT_EQ(outcome.step, 1);
+  EXPECT_NE(said.find("one step, then the end"), std::string::npos) << said;
+  said.clear();
+  train_run(request("b", "2steps,1h"), {.say = [&](const std::string& words) { said += words; }});
+  EXPECT_EQ(said.find("one step"), std::string::npos) << said;
+}
+
 TEST_F(RunTest, ATimeLimitEndsInTimeByItsRecordedDecisions) {
   recipe_.checkpoint.every = 0;
   const RunOutcome outcome = train_run(request("a", "1s"), {});

@@ -18,6 +18,7 @@
 #include "ledger/events.h"
 #include "ledger/ledger.h"
 #include "process.h"
+#include "terminal.h"
 #include "train/checkpoint.h"
 #include "train/testing.h"
 
@@ -137,6 +138,53 @@ TEST_F(Torture, SignalsSaveAndSayHow) {
   EXPECT_EQ(train(run), 0);  // says that it is finished, and does nothing
   EXPECT_NE(read_file(log()).find("finished"), std::string::npos);
   EXPECT_EQ(read_file(run + "/events.jsonl"), events);
+}
+
+// What the live line, between a carriage return and "erase the rest", ever showed.
+std::vector<std::string> live_lines(const std::string& output) {
+  std::vector<std::string> lines;
+  for (std::size_t end = output.find("\x1b[K"); end != std::string::npos;) {
+    const std::size_t begin = output.rfind('\r', end) + 1;
+    lines.push_back(output.substr(begin, end - begin));
+    end = output.find("\x1b[K", end + 1);
+  }
+  return lines;
+}
+
+TEST_F(Torture, TheLiveLineFitsASmallTerminalAndCtrlCSaves) {
+  const std::string run = root_ + "/run";
+  recipe_.train.until = "400000steps";
+  write_recipe();
+  Terminal terminal(command(run), 60, 15);
+  EXPECT_TRUE(terminal.shows("\x1b[K\r", 60)) << terminal.output();
+  terminal.type('\x03');
+  EXPECT_EQ(terminal.wait(), 130) << terminal.output();
+  EXPECT_NE(terminal.output().find("goes on from there"), std::string::npos) << terminal.output();
+  EXPECT_EQ(read_checkpoint_manifest(newest(run)).step,
+            static_cast<std::int64_t>(losses(run).size()));
+  const std::vector<std::string> lines = live_lines(terminal.output());
+  EXPECT_GT(lines.size(), 1u);
+  for (const std::string& line : lines) {
+    EXPECT_LT(line.size(), 60u) << line;
+    EXPECT_NE(line.find("tok/s"), std::string::npos) << line;
+    EXPECT_NE(line.find("USD"), std::string::npos) << line;
+  }
+}
+
+TEST_F(Torture, ASecondCtrlCLeavesAtOnce) {
+  const std::string run = root_ + "/run";
+  recipe_.train.batch_tokens = 40000 * recipe_.data.sequence_length;  // a step of many seconds
+  recipe_.train.until = "3steps";
+  write_recipe();
+  Terminal terminal(command(run), 60, 15);
+  EXPECT_TRUE(terminal.shows("memory", 60)) << terminal.output();
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  terminal.type('\x03');
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  const auto second = std::chrono::steady_clock::now();
+  terminal.type('\x03');
+  EXPECT_EQ(terminal.wait(), -SIGINT) << terminal.output();
+  EXPECT_LT(std::chrono::steady_clock::now() - second, std::chrono::seconds(1));
 }
 
 TEST_F(Torture, ASecondProcessIsRefused) {
