@@ -102,12 +102,14 @@ void add_report_command(Command& app) {
       ->one_of({"text", "json", "html"});
   report->add_flag_callback(
       "--json", [options] { options->format = "json"; }, "the same as --format json");
+  report->add_flag_callback(
+      "--html", [options] { options->format = "html"; }, "the same as --format html");
   refuse_empty(report->add_option("-o,--output", options->output, "file to write; - for stdout"));
   report->add_option("--against", options->against, "first axis of the charts")
       ->one_of({"steps", "tokens", "seconds", "usd"});
   report->add_option("--prices", options->prices, "price book: a file, or a name under prices/");
   report->add_option("--set", options->overrides, "cost.price=0.02, or another key of the recipe");
-  set_example(*report, "farthing report runs/quickstart --format html --against usd");
+  set_example(*report, "farthing report runs/quickstart --html --against usd");
   report->callback([options] { report_command(*options); });
 }
 

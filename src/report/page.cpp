@@ -263,13 +263,26 @@ std::string charts_section(const RunSeries& series, const std::vector<Chart>& ch
   return html + heat_figures(series) + "</section>\n";
 }
 
+// A decision's or alert's value in words: how long the run is to be, else what was written.
+std::string value_in_words(const std::string& value) {
+  const Json json = Json::parse(value, nullptr, /*allow_exceptions=*/false);
+  if (json.is_string()) return json.get<std::string>();
+  if (!json.is_object()) return value;
+  const Json step = json.value("at_step", Json()), end = json.value("end_tokens", Json());
+  if (!step.is_number_integer() || !end.is_number_integer()) return value;
+  const std::string from = fmt::format("from step {}: ", step.get<std::int64_t>());
+  if (end.get<std::int64_t>() < 0) return from + "end not known yet";
+  return from + fmt::format("end after {} tokens", format_count(end.get<double>()));
+}
+
 std::string notes_section(const RunHistory& history) {
   std::string html;
   const auto add = [&](const std::vector<NoteRecord>& notes, const char* title) {
     if (notes.empty()) return;
     Table table{.headings = {title, "at", "value", "why"}, .rows = {}};
     for (const NoteRecord& note : notes) {
-      table.rows.push_back({note.name, format_seconds(note.run_seconds), note.value, note.why});
+      table.rows.push_back(
+          {note.name, format_seconds(note.run_seconds), value_in_words(note.value), note.why});
     }
     html += fmt::format("<details><summary>{} {}</summary>", notes.size(), title) + to_html(table) +
             "</details>\n";

@@ -110,7 +110,8 @@ function describe(chart, at) {
     let best = 0;
     l.x.forEach((x, i) => { if (Math.abs(x - at) < Math.abs(l.x[best] - at)) best = i; });
     if (where === null) where = l.x[best];
-    words.push(l.name + ': ' + short(l.y[best], 5));
+    const far = Math.abs(chart.state.X(l.x[best]) - chart.state.X(where)) > 5;
+    words.push(l.name + ': ' + short(l.y[best], 5) + (far ? ' (at ' + short(l.x[best], 5) + ')' : ''));
   }
   return where === null ? null : {where, text: page.axes[axis].label + ': ' + short(where, 5) + '\n' + words.join('\n')};
 }
@@ -119,7 +120,7 @@ function listen(chart) {
   let from = null, cursor = null, band = null;
   const value = (px) => { const {xr} = chart.state; return xr[0] + (px - L) / (W - L - R) * (xr[1] - xr[0]); };
   const clear = () => { tip.hidden = true; cursor?.remove(); cursor = null; };
-  svg.addEventListener('pointermove', (event) => {
+  const point = (event) => {
     const px = pointerX(svg, event), found = describe(chart, value(px));
     if (!found) return;
     cursor?.remove();
@@ -131,8 +132,11 @@ function listen(chart) {
     band?.remove();
     band = make('rect', {class: 'zoom', x: Math.min(from, px), y: T, width: Math.abs(px - from), height: H - T - B});
     svg.append(band);
+  };
+  svg.addEventListener('pointermove', point);
+  svg.addEventListener('pointerdown', (event) => {
+    if (event.pointerType === 'mouse') from = pointerX(svg, event); else point(event);
   });
-  svg.addEventListener('pointerdown', (event) => { if (event.pointerType === 'mouse') from = pointerX(svg, event); });
   svg.addEventListener('pointerup', (event) => {
     if (from === null) return;
     const to = pointerX(svg, event), low = value(Math.min(from, to)), high = value(Math.max(from, to));

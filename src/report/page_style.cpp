@@ -95,14 +95,19 @@ summary{cursor:pointer;padding:4px 0;font-weight:600}
 font-size:13px;line-height:1.45;padding:6px 10px;border-radius:7px;white-space:pre;
 box-shadow:0 2px 10px #0004}
 footer{color:var(--soft);font-size:13px;padding-top:10px;padding-bottom:30px;text-align:center}
-@media(max-width:820px){.pair,.charts{grid-template-columns:minmax(0,1fr)}
+@media screen and (max-width:820px){.pair,.charts{grid-template-columns:minmax(0,1fr)}
 figure text,.wide svg text{font-size:18px}nav small{display:none}
 header,main,footer{padding-left:14px;padding-right:14px}.card{padding:16px}
 .tiles{grid-template-columns:repeat(2,minmax(0,1fr))}.tile b{font-size:20px}
 .wide .lines path,.lines path{stroke-width:2.5}.lines path.faint{stroke-width:1.4}}
-@media(max-width:480px){nav span,.pair th:nth-child(3),.pair td:nth-child(3){display:none}
+@media screen and (max-width:480px){nav span,.pair th:nth-child(3),.pair td:nth-child(3){display:none}
 th,td{padding-left:8px;font-size:13px}}
-@media print{nav{display:none}figure,.card,.tile{break-inside:avoid}}
+@media print{:root{--back:#fff}body{font-size:11px}nav{display:none}header{padding-top:0}
+header,main,footer{max-width:none;padding:0}h1{font-size:20px}h2,figcaption{font-size:12px}
+.tiles{grid-template-columns:repeat(6,minmax(0,1fr));gap:6px;margin-bottom:8px}.tile{padding:6px 8px}
+.tile b{font-size:12px}.tile span,small,.legend,table,.paper,footer{font-size:9.5px!important}
+.fine{font-size:8px}.pair,.charts{gap:8px;margin-bottom:8px}.card,figure{padding:8px 10px}
+.paper h2{font-size:11px}dl .total{font-size:12px}figure,.card,.tile{break-inside:avoid}}
 )css";
 
 }  // namespace farthing::page_parts

@@ -176,6 +176,19 @@ TEST(Page, IsOneFileWithoutTheNetwork) {
   EXPECT_EQ(html.find("nan"), std::string::npos);
 }
 
+TEST(Page, DecisionsAreWords) {
+  const std::string html = to_html(input_of(
+      two_attempts() + event(3, 0, "run_start", {{"resumed_step", 3}}) +
+      event(3, 1, "decision",
+            {{"name", "run_length"},
+             {"value", {{"at_step", 3}, {"end_tokens", 2000000}, {"progress", 0.25}}},
+             {"why", "3 s gone"}}) +
+      event(3, 2, "decision", {{"name", "precision"}, {"value", "bf16"}, {"why", "measured"}})));
+  EXPECT_NE(html.find("from step 3: end after 2.00M tokens"), std::string::npos);
+  EXPECT_NE(html.find("<td>bf16</td>"), std::string::npos);
+  EXPECT_EQ(html.find("&quot;at_step"), std::string::npos);
+}
+
 TEST(Page, HostileNamesStayText) {
   ReportInput input = input_of(two_attempts());
   input.name = "</script><script>alert(1)</script>";
