@@ -8,13 +8,17 @@ each with micro-batches of 1, 2, 4 and 8 sequences; what the budget does not rea
 measured.  Then the fastest and `farthing bench step PRESET` without MTP take turns, --rounds times,
 4096 tokens a step on both sides, and the medians, the spread and the ratio are printed with
 versions.  --alone CMD is put before every measurement, for example one that waits until the machine
-is quiet and holds others off; what warms up and compiles runs outside of it.
+is quiet and holds others off; what compiles runs outside of it.  Whatever else used more than a
+tenth of the processors' time during a measurement disturbed it: it is repeated, at most --tries
+times, and the least disturbed one counts; what remains disturbed is said.
 """
 import argparse
 import contextlib
 import json
+import os
 import pathlib
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -23,6 +27,7 @@ import time
 FOLDER = pathlib.Path(__file__).resolve().parent
 STEP_TOKENS = 4096
 SHARE_FOR_CHOOSING = 0.7  # of the budget
+LEAST_DISTURBANCE = 0.1  # share of all processors that others took
 
 
 @contextlib.contextmanager
@@ -41,6 +46,32 @@ def alone(command):
     finally:
         holder.stdin.close()
         holder.wait()
+
+
+def busy_seconds():
+    """Of all processors together since the machine began, idle and waiting left out."""
+    fields = [int(word) for word in pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:8]]
+    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def undisturbed(options, own_seconds, measure):
+    """measure()'s answer and the share of the processors that others had meanwhile."""
+    best = None
+    for _ in range(options.tries):
+        with alone(options.alone):
+            clock, busy, own = time.monotonic(), busy_seconds(), own_seconds()
+            answer = measure()
+            others = (busy_seconds() - busy) - (own_seconds() - own)
+            share = max(0.0, others / ((time.monotonic() - clock) * os.cpu_count()))
+        if best is None or share < best[1]:
+            best = answer, share
+        if share <= LEAST_DISTURBANCE:
+            break
+    return best
+
+
+def remark(share):
+    return "" if share <= LEAST_DISTURBANCE else f", DISTURBED: others had {share:.0%} of the machine"
 
 
 class Torch:
@@ -66,6 +97,10 @@ class Torch:
         self.process.stdin.flush()
         return self.answer()["seconds"]
 
+    def own_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def close(self):
         self.process.stdin.close()
         self.process.wait()
@@ -79,13 +114,14 @@ def try_variant(options, mode, precision, tried, deadline):
                 print(f"PyTorch {peer.name}, micro-batch {micro_batch}: not measured, out of budget")
                 continue
             began = time.monotonic()
-            peer.ask(micro_batch, 0)
+            with alone("" if mode == "compile" else options.alone):
+                peer.ask(micro_batch, 0)
             warm = time.monotonic() - began
-            with alone(options.alone):
-                seconds = peer.ask(micro_batch, 1)[0]
+            seconds, share = undisturbed(options, peer.own_seconds,
+                                         lambda: peer.ask(micro_batch, 1)[0])
             tried[mode, precision, micro_batch] = seconds
             print(f"PyTorch {peer.name}, micro-batch {micro_batch}: {STEP_TOKENS / seconds:.0f} "
-                  f"tokens/s (first micro-batch {warm:.0f} s)", flush=True)
+                  f"tokens/s (first micro-batch {warm:.0f} s){remark(share)}", flush=True)
     finally:
         peer.close()
 
@@ -107,11 +143,15 @@ def farthing_round(options):
     command = [options.farthing, "bench", "step", options.preset, "--json", "--steps",
                str(options.steps), "--set", "model.num_nextn_predict_layers=0",
                *(word for text in options.set for word in ("--set", "model." + text))]
-    with alone(options.alone):
-        done = subprocess.run(command, capture_output=True, text=True)
+    def own_seconds():
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    done, share = undisturbed(options, own_seconds,
+                              lambda: subprocess.run(command, capture_output=True, text=True))
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)}\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout[done.stdout.index("{"):])
+    return json.loads(done.stdout[done.stdout.index("{"):]), share
 
 
 def processor():
@@ -138,6 +178,7 @@ def main():
     parser.add_argument("--modes", nargs="+", default=["eager", "compile"])
     parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16"])
     parser.add_argument("--micro-batches", nargs="+", type=int, default=[1, 2, 4, 8])
+    parser.add_argument("--tries", type=int, default=3, help="of one measurement, if disturbed")
     parser.add_argument("--alone", default="", metavar="CMD", help="put before every measurement")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
                         help="a field of [model], for both")
@@ -152,10 +193,13 @@ def main():
         if turn > 0 and time.monotonic() - began > options.budget:
             print(f"out of budget after {turn} rounds")
             break
-        own = farthing_round(options)
+        own, our_share = farthing_round(options)
         ours.append(own["tokens_per_second"])
-        with alone(options.alone):
-            theirs.append(STEP_TOKENS / statistics.median(peer.ask(micro_batch, options.steps)))
+        seconds, their_share = undisturbed(options, peer.own_seconds,
+                                           lambda: peer.ask(micro_batch, options.steps))
+        theirs.append(STEP_TOKENS / statistics.median(seconds))
+        print(f"round {turn + 1}: {ours[-1]:.0f}{remark(our_share)}; "
+              f"{theirs[-1]:.0f}{remark(their_share)}", flush=True)
     peer.close()
     version = subprocess.run([options.farthing, "--version"], capture_output=True, text=True)
     print(f"\n{options.preset}, 4096 tokens a step, no MTP, {own['threads']} and "
