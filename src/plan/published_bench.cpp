@@ -81,6 +81,7 @@ std::vector<GroupBias> biases(const std::vector<BenchRow>& rows) {
 
 void add_baseline(BenchResult& result, const std::vector<const PublishedRun*>& used) {
   std::vector<double> shares;
+  shares.reserve(used.size());
   for (const PublishedRun* run : used) {
     shares.push_back(run->measured * six_nd(*run) / run->request.cluster.device.bf16_peak.value);
   }

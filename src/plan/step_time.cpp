@@ -241,6 +241,7 @@ Pipeline run_plain(const Context& context, const std::vector<Stage>& stages, dou
   const Layout& layout = context.request.layout;
   const bool paired = pairs(context.request);
   std::vector<double> seconds;
+  seconds.reserve(stages.size());
   for (const Stage& stage : stages) {
     seconds.push_back(paired ? paired_seconds(context, stage) : stage.seconds.total());
   }

@@ -111,13 +111,22 @@ Linear fit_linear(const std::vector<OwnRun>& runs, double alpha, double beta) {
   return best;
 }
 
+// from, from + step, ... up to and with `to`.
+std::vector<double> grid(double from, double to, double step) {
+  const int n = 1 + static_cast<int>(std::floor((to - from) / step + 1e-6));
+  std::vector<double> values;
+  values.reserve(static_cast<std::size_t>(n));
+  for (int i = 0; i < n; ++i) values.push_back(from + i * step);
+  return values;
+}
+
 FittedLaw fit_exponents(const std::vector<OwnRun>& runs) {
   FittedLaw law;
   double best = std::numeric_limits<double>::infinity(), step = 0.05;
   double alpha_from = 0.05, alpha_to = 1, beta_from = 0.05, beta_to = 1;
   for (int round = 0; round < 4; ++round) {  // coarse, then finer around the best
-    for (double alpha = alpha_from; alpha <= alpha_to + 1e-9; alpha += step) {
-      for (double beta = beta_from; beta <= beta_to + 1e-9; beta += step) {
+    for (const double alpha : grid(alpha_from, alpha_to, step)) {
+      for (const double beta : grid(beta_from, beta_to, step)) {
         const Linear linear = fit_linear(runs, alpha, beta);
         if (linear.squares >= best) continue;
         best = linear.squares;

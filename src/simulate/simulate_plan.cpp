@@ -51,6 +51,7 @@ std::vector<double> rank_jitter(const Plan& plan, std::uint64_t seed) {
   const double jitter = constants_for(plan.request.cluster).wait_jitter;
   const Rng rng(seed, RngStream::kSampling, 2);
   std::vector<double> slowdown;
+  slowdown.reserve(static_cast<std::size_t>(plan.best().layout.pp));
   for (int rank = 0; rank < plan.best().layout.pp; ++rank) {
     slowdown.push_back(std::max(0.5, 1 + jitter * rng.normal(static_cast<std::uint64_t>(rank))));
   }
