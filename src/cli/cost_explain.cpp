@@ -18,7 +18,7 @@ namespace {
 
 struct ExplainOptions {
   std::string name;
-  bool full = false;
+  std::vector<std::string> changes;
   CostOutput output;
 };
 
@@ -74,8 +74,10 @@ std::string definitions_text(const CostCase& result, const Definitions& definiti
   std::string text = "The five definitions\n";
   for (const auto& each : result.by_definition) {
     const Definition& definition = definitions.at(each.definition);
-    text += fmt::format("\n  {}: {}\n", definition.label,
-                        each.id.empty() ? "not stated" : result.computed(each.id, each.to));
+    const bool quoted = !each.id.empty() && result.is_quoted(each.id);
+    text += fmt::format("\n  {}: {}{}\n", definition.label,
+                        each.id.empty() ? "not stated" : result.computed(each.id, each.to),
+                        quoted ? ", quoted, not computed" : "");
     text += wrap_text(each.words, 4);
     std::vector<std::string> in;
     for (const auto& part : definition.parts) in.push_back(definitions.name_of(part));
@@ -158,6 +160,16 @@ PageTable figures_table(const CostCase& result, const Definitions& definitions) 
   return table;
 }
 
+PageCell definition_cell(const CostCase& result, const Definition& definition) {
+  PageCell cell = {"not stated"};
+  for (const auto& each : result.by_definition) {
+    if (each.definition != definition.id || each.id.empty()) continue;
+    cell = figure_cell(each.id);
+    cell.to = each.to;
+  }
+  return cell;
+}
+
 PageTable definitions_table(const CostCase& result, const Definitions& definitions) {
   PageTable table;
   table.heading = "Five definitions side by side";
@@ -170,19 +182,27 @@ PageTable definitions_table(const CostCase& result, const Definitions& definitio
     }
     table.rows.push_back(row);
   }
-  std::vector<PageCell> figures = {{"this model"}}, words = {{"source"}};
+  table.rows.push_back(std::vector<PageCell>{{"this model"}});
   for (const auto& definition : definitions.definitions) {
-    figures.push_back({"not stated"}), words.push_back({"not stated"});
-    for (const auto& each : result.by_definition) {
-      if (each.definition != definition.id) continue;
-      if (!each.id.empty()) figures.back() = figure_cell(each.id);
-      figures.back().to = each.to;
-      words.back() = {each.words};
-    }
+    table.rows.back().push_back(definition_cell(result, definition));
   }
-  table.rows.push_back(figures);
-  table.rows.push_back(words);
   table.is_prose = true;
+  return table;
+}
+
+PageTable stated_table(const CostCase& result, const Definitions& definitions) {
+  PageTable table;
+  table.heading = "This model by the five definitions";
+  table.headings = {"definition", "figure", "where it comes from", "what it means"};
+  table.is_prose = true;
+  for (const auto& definition : definitions.definitions) {
+    std::string words = "not stated";
+    for (const auto& each : result.by_definition) {
+      if (each.definition == definition.id) words = each.words;
+    }
+    table.rows.push_back(
+        {{definition.label}, definition_cell(result, definition), {words}, {definition.meaning}});
+  }
   return table;
 }
 
@@ -200,12 +220,14 @@ MoneyPage page_of(const CostCase& result, const Definitions& definitions) {
     if (page.tiles.size() < 4) page.tiles.push_back(id);
     const bool dwarfs = result.sheet.value(id) > 1e8;  // it would flatten all others to nothing
     if (!dwarfs)
-      bars.items.push_back({id, stated_words(figure) + ": " + result.sheet.at(id).label});
+      bars.items.push_back(
+          {id, (figure.stated.empty() ? "" : figure.stated + ": ") + result.sheet.at(id).label});
     if (dwarfs)
       bars.note += " Too long for this chart: " + stated_words(figure) + ", " + figure.who + ".";
   }
   page.add(bars);
   page.add(figures_table(result, definitions));
+  page.add(stated_table(result, definitions));
   page.add(definitions_table(result, definitions));
   for (const auto& figure : result.figures) {
     if (result.sheet.swings(figure.id).size() < 3) continue;
@@ -224,7 +246,9 @@ MoneyPage page_of(const CostCase& result, const Definitions& definitions) {
 
 void explain_command(const ExplainOptions& options) {
   const Definitions definitions = load_definitions();
-  const CostCase result = load_cost_case(options.name, definitions);
+  CaseChanges changes{.prices = options.output.prices};
+  for (const auto& text : options.changes) changes.changes.push_back(parse_change(text));
+  const CostCase result = load_cost_case(options.name, definitions, changes);
   if (!options.output.html.empty()) {
     return write_page(options.output.html, to_html(page_of(result, definitions)));
   }
@@ -237,7 +261,8 @@ void add_cost_explain(Command& app) {
   Command* explain = cost_command(app).add_subcommand(
       "explain", "walk from GPU-hours to every figure published for a model");
   explain->add_option("name", options->name, "a name under claims/, or a file")->required();
-  add_cost_output(*explain, options->output, false);
+  explain->add_option("--set", options->changes, "id=value, of any input of the walk");
+  add_cost_output(*explain, options->output, true);
   set_example(*explain, "farthing cost explain deepseek-v3 --html v3.html");
   explain->callback([options] { explain_command(*options); });
 }

@@ -27,7 +27,24 @@ void want(Settings& settings, const std::string& path) {
                             ": found nothing, wanted a value");
 }
 
-SheetLine read_line(Settings& settings, const std::string& prefix) {
+// Value, range, date and source from the price list.
+void read_price(Settings& settings, const std::string& prefix, const std::string& list,
+                SheetLine& line) {
+  std::string words;
+  settings.read(prefix + "price", words, {});
+  if (words.empty()) return;
+  const PriceList prices = load_price_list(list);
+  const PriceEntry& entry = prices.at(parse_price_query(words));
+  if (entry.unit != line.unit) {
+    settings.add_fault(prefix + "price", words + " in " + entry.unit, "a price in " + line.unit);
+  }
+  line.value = entry.value;
+  if (entry.low < entry.value) line.low = entry.low;
+  if (entry.high > entry.value) line.high = entry.high;
+  line.source = entry.source, line.date = entry.date, line.confidence = entry.confidence;
+}
+
+SheetLine read_line(Settings& settings, const std::string& prefix, const std::string& prices) {
   SheetLine line;
   for (const char* key : {"id", "label", "unit"}) want(settings, prefix + key);
   read_words(settings, prefix,
@@ -39,6 +56,7 @@ SheetLine read_line(Settings& settings, const std::string& prefix) {
               {"date", &line.date},
               {"confidence", &line.confidence},
               {"note", &line.note}});
+  read_price(settings, prefix, prices, line);
   settings.read(prefix + "value", line.value, {});
   settings.read(prefix + "low", line.low, {});
   settings.read(prefix + "high", line.high, {});
@@ -50,6 +68,28 @@ SheetLine read_line(Settings& settings, const std::string& prefix) {
     settings.add_fault(prefix + "id", line.id + " without a source", "a source, or a formula");
   }
   return line;
+}
+
+// An input replaced by the reader: no range, no source but his own.
+void apply_case_change(const ScenarioChange& change, std::vector<SheetLine>& lines,
+                       const std::string& name) {
+  std::vector<std::string> inputs;
+  for (SheetLine& line : lines) {
+    if (!line.formula.empty()) continue;
+    inputs.push_back(line.id);
+    if (line.id != change.id) continue;
+    if (change.value < 0 || change.value > 1e30) {
+      throw_bad_input({change.where + " " + change.id, line.label, fmt::format("{}", change.value),
+                       "0 to 1e30", ""});
+    }
+    line.value = change.value, line.low = change.low, line.high = change.high;
+    line.source = change.source, line.date = change.date, line.confidence = change.confidence;
+    return;
+  }
+  const std::string near = nearest_spelling(change.id, inputs);
+  throw_bad_input({change.where + " " + change.id, "not an input of " + name, change.id,
+                   "the id of a line without a formula",
+                   near.empty() ? "" : "did you mean " + near + "?"});
 }
 
 CaseFigure read_figure(Settings& settings, const std::string& prefix) {
@@ -183,6 +223,7 @@ std::string CostCase::agreement(const CaseFigure& figure) const {
   const double from = sheet.value(figure.id);
   const double to = figure.to.empty() ? from : sheet.value(figure.to);
   if (!std::isfinite(from) || !std::isfinite(to)) return "not stated";
+  if (is_quoted(figure.id)) return "quoted, not computed";
   if (!figure.low) return "computed here";
   if (!figure.high) return from >= *figure.low * 0.99 ? "follows" : "does not follow";
   const double off = std::max(std::abs(from / *figure.low - 1), std::abs(to / *figure.high - 1));
@@ -191,27 +232,35 @@ std::string CostCase::agreement(const CaseFigure& figure) const {
                     : fmt::format("does not follow (off by {:.0f} %)", 100 * off);
 }
 
+bool CostCase::is_quoted(const std::string& id) const {
+  return sheet.at(id).formula.empty() && std::isfinite(sheet.value(id));
+}
+
 std::string CostCase::computed(const std::string& id, const std::string& to) const {
   const std::string& unit = sheet.at(id).unit;
   const std::string from = format_figure(sheet.value(id), unit);
   return to.empty() ? from : from + " to " + format_figure(sheet.value(to), unit);
 }
 
-CostCase load_cost_case(const std::string& name, const Definitions& definitions) {
+CostCase load_cost_case(const std::string& name, const Definitions& definitions,
+                        const CaseChanges& changes) {
   const std::string path = find_shared("claims", name, ".toml");
-  return parse_cost_case(read_file(path), path, definitions);
+  return parse_cost_case(read_file(path), path, definitions, changes);
 }
 
 CostCase parse_cost_case(const std::string& toml, const std::string& where,
-                         const Definitions& definitions) {
+                         const Definitions& definitions, const CaseChanges& changes) {
   Settings settings(toml, where);
   CostCase result;
   result.name = std::filesystem::path(where).stem().string();
   for (const char* key : {"title", "answer", "line", "figure"}) want(settings, key);
   read_words(settings, "", {{"title", &result.title}, {"answer", &result.answer}});
   const std::size_t n_lines = settings.count("line");
+  std::vector<SheetLine> lines;
   for (std::size_t i = 0; i < n_lines; ++i)
-    result.sheet.add(read_line(settings, fmt::format("line.{}.", i)));
+    lines.push_back(read_line(settings, fmt::format("line.{}.", i), changes.prices));
+  for (const auto& change : changes.changes) apply_case_change(change, lines, result.name);
+  for (SheetLine& line : lines) result.sheet.add(std::move(line));
   const std::size_t n_figures = settings.count("figure");
   for (std::size_t i = 0; i < n_figures; ++i) {
     result.figures.push_back(read_figure(settings, fmt::format("figure.{}.", i)));

@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "economics/scenario.h"
 #include "economics/sheet.h"
 
 namespace farthing {
@@ -68,13 +69,22 @@ struct CostCase {
   std::vector<std::pair<std::string, std::string>> notes;
   // Each source of an input once, in order.
   std::vector<std::string> sources() const;
-  // "follows", "follows, rounded", "does not follow (off 12 %)", "not stated".
+  // "follows", "follows, rounded", "does not follow (off by 12 %)", "quoted, not computed" (the
+  // figure is itself an input), "computed here" (nobody stated one), "not stated".
   std::string agreement(const CaseFigure& figure) const;
+  bool is_quoted(const std::string& id) const;
   // "$5.576M", "$22.3M to $27.88M".
   std::string computed(const std::string& id, const std::string& to) const;
 };
-CostCase load_cost_case(const std::string& name, const Definitions& definitions);
+
+// What a reader brings of his own.
+struct CaseChanges {
+  std::string prices = "default";            // of lines with price = "item/kind"; a file, or a name
+  std::vector<ScenarioChange> changes = {};  // inputs replaced, as --set says
+};
+CostCase load_cost_case(const std::string& name, const Definitions& definitions,
+                        const CaseChanges& changes = {});
 CostCase parse_cost_case(const std::string& toml, const std::string& where,
-                         const Definitions& definitions);
+                         const Definitions& definitions, const CaseChanges& changes = {});
 
 }  // namespace farthing

@@ -6,7 +6,9 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "config/share.h"
+#include "ledger/test_folder.h"
 
 namespace farthing {
 namespace {
@@ -54,7 +56,9 @@ TEST(CostCase, EveryFigureOfV3FollowsOrIsSaidNotTo) {
   EXPECT_EQ(agreement("$22-28M"), "follows, rounded");
   EXPECT_EQ(agreement("$10-15M"), "does not follow (off by 12 %)");
   EXPECT_EQ(agreement("$10-15M", 1), "does not follow (off by 30 %)");
-  EXPECT_EQ(agreement("over $500M"), "follows");
+  EXPECT_EQ(agreement("over $500M"), "quoted, not computed");
+  EXPECT_NEAR(v3.sheet.value("implied_low"), 3.587, 1e-3);
+  EXPECT_NEAR(v3.sheet.value("implied_high"), 5.380, 1e-3);
   // With servers, network and the run's own months an owner's hour costs about what was assumed.
   EXPECT_NEAR(v3.sheet.value("cluster_worn"), 5.366e6, 1e3);
   EXPECT_NEAR(v3.sheet.value("owned") / v3.sheet.value("hours"), 2, 0.1);
@@ -65,19 +69,45 @@ TEST(CostCase, NoTrainingCostOfV32WasPublished) {
   const CostCase v32 = load_cost_case(kClaims + "deepseek-v3.2.toml", definitions());
   EXPECT_TRUE(std::isnan(v32.sheet.value("total")));
   EXPECT_EQ(v32.agreement(v32.figures[0]), "not stated");
+  EXPECT_EQ(v32.agreement(v32.figures[1]), "quoted, not computed");
   EXPECT_NEAR(v32.sheet.value("warm_up_tokens") + v32.sheet.value("sparse_tokens"), 0.9458, 1e-4);
   EXPECT_NEAR(v32.sheet.value("continued"), 0.34e6, 0.005e6);
   for (const auto& each : v32.by_definition) EXPECT_EQ(each.words, "not stated");
 }
 
-std::string fault_of(const std::string& toml) {
+std::string fault_of(const std::string& toml, const CaseChanges& changes = {}) {
   try {
-    parse_cost_case(toml, "c.toml", definitions());
+    parse_cost_case(toml, "c.toml", definitions(), changes);
   } catch (const Error& error) {
     EXPECT_EQ(error.code, ErrorCode::kBadInput);
     return error.message;
   }
   return "";
+}
+
+TEST(CostCase, InputsAndPriceListsCanBeReplaced) {
+  const TestFolder folder;
+  write_file_atomically(folder.file("p.toml"),
+                        "[[price]]\nitem = \"h800-sxm\"\nkind = \"on-demand\"\nvalue = 1.25\n"
+                        "unit = \"USD/h\"\ndate = \"2026-11\"\nsource = \"an offer\"\n"
+                        "[[price]]\nitem = \"h100-sxm\"\nkind = \"on-demand\"\nvalue = 2\n"
+                        "unit = \"USD/h\"\ndate = \"2026-11\"\nsource = \"an offer\"\n");
+  const CostCase v3 =
+      load_cost_case(kClaims + "deepseek-v3.toml", definitions(),
+                     {.prices = folder.file("p.toml"), .changes = {parse_change("price=3")}});
+  EXPECT_DOUBLE_EQ(v3.sheet.value("list_rented"), 2788000 * 1.25);
+  EXPECT_EQ(v3.sheet.at("list_price").source, "an offer");
+  EXPECT_DOUBLE_EQ(v3.sheet.value("official"), 2788000 * 3.0);
+  EXPECT_FALSE(v3.sheet.at("price").low);
+  EXPECT_EQ(v3.agreement(v3.figures[0]), "does not follow (off by 50 %)");
+  const std::string file =
+      "title = \"t\"\nanswer = \"a\"\n[[line]]\nid = \"a\"\nlabel = \"a\"\n"
+      "unit = \"USD\"\nvalue = 1\nsource = \"s\"\n[[figure]]\nid = \"a\"\n"
+      "who = \"w\"\ndefinition = \"final_run\"\nwhy = \"y\"\n";
+  EXPECT_NE(fault_of(file, {.changes = {parse_change("b=1")}}).find("not an input"),
+            std::string::npos);
+  EXPECT_NE(fault_of(file, {.changes = {parse_change("a=-1")}}).find("0 to 1e30"),
+            std::string::npos);
 }
 
 TEST(CostCase, HostileFilesAreToldWhere) {
@@ -97,7 +127,7 @@ TEST(CostCase, HostileFilesAreToldWhere) {
       fault_of(head + line + "value = 1\nsource = \"s\"\n" + figure + "to = \"z\"\n").find("\"z\""),
       std::string::npos);
   EXPECT_NE(
-      fault_of(head + line + "value = 1\nsource = \"s\"\nprice = 3\n" + figure).find("unknown key"),
+      fault_of(head + line + "value = 1\nsource = \"s\"\nprize = 3\n" + figure).find("unknown key"),
       std::string::npos);
   EXPECT_NE(fault_of("").find("title"), std::string::npos);
 }

@@ -71,10 +71,20 @@ std::string section_html(const MoneyPage&, const PageText& text, std::size_t) {
   return html + "</section>\n";
 }
 
+// Sentences beside figures: on a phone its rows become blocks, each cell under its heading.
+bool is_wordy(const PageTable& table) {
+  constexpr std::size_t kLong = 60;
+  return std::any_of(table.rows.begin(), table.rows.end(), [](const auto& row) {
+    return std::any_of(row.begin(), row.end(),
+                       [](const PageCell& cell) { return cell.text.size() > kLong; });
+  });
+}
+
 std::string section_html(const MoneyPage& page, const PageTable& table, std::size_t) {
-  std::string html =
-      fmt::format("<section class=\"card{}\"><h2>{}</h2>\n<div class=\"scroll\"><table>",
-                  table.is_prose ? " prose" : "", escape_html(table.heading));
+  const bool stacks = table.is_prose && is_wordy(table) && table.headings.size() > 2;
+  std::string html = fmt::format(
+      "<section class=\"card{}{}\"><h2>{}</h2>\n<div class=\"scroll\"><table>",
+      table.is_prose ? " prose" : "", stacks ? " stacks" : "", escape_html(table.heading));
   if (!table.headings.empty()) {
     html += "<tr>";
     for (const auto& heading : table.headings) html += "<th>" + escape_html(heading) + "</th>";
@@ -82,7 +92,11 @@ std::string section_html(const MoneyPage& page, const PageTable& table, std::siz
   }
   for (const auto& row : table.rows) {
     html += "<tr>";
-    for (const auto& cell : row) html += "<td>" + cell_html(page.sheet, cell) + "</td>";
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const bool named = stacks && i > 0 && i < table.headings.size() && !table.headings[i].empty();
+      html += (named ? "<td data-h=\"" + escape_html(table.headings[i]) + "\">" : "<td>") +
+              cell_html(page.sheet, row[i]) + "</td>";
+    }
     html += "</tr>\n";
   }
   html += "</table></div>";

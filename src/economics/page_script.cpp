@@ -1,335 +1,467 @@
-// page_script.cpp - the script of a money page: the sheet again, sliders, charts, SVG, citations.
+// page_script.cpp - the script of a money page, second half: sliders, charts, SVG, citations.
 #include "economics/page.h"
 
 namespace farthing::money_parts {
 
-// Mirrors formula.cpp and format_figure() of sheet.cpp; a test runs both and compares.
-const char* const kSheetScript = R"js(
-const farthingSheet = (() => {
-'use strict';
-const isNumber = (v) => typeof v === 'number' && isFinite(v);
-function apply(code, a) {
-  switch (code) {
-    case '+': return a[0] + a[1];
-    case '-': return a[0] - a[1];
-    case '*': return a[0] * a[1];
-    case '/': return a[0] / a[1];
-    case '^': return Math.pow(a[0], a[1]);
-    case '~': return -a[0];
-    case 'q': return Math.sqrt(a[0]);
-    case 'e': return Math.exp(a[0]);
-    case 'l': return Math.log(a[0]);
-    case 'L': return Math.log10(a[0]);
-    case 'a': return Math.abs(a[0]);
-    case 'f': return Math.floor(a[0]);
-    case 'c': return Math.ceil(a[0]);
-    case '?': return Number.isNaN(a[0]) ? NaN : a[0] > 0 ? a[1] : a[2];
-    case 'm': return Math.min(...a);
-    default: return Math.max(...a);
-  }
-}
-function run(program, values) {
-  const stack = [];
-  for (const step of program) {
-    if (typeof step === 'number') stack.push(step);
-    else if (Array.isArray(step)) stack.push(values[step[0]]);
-    else stack.push(apply(step[0], stack.splice(stack.length - Number(step.slice(1)))));
-  }
-  return stack[stack.length - 1];
-}
-// Lines in an order in which every formula comes after what it uses -> {id: value}.
-function evaluate(lines, inputs = {}) {
-  const values = Object.create(null);
-  for (const line of lines) {
-    values[line.id] = line.id in inputs ? inputs[line.id]
-      : line.program ? run(line.program, values) : line.value === null ? NaN : line.value;
-  }
-  return values;
-}
-function ends(line, inputs) {
-  const v = line.id in inputs ? inputs[line.id] : line.value;
-  return [Math.min(line.low ?? v, v), Math.max(line.high ?? v, v)];
-}
-function swings(lines, target, inputs = {}) {
-  const out = [];
-  for (const line of lines) {
-    if (line.program || (line.low === undefined && line.high === undefined)) continue;
-    const [low, high] = ends(line, inputs);
-    const a = evaluate(lines, {...inputs, [line.id]: low})[target];
-    const b = evaluate(lines, {...inputs, [line.id]: high})[target];
-    if (a !== b) out.push({id: line.id, label: line.label, low: a, high: b, ends: [low, high]});
-  }
-  return out.sort((p, q) => Math.abs(q.high - q.low) - Math.abs(p.high - p.low));
-}
-function range(lines, target, inputs = {}) {
-  const lowest = {...inputs}, highest = {...inputs};
-  for (const s of swings(lines, target, inputs)) {
-    const rises = s.low < s.high;
-    lowest[s.id] = s.ends[rises ? 0 : 1];
-    highest[s.id] = s.ends[rises ? 1 : 0];
-  }
-  return [evaluate(lines, lowest)[target], evaluate(lines, highest)[target]];
-}
-const four = (v) => { const t = Number(v.toPrecision(4)); return Math.abs(t) < 1e-4 && t !== 0
-  ? t.toExponential().replace(/e([+-])(\d)$/, 'e$10$2') : String(t); };
-function commas(v) {
-  let r = Math.round(Math.abs(v));
-  if (Math.abs(Math.abs(v) % 1 - 0.5) < 1e-12 && r % 2) r -= 1;
-  return (v < 0 ? '-' : '') + String(r).replace(/\B(?=(\d{3})+$)/g, ',');
-}
-function scaled(v) {
-  const s = Math.abs(v);
-  if (s >= 1e16) return Number(v.toPrecision(3)).toExponential().replace(/e\+(\d)$/, 'e+0$1');
-  if (s >= 999.95e9) return four(v / 1e12) + 'T';
-  if (s >= 999.95e6) return four(v / 1e9) + 'B';
-  if (s >= 999.95e3) return four(v / 1e6) + 'M';
-  return s >= 9999.5 ? commas(v) : four(v);
-}
-function dollars(v) {
-  if (!isNumber(v)) return 'not stated';
-  const s = Math.abs(v), sign = v < 0 ? '-$' : '$';
-  if (s >= 999.95e3) return sign + scaled(s);
-  if (s >= 999.995) return sign + commas(s);
-  if (s >= 0.01) return sign + s.toFixed(2);
-  if (s === 0) return '$0';
-  const t = Number(s.toPrecision(2));
-  return sign + (t < 1e-4 ? t.toExponential().replace(/e-(\d)$/, 'e-0$1') : String(t));
-}
-function format(v, unit) {
-  if (!isNumber(v)) return 'not stated';
-  if (unit === 'USD') return dollars(v);
-  if (unit.startsWith('USD/')) return dollars(v) + unit.slice(3);
-  if (unit === 'x') return scaled(v) + 'x';
-  return scaled(v) + (unit ? ' ' + unit : '');
-}
-return {evaluate, swings, range, format};
-})();
-if (typeof module !== 'undefined') module.exports = farthingSheet;
-)js";
-
 const char* const kPageScript = R"js(
 (() => {
-'use strict';
-const page = JSON.parse(document.getElementById('page-data').textContent);
-const {evaluate, swings, range, format} = farthingSheet, lines = page.sheet;
-const byId = Object.fromEntries(lines.map((l) => [l.id, l]));
-const first = evaluate(lines), NS = 'http://www.w3.org/2000/svg';
-const tip = document.getElementById('tip');
-const inputs = {};
-let values = first;
-const show = (id, v) => format(v, byId[id].unit);
+  'use strict';
+  const page = JSON.parse(document.getElementById('page-data').textContent);
+  const { evaluate, swings, range, format } = farthingSheet,
+    lines = page.sheet;
+  const byId = Object.fromEntries(lines.map((l) => [l.id, l]));
+  const first = evaluate(lines),
+    NS = 'http://www.w3.org/2000/svg';
+  const tip = document.getElementById('tip');
+  const inputs = {};
+  let values = first;
+  const show = (id, v) => format(v, byId[id].unit);
 
-function make(name, attributes, text, parent) {
-  const node = document.createElementNS(NS, name);
-  for (const key in attributes) node.setAttribute(key, attributes[key]);
-  if (text !== undefined && text !== null) node.textContent = text;
-  parent?.append(node);
-  return node;
-}
-const bar = (svg, x0, x1, y, h, kind, title) => {
-  const r = make('rect', {class: kind, x: Math.min(x0, x1), y, width: Math.max(1, Math.abs(x1 - x0)), height: h, rx: 2}, null, svg);
-  if (title) make('title', {}, title, r);
-};
-function nice(low, high, n) {
-  const rough = (high - low) / n, power = 10 ** Math.floor(Math.log10(rough)), share = rough / power;
-  const step = power * (share < 1.5 ? 1 : share < 3.5 ? 2 : share < 7.5 ? 5 : 10), out = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step && out.length < 20; i++) out.push(i * step);
-  return out;
-}
-function cut(text, n) { return text.length > n ? text.slice(0, n - 1) + '\u2026' : text; }
-
-// A frame for rows of bars: label above the bar on narrow screens, beside it on wide ones.
-function rows(svg, n) {
-  const W = Math.max(300, svg.clientWidth || 640), narrow = W < 560, step = narrow ? 44 : 30;
-  const left = narrow ? 4 : Math.min(330, W * 0.36), right = narrow ? 92 : 128, H = n * step + 26;
-  svg.setAttribute('viewBox', `0 0 ${W} ${H}`);
-  svg.replaceChildren();
-  return {W, H, narrow, step, left, right, top: (i) => i * step + (narrow ? 20 : 5), h: 18,
-    label(i, text) {
-      const max = Math.floor((narrow ? W : left) / 7.6);
-      const node = make('text', narrow ? {x: left, y: i * step + 14} : {x: left - 8, y: i * step + 19, 'text-anchor': 'end'}, cut(text, max), svg);
-      make('title', {}, text, node);
-    },
-    ticks(ts, X, unit) {
-      for (const t of ts) {
-        svg.insertBefore(make('line', {class: 'grid', x1: X(t), x2: X(t), y1: 0, y2: H - 22}), svg.firstChild);
-        make('text', {class: 'soft', x: X(t), y: H - 7, 'text-anchor': 'middle'}, format(t, unit), svg);
-      }
-    }};
-}
-function drawBars(svg, chart) {
-  const list = chart.items, f = rows(svg, list.length), unit = byId[list[0].id].unit;
-  const spans = list.map((i) => isFinite(values[i.id]) ? range(lines, i.id, inputs) : [0, 0]);
-  const high = Math.max(1e-300, ...list.map((i, k) => Math.max(isFinite(values[i.id]) ? values[i.id] : 0, spans[k][1])));
-  const X = (v) => f.left + v / high * (f.W - f.left - f.right);
-  f.ticks(nice(0, high, f.narrow ? 2 : 4), X, unit);
-  list.forEach((item, i) => {
-    const v = values[item.id], y = f.top(i), m = y + f.h / 2;
-    f.label(i, item.label);
-    if (!isFinite(v)) { make('text', {class: 'soft', x: f.left + 6, y: y + 14}, 'not stated', svg); return; }
-    bar(svg, X(0), X(v), y, f.h, item.total ? 'total' : 'up', item.label + ': ' + show(item.id, v));
-    let end = X(v);
-    if (spans[i][1] > spans[i][0]) {
-      make('line', {class: 'whisker', x1: X(spans[i][0]), x2: X(spans[i][1]), y1: m, y2: m}, null, svg);
-      for (const e of spans[i]) make('line', {class: 'whisker', x1: X(e), x2: X(e), y1: m - 5, y2: m + 5}, null, svg);
-      end = Math.max(end, X(spans[i][1]));
-    }
-    make('text', {x: end + 7, y: y + 14}, show(item.id, v), svg);
-  });
-}
-function drawWaterfall(svg, chart, multiply) {
-  const list = chart.items, f = rows(svg, list.length), unit = byId[list[0].id].unit;
-  let at = multiply ? 1 : 0;
-  const spans = list.map((item) => {
-    const v = values[item.id], ok = isFinite(v);
-    if (item.total) return [multiply ? 1 : 0, ok ? v : (multiply ? 1 : 0), ok];
-    const from = at;
-    if (ok) at = multiply ? at * v : at + v;
-    return [from, at, ok];
-  });
-  const all = spans.flatMap((s) => [s[0], s[1]]), T = multiply ? Math.log : (v) => v;
-  const low = Math.min(...all.map(T)), high = Math.max(...all.map(T), low + 1e-12);
-  const X = (v) => f.left + (T(v) - low) / (high - low) * (f.W - f.left - f.right);
-  const ticks = multiply ? [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000].filter((t) => T(t) >= low - 1e-9 && T(t) <= high + 1e-9)
-    : nice(low, high, f.narrow ? 2 : 4);
-  f.ticks(ticks, X, unit);
-  list.forEach((item, i) => {
-    const [a, b, ok] = spans[i], y = f.top(i);
-    f.label(i, item.label);
-    if (!ok) { make('text', {class: 'soft', x: X(a) + 6, y: y + 14}, 'not stated', svg); return; }
-    bar(svg, X(a), X(b), y, f.h, item.total ? 'total' : T(b) >= T(a) ? 'up' : 'down', item.label + ': ' + show(item.id, values[item.id]));
-    make('text', {x: Math.max(X(a), X(b)) + 7, y: y + 14}, show(item.id, values[item.id]), svg);
-    if (i + 1 < list.length && !list[i + 1].total) make('line', {class: 'link', x1: X(b), x2: X(b), y1: y + f.h, y2: f.top(i + 1)}, null, svg);
-  });
-}
-function drawTornado(svg, chart) {
-  const list = swings(lines, chart.target, inputs).slice(0, 10), f = rows(svg, Math.max(1, list.length));
-  const unit = byId[chart.target].unit, mid = values[chart.target];
-  if (!list.length) { make('text', {x: f.left, y: 19}, 'no input has a range', svg); return; }
-  const all = list.flatMap((s) => [s.low, s.high]).concat(mid).filter(isFinite);
-  const low = Math.min(...all), high = Math.max(...all, low + 1e-300);
-  const X = (v) => f.left + 60 + (v - low) / (high - low) * (f.W - f.left - f.right - 60);
-  f.ticks(nice(low, high, f.narrow ? 2 : 4), X, unit);
-  list.forEach((s, i) => {
-    const y = f.top(i), a = Math.min(s.low, s.high), b = Math.max(s.low, s.high);
-    f.label(i, s.label);
-    bar(svg, X(s.low), X(mid), y, f.h, 'low', `${s.label} = ${show(s.id, s.ends[0])}: ${format(s.low, unit)}`);
-    bar(svg, X(s.high), X(mid), y, f.h, 'high', `${s.label} = ${show(s.id, s.ends[1])}: ${format(s.high, unit)}`);
-    make('text', {class: 'soft', x: X(a) - 6, y: y + 14, 'text-anchor': 'end'}, show(s.id, a === s.low ? s.ends[0] : s.ends[1]), svg);
-    make('text', {class: 'soft', x: X(b) + 6, y: y + 14}, show(s.id, b === s.high ? s.ends[1] : s.ends[0]), svg);
-  });
-  make('line', {class: 'here', x1: X(mid), x2: X(mid), y1: 0, y2: f.H - 22}, null, svg);
-}
-function drawCurve(svg, chart) {
-  const W = Math.max(300, svg.clientWidth || 640), H = 300, L = 74, R = 16, T = 30, B = 44, N = 120;
-  svg.setAttribute('viewBox', `0 0 ${W} ${H}`);
-  svg.replaceChildren();
-  const xs = Array.from({length: N + 1}, (_, i) => chart.xLow + (chart.xHigh - chart.xLow) * i / N);
-  const ys = xs.map((x) => evaluate(lines, {...inputs, [chart.x]: x}));
-  const seen = chart.items.flatMap((i) => ys.map((y) => y[i.id])).filter(isFinite).sort((a, b) => a - b);
-  if (!seen.length) return;
-  const cap = seen[Math.floor(seen.length / 2)] * 4, high = Math.min(seen[seen.length - 1], cap > 0 ? cap : Infinity), low = Math.min(0, seen[0]);
-  const X = (x) => L + (x - chart.xLow) / (chart.xHigh - chart.xLow) * (W - L - R);
-  const Y = (y) => H - B - (y - low) / (high - low) * (H - T - B);
-  const unit = byId[chart.items[0].id].unit;
-  for (const t of nice(low, high, 5)) {
-    make('line', {class: 'grid', x1: L, x2: W - R, y1: Y(t), y2: Y(t)}, null, svg);
-    make('text', {class: 'soft', x: L - 7, y: Y(t) + 4, 'text-anchor': 'end'}, format(t, unit), svg);
+  function make(name, attributes, text, parent) {
+    const node = document.createElementNS(NS, name);
+    for (const key in attributes) node.setAttribute(key, attributes[key]);
+    if (text !== undefined && text !== null) node.textContent = text;
+    parent?.append(node);
+    return node;
   }
-  for (const t of nice(chart.xLow, chart.xHigh, W < 560 ? 4 : 7)) make('text', {class: 'soft', x: X(t), y: H - B + 17, 'text-anchor': 'middle'}, show(chart.x, t), svg);
-  make('text', {class: 'soft', x: W - R, y: H - 6, 'text-anchor': 'end'}, byId[chart.x].label, svg);
-  const here = values[chart.x];
-  if (here >= chart.xLow && here <= chart.xHigh) make('line', {class: 'here', x1: X(here), x2: X(here), y1: T, y2: H - B}, null, svg);
-  let legend = L;
-  chart.items.forEach((item, k) => {
-    let d = '', down = false;
-    xs.forEach((x, i) => {
-      const y = ys[i][item.id];
-      if (!isFinite(y) || y > high * 1.001) { down = false; return; }
-      d += (down ? 'L' : 'M') + X(x).toFixed(1) + ' ' + Y(y).toFixed(1);
-      down = true;
+  const bar = (svg, x0, x1, y, h, kind, title) => {
+    const r = make(
+      'rect',
+      {
+        class: kind,
+        x: Math.min(x0, x1),
+        y,
+        width: Math.max(1, Math.abs(x1 - x0)),
+        height: h,
+        rx: 2,
+      },
+      null,
+      svg,
+    );
+    if (title) make('title', {}, title, r);
+  };
+  function nice(low, high, n) {
+    const rough = (high - low) / n,
+      power = 10 ** Math.floor(Math.log10(rough)),
+      share = rough / power;
+    const step = power * (share < 1.5 ? 1 : share < 3.5 ? 2 : share < 7.5 ? 5 : 10),
+      out = [];
+    for (
+      let i = Math.ceil(low / step - 1e-9);
+      i * step <= high + 1e-9 * step && out.length < 20;
+      i++
+    )
+      out.push(i * step);
+    return out;
+  }
+  // Ticks at the ends of an axis stay inside the picture.
+  function anchor(x, text, W) {
+    const half = text.length * 3.9;
+    return x < half ? 'start' : x + half > W ? 'end' : 'middle';
+  }
+  function cut(text, n) {
+    return text.length > n ? text.slice(0, n - 1) + '\u2026' : text;
+  }
+
+  // A frame for rows of bars: label above the bar on narrow screens, beside it on wide ones.
+  function rows(svg, n) {
+    const W = Math.max(300, svg.clientWidth || 640),
+      narrow = W < 560,
+      step = narrow ? 44 : 30;
+    const left = narrow ? 4 : Math.min(330, W * 0.36),
+      right = narrow ? 92 : 128,
+      H = n * step + 26;
+    svg.setAttribute('viewBox', `0 0 ${W} ${H}`);
+    svg.replaceChildren();
+    return {
+      W,
+      H,
+      narrow,
+      step,
+      left,
+      right,
+      top: (i) => i * step + (narrow ? 20 : 5),
+      h: 18,
+      label(i, text) {
+        const max = Math.floor((narrow ? W : left) / 7.6);
+        const node = make(
+          'text',
+          narrow
+            ? { x: left, y: i * step + 14 }
+            : { x: left - 8, y: i * step + 19, 'text-anchor': 'end' },
+          cut(text, max),
+          svg,
+        );
+        make('title', {}, text, node);
+      },
+      ticks(ts, X, unit) {
+        for (const t of ts) {
+          svg.insertBefore(
+            make('line', { class: 'grid', x1: X(t), x2: X(t), y1: 0, y2: H - 22 }),
+            svg.firstChild,
+          );
+          const text = format(t, unit);
+          make(
+            'text',
+            { class: 'soft', x: X(t), y: H - 7, 'text-anchor': anchor(X(t), text, W) },
+            text,
+            svg,
+          );
+        }
+      },
+    };
+  }
+  function drawBars(svg, chart) {
+    const list = chart.items,
+      f = rows(svg, list.length),
+      unit = byId[list[0].id].unit;
+    const spans = list.map((i) => (isFinite(values[i.id]) ? range(lines, i.id, inputs) : [0, 0]));
+    const high = Math.max(
+      1e-300,
+      ...list.map((i, k) => Math.max(isFinite(values[i.id]) ? values[i.id] : 0, spans[k][1])),
+    );
+    const X = (v) => f.left + (v / high) * (f.W - f.left - f.right);
+    f.ticks(nice(0, high, f.narrow ? 2 : 4), X, unit);
+    list.forEach((item, i) => {
+      const v = values[item.id],
+        y = f.top(i),
+        m = y + f.h / 2;
+      f.label(i, item.label);
+      if (!isFinite(v)) {
+        make('text', { class: 'soft', x: f.left + 6, y: y + 14 }, 'not stated', svg);
+        return;
+      }
+      bar(
+        svg,
+        X(0),
+        X(v),
+        y,
+        f.h,
+        item.total ? 'total' : 'up',
+        item.label + ': ' + show(item.id, v),
+      );
+      let end = X(v);
+      if (spans[i][1] > spans[i][0]) {
+        make(
+          'line',
+          { class: 'whisker', x1: X(spans[i][0]), x2: X(spans[i][1]), y1: m, y2: m },
+          null,
+          svg,
+        );
+        for (const e of spans[i])
+          make('line', { class: 'whisker', x1: X(e), x2: X(e), y1: m - 5, y2: m + 5 }, null, svg);
+        end = Math.max(end, X(spans[i][1]));
+      }
+      make('text', { x: end + 7, y: y + 14 }, show(item.id, v), svg);
     });
-    make('path', {class: 's' + k % 4, d}, null, svg);
-    make('text', {class: 's' + k % 4, x: legend, y: 16}, cut(item.label, 34), svg);
-    legend += Math.min(34, item.label.length) * 7 + 22;
-  });
-}
-const kinds = {bars: drawBars, waterfall: drawWaterfall, factors: (s, c) => drawWaterfall(s, c, true), tornado: drawTornado, curve: drawCurve};
-function drawAll() {
-  for (const figure of document.querySelectorAll('[data-chart]')) {
-    const chart = page.charts[figure.dataset.chart];
-    if (chart.kind !== 'drawing') kinds[chart.kind](figure.querySelector('svg'), chart);
   }
-}
-function refresh() {
-  values = evaluate(lines, inputs);
-  for (const node of document.querySelectorAll('[data-id]')) {
-    const id = node.dataset.id, v = values[id];
-    node.textContent = show(id, v);
-    if (node.dataset.range && isFinite(v)) {
-      const [low, high] = range(lines, id, inputs);
-      if (show(id, low) !== show(id, high)) {
-        const small = document.createElement('small');
-        small.textContent = ` (${show(id, low)} to ${show(id, high)})`;
-        node.append(small);
+  function drawWaterfall(svg, chart, multiply) {
+    const list = chart.items,
+      f = rows(svg, list.length),
+      unit = byId[list[0].id].unit;
+    let at = multiply ? 1 : 0;
+    const spans = list.map((item) => {
+      const v = values[item.id],
+        ok = isFinite(v);
+      if (item.total) return [multiply ? 1 : 0, ok ? v : multiply ? 1 : 0, ok];
+      const from = at;
+      if (ok) at = multiply ? at * v : at + v;
+      return [from, at, ok];
+    });
+    const all = spans.flatMap((s) => [s[0], s[1]]),
+      T = multiply ? Math.log : (v) => v;
+    const low = Math.min(...all.map(T)),
+      high = Math.max(...all.map(T), low + 1e-12);
+    const X = (v) => f.left + ((T(v) - low) / (high - low)) * (f.W - f.left - f.right);
+    const ticks = multiply
+      ? [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000].filter(
+          (t) => T(t) >= low - 1e-9 && T(t) <= high + 1e-9,
+        )
+      : nice(low, high, f.narrow ? 2 : 4);
+    f.ticks(ticks, X, unit);
+    list.forEach((item, i) => {
+      const [a, b, ok] = spans[i],
+        y = f.top(i);
+      f.label(i, item.label);
+      if (!ok) {
+        make('text', { class: 'soft', x: X(a) + 6, y: y + 14 }, 'not stated', svg);
+        return;
       }
+      bar(
+        svg,
+        X(a),
+        X(b),
+        y,
+        f.h,
+        item.total ? 'total' : T(b) >= T(a) ? 'up' : 'down',
+        item.label + ': ' + show(item.id, values[item.id]),
+      );
+      make(
+        'text',
+        { x: Math.max(X(a), X(b)) + 7, y: y + 14 },
+        show(item.id, values[item.id]),
+        svg,
+      );
+      if (i + 1 < list.length && !list[i + 1].total)
+        make(
+          'line',
+          { class: 'link', x1: X(b), x2: X(b), y1: y + f.h, y2: f.top(i + 1) },
+          null,
+          svg,
+        );
+    });
+  }
+  function drawTornado(svg, chart) {
+    const list = swings(lines, chart.target, inputs).slice(0, 10),
+      f = rows(svg, Math.max(1, list.length));
+    const unit = byId[chart.target].unit,
+      mid = values[chart.target];
+    if (!list.length) {
+      make('text', { x: f.left, y: 19 }, 'no input has a range', svg);
+      return;
     }
-    const moved = !(Object.is(v, first[id]) || (Number.isNaN(v) && Number.isNaN(first[id])));
-    if (node.tagName === 'OUTPUT') node.parentElement.classList.toggle('moved', moved);
-    else node.classList.toggle('changed', moved);
+    const all = list
+      .flatMap((s) => [s.low, s.high])
+      .concat(mid)
+      .filter(isFinite);
+    const low = Math.min(...all),
+      high = Math.max(...all, low + 1e-300);
+    const words = list.map((s) => s.ends.map((e) => show(s.id, e)));
+    const room = 12 + 7.6 * Math.max(...words.flat().map((w) => w.length));
+    const X = (v) => f.left + room + ((v - low) / (high - low)) * (f.W - f.left - 2 * room - 4);
+    f.ticks(nice(low, high, f.narrow ? 2 : 4), X, unit);
+    list.forEach((s, i) => {
+      const y = f.top(i),
+        a = Math.min(s.low, s.high),
+        b = Math.max(s.low, s.high);
+      f.label(i, s.label);
+      bar(
+        svg,
+        X(s.low),
+        X(mid),
+        y,
+        f.h,
+        'low',
+        `${s.label} = ${show(s.id, s.ends[0])}: ${format(s.low, unit)}`,
+      );
+      bar(
+        svg,
+        X(s.high),
+        X(mid),
+        y,
+        f.h,
+        'high',
+        `${s.label} = ${show(s.id, s.ends[1])}: ${format(s.high, unit)}`,
+      );
+      make(
+        'text',
+        { class: 'soft', x: X(a) - 6, y: y + 14, 'text-anchor': 'end' },
+        words[i][a === s.low ? 0 : 1],
+        svg,
+      );
+      make(
+        'text',
+        { class: 'soft', x: X(b) + 6, y: y + 14 },
+        words[i][b === s.high ? 1 : 0],
+        svg,
+      );
+    });
+    make('line', { class: 'here', x1: X(mid), x2: X(mid), y1: 0, y2: f.H - 22 }, null, svg);
   }
-  const n = Object.keys(inputs).length, words = document.getElementById('changed');
-  if (words) words.textContent = n ? `${n} changed by the reader: no longer the sources' figures` : '';
-  drawAll();
-}
-for (const slider of document.querySelectorAll('[data-slider]')) slider.addEventListener('input', () => {
-  inputs[slider.dataset.slider] = Number(slider.value);
-  refresh();
-});
-document.getElementById('reset')?.addEventListener('click', () => {
-  for (const key in inputs) delete inputs[key];
-  for (const slider of document.querySelectorAll('[data-slider]')) slider.value = byId[slider.dataset.slider].value;
-  refresh();
-});
-for (const panel of document.querySelectorAll('.sliders')) panel.hidden = false;
-function svgFile(svg) {
-  const copy = svg.cloneNode(true), from = svg.querySelectorAll('*'), to = copy.querySelectorAll('*');
-  from.forEach((node, i) => {
-    const style = getComputedStyle(node);
-    for (const key of ['fill', 'stroke', 'stroke-width', 'stroke-dasharray', 'font-size', 'font-family'])
-      to[i].setAttribute(key, style.getPropertyValue(key));
+  function drawCurve(svg, chart) {
+    const W = Math.max(300, svg.clientWidth || 640),
+      L = 74,
+      R = 16,
+      B = 44,
+      N = 120;
+    // The legend's places, line by line.
+    let legend = L,
+      T = 30;
+    const places = chart.items.map((item) => {
+      const width = Math.min(34, item.label.length) * 7;
+      if (legend > L && legend + width > W) {
+        legend = L;
+        T += 17;
+      }
+      const place = { x: legend, y: T - 14 };
+      legend += width + 22;
+      return place;
+    });
+    const H = 270 + T;
+    svg.setAttribute('viewBox', `0 0 ${W} ${H}`);
+    svg.replaceChildren();
+    const xs = Array.from(
+      { length: N + 1 },
+      (_, i) => chart.xLow + ((chart.xHigh - chart.xLow) * i) / N,
+    );
+    const ys = xs.map((x) => evaluate(lines, { ...inputs, [chart.x]: x }));
+    const seen = chart.items
+      .flatMap((i) => ys.map((y) => y[i.id]))
+      .filter(isFinite)
+      .sort((a, b) => a - b);
+    if (!seen.length) return;
+    const cap = seen[Math.floor(seen.length / 2)] * 4,
+      high = Math.min(seen[seen.length - 1], cap > 0 ? cap : Infinity),
+      low = Math.min(0, seen[0]);
+    const X = (x) => L + ((x - chart.xLow) / (chart.xHigh - chart.xLow)) * (W - L - R);
+    const Y = (y) => H - B - ((y - low) / (high - low)) * (H - T - B);
+    const unit = byId[chart.items[0].id].unit;
+    for (const t of nice(low, high, 5)) {
+      make('line', { class: 'grid', x1: L, x2: W - R, y1: Y(t), y2: Y(t) }, null, svg);
+      make(
+        'text',
+        { class: 'soft', x: L - 7, y: Y(t) + 4, 'text-anchor': 'end' },
+        format(t, unit),
+        svg,
+      );
+    }
+    for (const t of nice(chart.xLow, chart.xHigh, W < 560 ? 3 : 7)) {
+      const text = show(chart.x, t);
+      make(
+        'text',
+        { class: 'soft', x: X(t), y: H - B + 17, 'text-anchor': anchor(X(t), text, W) },
+        text,
+        svg,
+      );
+    }
+    make(
+      'text',
+      { class: 'soft', x: W - R, y: H - 6, 'text-anchor': 'end' },
+      byId[chart.x].label,
+      svg,
+    );
+    const here = values[chart.x];
+    if (here >= chart.xLow && here <= chart.xHigh)
+      make('line', { class: 'here', x1: X(here), x2: X(here), y1: T, y2: H - B }, null, svg);
+    chart.items.forEach((item, k) => {
+      let d = '',
+        down = false;
+      xs.forEach((x, i) => {
+        const y = ys[i][item.id];
+        if (!isFinite(y) || y > high * 1.001) {
+          down = false;
+          return;
+        }
+        d += (down ? 'L' : 'M') + X(x).toFixed(1) + ' ' + Y(y).toFixed(1);
+        down = true;
+      });
+      make('path', { class: 's' + (k % 4), d }, null, svg);
+      make('text', { class: 's' + (k % 4), ...places[k] }, cut(item.label, 34), svg);
+    });
+  }
+  const kinds = {
+    bars: drawBars,
+    waterfall: drawWaterfall,
+    factors: (s, c) => drawWaterfall(s, c, true),
+    tornado: drawTornado,
+    curve: drawCurve,
+  };
+  function drawAll() {
+    for (const figure of document.querySelectorAll('[data-chart]')) {
+      const chart = page.charts[figure.dataset.chart];
+      if (chart.kind !== 'drawing') kinds[chart.kind](figure.querySelector('svg'), chart);
+    }
+  }
+  function refresh() {
+    values = evaluate(lines, inputs);
+    for (const node of document.querySelectorAll('[data-id]')) {
+      const id = node.dataset.id,
+        v = values[id];
+      node.textContent = show(id, v);
+      if (node.dataset.range && isFinite(v)) {
+        const [low, high] = range(lines, id, inputs);
+        if (show(id, low) !== show(id, high)) {
+          const small = document.createElement('small');
+          small.textContent = ` (${show(id, low)} to ${show(id, high)})`;
+          node.append(small);
+        }
+      }
+      const moved = !(Object.is(v, first[id]) || (Number.isNaN(v) && Number.isNaN(first[id])));
+      if (node.tagName === 'OUTPUT') node.parentElement.classList.toggle('moved', moved);
+      else node.classList.toggle('changed', moved);
+    }
+    const n = Object.keys(inputs).length,
+      words = document.getElementById('changed');
+    if (words)
+      words.textContent = n ? `${n} changed by the reader: no longer the sources' figures` : '';
+    drawAll();
+  }
+  for (const slider of document.querySelectorAll('[data-slider]'))
+    slider.addEventListener('input', () => {
+      inputs[slider.dataset.slider] = Number(slider.value);
+      refresh();
+    });
+  document.getElementById('reset')?.addEventListener('click', () => {
+    for (const key in inputs) delete inputs[key];
+    for (const slider of document.querySelectorAll('[data-slider]'))
+      slider.value = byId[slider.dataset.slider].value;
+    refresh();
   });
-  copy.setAttribute('xmlns', NS);
-  const [x, y, w, h] = svg.getAttribute('viewBox').split(' ');
-  copy.setAttribute('width', w);
-  copy.setAttribute('height', h);
-  copy.prepend(make('rect', {x, y, width: w, height: h, fill: getComputedStyle(document.body).backgroundColor}));
-  return new XMLSerializer().serializeToString(copy);
-}
-for (const button of document.querySelectorAll('.save')) button.addEventListener('click', () => {
-  const figure = button.closest('figure'), link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([svgFile(figure.querySelector('svg'))], {type: 'image/svg+xml'}));
-  link.download = page.charts[figure.dataset.chart].heading.replace(/[^\w]+/g, '-').toLowerCase() + '.svg';
-  link.click();
-});
-document.getElementById('cite').addEventListener('click', async (event) => {
-  const q = document.querySelector('.cite q'), button = event.currentTarget;
-  try {
-    await navigator.clipboard.writeText(q.textContent);
-    button.textContent = 'copied';
-  } catch {
-    const chosen = document.createRange();
-    chosen.selectNodeContents(q);
-    getSelection().removeAllRanges();
-    getSelection().addRange(chosen);
-    button.textContent = document.execCommand('copy') ? 'copied' : 'selected';
+  for (const panel of document.querySelectorAll('.sliders')) panel.hidden = false;
+  function svgFile(svg) {
+    const copy = svg.cloneNode(true),
+      from = svg.querySelectorAll('*'),
+      to = copy.querySelectorAll('*');
+    from.forEach((node, i) => {
+      const style = getComputedStyle(node);
+      for (const key of [
+        'fill',
+        'stroke',
+        'stroke-width',
+        'stroke-dasharray',
+        'font-size',
+        'font-family',
+      ])
+        to[i].setAttribute(key, style.getPropertyValue(key));
+    });
+    copy.setAttribute('xmlns', NS);
+    const [x, y, w, h] = svg.getAttribute('viewBox').split(' ');
+    copy.setAttribute('width', w);
+    copy.setAttribute('height', h);
+    copy.prepend(
+      make('rect', {
+        x,
+        y,
+        width: w,
+        height: h,
+        fill: getComputedStyle(document.body).backgroundColor,
+      }),
+    );
+    return new XMLSerializer().serializeToString(copy);
   }
-});
-let timer;
-addEventListener('resize', () => { clearTimeout(timer); timer = setTimeout(drawAll, 80); });
-matchMedia('print').addEventListener('change', drawAll);
-document.addEventListener('toggle', drawAll, true);
-drawAll();
+  for (const button of document.querySelectorAll('.save'))
+    button.addEventListener('click', () => {
+      const figure = button.closest('figure'),
+        link = document.createElement('a');
+      link.href = URL.createObjectURL(
+        new Blob([svgFile(figure.querySelector('svg'))], { type: 'image/svg+xml' }),
+      );
+      link.download =
+        page.charts[figure.dataset.chart].heading.replace(/[^\w]+/g, '-').toLowerCase() + '.svg';
+      link.click();
+    });
+  document.getElementById('cite').addEventListener('click', async (event) => {
+    const q = document.querySelector('.cite q'),
+      button = event.currentTarget;
+    try {
+      await navigator.clipboard.writeText(q.textContent);
+      button.textContent = 'copied';
+    } catch {
+      const chosen = document.createRange();
+      chosen.selectNodeContents(q);
+      getSelection().removeAllRanges();
+      getSelection().addRange(chosen);
+      button.textContent = document.execCommand('copy') ? 'copied' : 'selected';
+    }
+  });
+  let timer;
+  addEventListener('resize', () => {
+    clearTimeout(timer);
+    timer = setTimeout(drawAll, 80);
+  });
+  matchMedia('print').addEventListener('change', drawAll);
+  document.addEventListener('toggle', drawAll, true);
+  drawAll();
 })();
 )js";
 

@@ -259,6 +259,18 @@ std::vector<std::string> PriceList::items(const std::string& kind) const {
   return {found.begin(), found.end()};
 }
 
+PriceQuery parse_price_query(const std::string& words) {
+  PriceQuery query;
+  std::string* const parts[] = {&query.item, &query.kind, &query.region};
+  std::size_t begin = 0;
+  for (std::string* part : parts) {
+    const std::size_t end = std::min(words.find('/', begin), words.size());
+    *part = words.substr(begin, end - begin);
+    begin = std::min(end + 1, words.size());
+  }
+  return query;
+}
+
 PriceList load_price_list(const std::string& name) {
   const std::string path = find_shared("prices", name, ".toml");
   return parse_price_list(read_file(path), path);

@@ -45,6 +45,9 @@ struct PriceQuery {
   std::string as_of = {};   // the latest not after it; empty: the latest
 };
 
+// "item/kind/region", the last two optional: how scenarios and case files name a price.
+PriceQuery parse_price_query(const std::string& words);
+
 struct PriceList {
   std::string name;  // of the file
   std::vector<PriceEntry> entries;

@@ -104,15 +104,7 @@ class ScenarioReader {
     if (!settings_.has(path)) return false;
     std::string words;
     settings_.read(path, words, {});
-    PriceQuery query;
-    std::string* const parts[] = {&query.item, &query.kind, &query.region};
-    std::size_t begin = 0;
-    for (std::string* part : parts) {
-      const std::size_t end = std::min(words.find('/', begin), words.size());
-      *part = words.substr(begin, end - begin);
-      begin = std::min(end + 1, words.size());
-    }
-    const PriceEntry& entry = prices_.at(query);
+    const PriceEntry& entry = prices_.at(parse_price_query(words));
     if (entry.unit != line.unit) {
       settings_.add_fault(path, words + " in " + entry.unit, "a price in " + line.unit);
     }

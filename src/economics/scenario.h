@@ -121,6 +121,9 @@ std::vector<std::string> stale_prices(const Scenario& scenario, const std::strin
 // At spaces, to 98 columns; what follows the first line is set in by `hanging` more than it.
 std::string folded(const std::string& text, std::size_t hanging = 0);
 
+// A word of warning where the sources' own value lies outside P10 to P90; else empty.
+std::string lucky_words(const Scenario& scenario, const std::map<std::string, SheetRange>& likely);
+
 Table answers_table(const Scenario& scenario);
 Table givens_table(const Scenario& scenario);
 Table swings_table(const Scenario& scenario, const std::string& id);

@@ -39,7 +39,8 @@ MoneyPage scenario_page(const Scenario& scenario, const std::string& today) {
   }
   answers.is_prose = true;
   answers.note =
-      "P10 to P90: 1,000 draws with the ranges of the sources; the sliders do not move it.";
+      "P10 to P90: 1,000 draws with the ranges of the sources; the sliders do not move it. " +
+      lucky_words(scenario, likely);
   page.add(std::move(answers));
   if (const auto lines = spoken(scenario); !lines.empty()) {
     page.add(PageText{"With the values of the sources", lines});

@@ -41,6 +41,18 @@ std::string folded(const std::string& text, std::size_t hanging) {
   return lines + line + "\n";
 }
 
+std::string lucky_words(const Scenario& scenario, const std::map<std::string, SheetRange>& likely) {
+  std::string names;
+  for (const auto& [id, range] : likely) {
+    const double value = scenario.sheet.value(id);
+    if (value >= range.low && value <= range.high) continue;
+    names += (names.empty() ? "" : "; ") + scenario.sheet.at(id).label;
+  }
+  if (names.empty()) return "";
+  return "Outside P10 to P90 with the sources' values, which sit at one end of their ranges: " +
+         names + ".";
+}
+
 Table answers_table(const Scenario& scenario) {
   const auto likely = likely_ranges(scenario);
   Table table{.headings = {"", "value", "P10 to P90", "if all goes well, if all goes wrong"},
@@ -113,6 +125,8 @@ Table checks_table(const Scenario& scenario) {
 std::string scenario_text(const Scenario& scenario, const std::string& today) {
   std::string text = scenario.title + "\n\n" + folded("  " + scenario.about) + "\n";
   text += headed("Answers", answers_table(scenario));
+  const std::string lucky = lucky_words(scenario, likely_ranges(scenario));
+  if (!lucky.empty()) text += folded("  " + lucky);
   for (const auto& line : spoken(scenario)) text += folded("  " + line);
   text += "\n";
   text += headed("Month by month", months_table(scenario));

@@ -24,6 +24,7 @@ Sheet run_sheet() {
   sheet.add({.id = "extra", .label = "extra", .unit = "USD", .value = 0, .low = -1000, .high = 0});
   sheet.add({.id = "per_hour", .label = "back", .unit = "USD/h", .formula = "usd / hours"});
   sheet.add({.id = "unknown", .label = "staff", .unit = "USD"});
+  sheet.add({.id = "part", .label = "part", .unit = "share", .value = 0.19});
   sheet.add({.id = "all", .label = "all", .unit = "USD", .formula = "usd + unknown"});
   sheet.add({.id = "life",
              .label = "odd",
@@ -86,6 +87,7 @@ TEST(Sheet, FiguresReadAsPeopleWriteThem) {
   EXPECT_EQ(format_figure(2, "USD/h"), "$2.00/h");
   EXPECT_EQ(format_figure(2788000, "GPU-h"), "2.788M GPU-h");
   EXPECT_EQ(format_figure(18.1351, "x"), "18.14x");
+  EXPECT_EQ(format_figure(0.19, "share"), "19 %");
   EXPECT_EQ(format_figure(NAN, "USD"), "not stated");
   EXPECT_EQ(format_figure(1.3e9, "USD"), "$1.3B");
 }
@@ -106,7 +108,8 @@ TEST(Sheet, ScriptAgreesWithTheProgram) {
       "console.log(...farthingSheet.range(lines, 'usd'));\n"
       "for (const v of [0, 0.00001234, 0.0000999, 0.0031, 0.5, 1.005, 12.345, 999.996, 1234.6, "
       "87072, 999949, 999951, 5.576e6, 1.5e9, 2.3e13, 3.3e17, -42.5, -5e6])\n"
-      "for (const u of ['USD', 'USD/h', 'x', '', 'GPU-h']) console.log(farthingSheet.format(v, "
+      "for (const u of ['USD', 'USD/h', 'x', '', 'GPU-h']) "
+      "console.log(farthingSheet.format(v, "
       "u));";
   write_file_atomically(folder.file("s.js"), script);
   FILE* pipe = popen(("node " + folder.file("s.js")).c_str(), "r");

@@ -76,8 +76,10 @@ figure text{fill:var(--soft);font-size:14px}
 .wide .lines path{stroke-width:1.5}.lines path.faint{stroke-width:1;opacity:.5}
 .lines path.s0{stroke:var(--s0)}.lines path.s1{stroke:var(--s1)}.lines path.s2{stroke:var(--s2)}
 .lines path.s3{stroke:var(--s3)}.lines circle{stroke:var(--card);stroke-width:1.5}
-circle.s0,i.s0{fill:var(--s0);background:var(--s0)}circle.s1,i.s1{fill:var(--s1);background:var(--s1)}
-circle.s2,i.s2{fill:var(--s2);background:var(--s2)}circle.s3,i.s3{fill:var(--s3);background:var(--s3)}
+circle.s0,i.s0{fill:var(--s0);background:var(--s0)}circle.s1,i.s1{fill:var(--s1);
+background:var(--s1)}
+circle.s2,i.s2{fill:var(--s2);background:var(--s2)}circle.s3,i.s3{fill:var(--s3);
+background:var(--s3)}
 i.faint{opacity:.55}
 .c0{fill:var(--c0);background:var(--c0)}.c1{fill:var(--c1);background:var(--c1)}
 .c2{fill:var(--c2);background:var(--c2)}.c3{fill:var(--c3);background:var(--c3)}

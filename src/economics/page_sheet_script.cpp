@@ -1,0 +1,143 @@
+// page_sheet_script.cpp - the script of a money page, first half: the sheet evaluated, formats.
+#include "economics/page.h"
+
+namespace farthing::money_parts {
+
+// Mirrors formula.cpp and format_figure() of sheet.cpp; a test runs both and compares.
+const char* const kSheetScript = R"js(
+const farthingSheet = (() => {
+  'use strict';
+  const isNumber = (v) => typeof v === 'number' && isFinite(v);
+  function apply(code, a) {
+    switch (code) {
+      case '+':
+        return a[0] + a[1];
+      case '-':
+        return a[0] - a[1];
+      case '*':
+        return a[0] * a[1];
+      case '/':
+        return a[0] / a[1];
+      case '^':
+        return Math.pow(a[0], a[1]);
+      case '~':
+        return -a[0];
+      case 'q':
+        return Math.sqrt(a[0]);
+      case 'e':
+        return Math.exp(a[0]);
+      case 'l':
+        return Math.log(a[0]);
+      case 'L':
+        return Math.log10(a[0]);
+      case 'a':
+        return Math.abs(a[0]);
+      case 'f':
+        return Math.floor(a[0]);
+      case 'c':
+        return Math.ceil(a[0]);
+      case '?':
+        return Number.isNaN(a[0]) ? NaN : a[0] > 0 ? a[1] : a[2];
+      case 'm':
+        return Math.min(...a);
+      default:
+        return Math.max(...a);
+    }
+  }
+  function run(program, values) {
+    const stack = [];
+    for (const step of program) {
+      if (typeof step === 'number') stack.push(step);
+      else if (Array.isArray(step)) stack.push(values[step[0]]);
+      else stack.push(apply(step[0], stack.splice(stack.length - Number(step.slice(1)))));
+    }
+    return stack[stack.length - 1];
+  }
+  // Lines in an order in which every formula comes after what it uses -> {id: value}.
+  function evaluate(lines, inputs = {}) {
+    const values = Object.create(null);
+    for (const line of lines) {
+      values[line.id] =
+        line.id in inputs
+          ? inputs[line.id]
+          : line.program
+            ? run(line.program, values)
+            : line.value === null
+              ? NaN
+              : line.value;
+    }
+    return values;
+  }
+  function ends(line, inputs) {
+    const v = line.id in inputs ? inputs[line.id] : line.value;
+    return [Math.min(line.low ?? v, v), Math.max(line.high ?? v, v)];
+  }
+  function swings(lines, target, inputs = {}) {
+    const out = [];
+    for (const line of lines) {
+      if (line.program || (line.low === undefined && line.high === undefined)) continue;
+      const [low, high] = ends(line, inputs);
+      const a = evaluate(lines, { ...inputs, [line.id]: low })[target];
+      const b = evaluate(lines, { ...inputs, [line.id]: high })[target];
+      if (a !== b)
+        out.push({ id: line.id, label: line.label, low: a, high: b, ends: [low, high] });
+    }
+    return out.sort((p, q) => Math.abs(q.high - q.low) - Math.abs(p.high - p.low));
+  }
+  function range(lines, target, inputs = {}) {
+    const lowest = { ...inputs },
+      highest = { ...inputs };
+    for (const s of swings(lines, target, inputs)) {
+      const rises = s.low < s.high;
+      lowest[s.id] = s.ends[rises ? 0 : 1];
+      highest[s.id] = s.ends[rises ? 1 : 0];
+    }
+    return [evaluate(lines, lowest)[target], evaluate(lines, highest)[target]];
+  }
+  const four = (v) => {
+    const t = Number(v.toPrecision(4));
+    return Math.abs(t) < 1e-4 && t !== 0
+      ? t.toExponential().replace(/e([+-])(\d)$/, 'e$10$2')
+      : String(t);
+  };
+  function commas(v) {
+    let r = Math.round(Math.abs(v));
+    if (Math.abs((Math.abs(v) % 1) - 0.5) < 1e-12 && r % 2) r -= 1;
+    return (v < 0 ? '-' : '') + String(r).replace(/\B(?=(\d{3})+$)/g, ',');
+  }
+  function scaled(v) {
+    const s = Math.abs(v);
+    if (s >= 1e16)
+      return Number(v.toPrecision(3))
+        .toExponential()
+        .replace(/e\+(\d)$/, 'e+0$1');
+    if (s >= 999.95e9) return four(v / 1e12) + 'T';
+    if (s >= 999.95e6) return four(v / 1e9) + 'B';
+    if (s >= 999.95e3) return four(v / 1e6) + 'M';
+    return s >= 9999.5 ? commas(v) : four(v);
+  }
+  function dollars(v) {
+    if (!isNumber(v)) return 'not stated';
+    const s = Math.abs(v),
+      sign = v < 0 ? '-$' : '$';
+    if (s >= 999.95e3) return sign + scaled(s);
+    if (s >= 999.995) return sign + commas(s);
+    if (s >= 0.01) return sign + s.toFixed(2);
+    if (s === 0) return '$0';
+    const t = Number(s.toPrecision(2));
+    return sign + (t < 1e-4 ? t.toExponential().replace(/e-(\d)$/, 'e-0$1') : String(t));
+  }
+  function format(v, unit) {
+    if (!isNumber(v)) return 'not stated';
+    if (unit === 'USD') return dollars(v);
+    if (unit.startsWith('USD/')) return dollars(v) + unit.slice(3);
+    if (unit === 'x') return scaled(v) + 'x';
+    if (unit === 'share') return scaled(v * 100) + ' %';
+    return scaled(v) + (unit ? ' ' + unit : '');
+  }
+  return { evaluate, swings, range, format };
+})();
+if (typeof module !== 'undefined') module.exports = farthingSheet;
+)js";
+
+}  // namespace farthing::money_parts
