@@ -148,7 +148,7 @@ LoadedModel load_model_weights(const SafetensorsReader& reader, ModelConfig conf
   const Inventory inventory = take_inventory(reader, config, *model.table);
   refuse_unless_complete(inventory, where);
   model.notes = notes_of(inventory, depth_of_config, config.num_nextn_predict_layers);
-  model.config = std::move(config);
+  model.config = config;
   model.arena = std::make_unique<Arena>(model.table->store_elements() *
                                         static_cast<std::int64_t>(sizeof(float)));
   model.weights = ParameterStore<float>(*model.arena, *model.table);
@@ -160,8 +160,8 @@ LoadedModel load_model_weights(const SafetensorsReader& reader, ModelConfig conf
 
 LoadedModel load_hf_model(const std::string& folder) {
   const std::string config_path = folder + "/config.json";
-  ModelConfig config = model_config_from_json(read_json(config_path), config_path);
-  return load_model_weights(SafetensorsReader(folder), std::move(config), folder);
+  const ModelConfig config = model_config_from_json(read_json(config_path), config_path);
+  return load_model_weights(SafetensorsReader(folder), config, folder);
 }
 
 }  // namespace farthing

@@ -91,7 +91,7 @@ i.faint{opacity:.55}
 .h6{fill:var(--h6);background:var(--h6)}.h7{fill:var(--h7);background:var(--h7)}
 .h8{fill:var(--h8);background:var(--h8)}.h9{fill:var(--h9);background:var(--h9)}
 .notes{margin-bottom:16px}.notes td{text-align:left;white-space:normal;overflow-wrap:anywhere;
-vertical-align:top}.notes th{text-align:left}
+vertical-align:top}.notes th{text-align:left}.notes td:nth-child(2){white-space:nowrap}
 summary{cursor:pointer;padding:4px 0;font-weight:600}
 #tip{position:fixed;z-index:3;pointer-events:none;background:var(--ink);color:var(--back);
 font-size:13px;line-height:1.45;padding:6px 10px;border-radius:7px;white-space:pre;
