@@ -49,6 +49,7 @@ std::vector<TensorToWrite> list_tensors(const ModelConfig& config,
                                         const ParameterStore<float>& weights, Dtype dtype) {
   const ParameterTable& table = *weights.table;
   std::vector<TensorToWrite> tensors;
+  tensors.reserve(static_cast<std::size_t>(table.size()));
   for (int id = 0; id < table.size(); ++id) {
     tensors.push_back(to_write(table[id].name, weights, id, dtype));
   }
@@ -89,7 +90,7 @@ void write_weights(const std::string& folder, std::span<const TensorToWrite> ten
   std::int64_t total_bytes = 0;
   for (std::size_t i = 0; i < shards.size(); ++i) {
     const std::string name = fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
-    write_safetensors(folder + "/" + name, shards[i]);
+    write_safetensors(std::string(folder).append("/").append(name), shards[i]);
     for (const TensorToWrite& tensor : shards[i]) {
       map[tensor.name] = name;
       total_bytes += tensor.n_bytes();

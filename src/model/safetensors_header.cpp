@@ -222,7 +222,7 @@ std::map<std::string, std::string> read_weight_map(const std::string& folder) {
         name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos) {
       TensorPlace{path, tensor}.refuse("file", file.dump().substr(0, 120), "a plain file name");
     }
-    paths[tensor] = folder + "/" + name;
+    paths[tensor] = std::string(folder).append("/").append(name);
   }
   return paths;
 }
