@@ -8,8 +8,8 @@ each with micro-batches of 1, 2, 4 and 8 sequences; what the budget does not rea
 measured.  Then the fastest and `farthing bench step PRESET` without MTP take turns, --rounds times,
 4096 tokens a step on both sides, and the medians, the spread and the ratio are printed with
 versions.  --alone CMD is put before every measurement, for example one that waits until the machine
-is quiet and holds others off; what compiles runs outside of it.  Whatever else used more than a
-tenth of the processors' time during a measurement disturbed it: it is repeated, at most --tries
+is quiet and holds others off; what compiles runs outside of it.  Whoever took more than a
+tenth of the time of the --threads processors that a measurement needs disturbed it: it is repeated, at most --tries
 times, and the least disturbed one counts; what remains disturbed is said.
 """
 import argparse
@@ -27,7 +27,7 @@ import time
 FOLDER = pathlib.Path(__file__).resolve().parent
 STEP_TOKENS = 4096
 SHARE_FOR_CHOOSING = 0.7  # of the budget
-LEAST_DISTURBANCE = 0.1  # share of all processors that others took
+LEAST_DISTURBANCE = 0.1  # share of its processors that others took
 
 
 @contextlib.contextmanager
@@ -55,14 +55,16 @@ def busy_seconds():
 
 
 def undisturbed(options, own_seconds, measure):
-    """measure()'s answer and the share of the processors that others had meanwhile."""
+    """measure()'s answer and the share of its processors that others had meanwhile."""
     best = None
     for _ in range(options.tries):
         with alone(options.alone):
             clock, busy, own = time.monotonic(), busy_seconds(), own_seconds()
             answer = measure()
             others = (busy_seconds() - busy) - (own_seconds() - own)
-            share = max(0.0, others / ((time.monotonic() - clock) * os.cpu_count()))
+            wall = time.monotonic() - clock
+            spare = (os.cpu_count() - options.threads) * wall
+            share = max(0.0, others - spare) / (options.threads * wall)
         if best is None or share < best[1]:
             best = answer, share
         if share <= LEAST_DISTURBANCE:
@@ -71,7 +73,7 @@ def undisturbed(options, own_seconds, measure):
 
 
 def remark(share):
-    return "" if share <= LEAST_DISTURBANCE else f", DISTURBED: others had {share:.0%} of the machine"
+    return "" if share <= LEAST_DISTURBANCE else f", DISTURBED: others had {share:.0%} of its processors"
 
 
 class Torch:
@@ -81,7 +83,7 @@ class Torch:
         self.name = f"{mode} {precision}"
         self.process = subprocess.Popen(
             [options.torch_python, str(FOLDER / "train_step_torch.py"), options.preset, "--serve",
-             "--mode", mode, "--precision", precision,
+             "--mode", mode, "--precision", precision, "--threads", str(options.threads),
              *(word for text in options.set for word in ("--set", text))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.about = self.answer()
@@ -141,7 +143,8 @@ def best_of_torch(options, deadline):
 
 def farthing_round(options):
     command = [options.farthing, "bench", "step", options.preset, "--json", "--steps",
-               str(options.steps), "--set", "model.num_nextn_predict_layers=0",
+               str(options.steps), "--threads", str(options.threads), "--set",
+               "model.num_nextn_predict_layers=0",
                *(word for text in options.set for word in ("--set", "model." + text))]
     def own_seconds():
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -173,6 +176,7 @@ def main():
     parser.add_argument("--farthing", default="build/release/farthing")
     parser.add_argument("--torch-python", default=sys.executable, help="a Python that has torch")
     parser.add_argument("--budget", type=float, default=900, help="seconds for everything")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of both")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=2, help="of each round")
     parser.add_argument("--modes", nargs="+", default=["eager", "compile"])
