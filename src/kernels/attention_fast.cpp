@@ -6,7 +6,9 @@
 //     S = q k^T;  P = exp(S - lse);  dP = do v^T;  dS = scale P (dP - delta)
 //     dv += P^T do;  dq += dS k;  dk += dS^T q
 //
-// Blocks of keys that no query of the block may see are skipped.
+// Blocks of keys that no query of the block may see are skipped; on the diagonal so are register
+// tiles of S and dP and the k of the other products (Causal of gemm_fast.h).  A head's keys are
+// copied side by side, [k_nope | k_pe], so that every product has one operand of each.
 // Source   Dao 2023 (arXiv:2307.08691), algorithms 1 and 2.
 #include "kernels/attention_fast.h"
 
@@ -23,7 +25,7 @@
 namespace farthing::fast {
 namespace {
 
-constexpr int kQueryBlock = 128;
+constexpr int kQueryBlock = 126;  // whole panels of 14 and of 6 rows
 constexpr int kKeyBlock = 256;
 
 using Head = reference::AttentionHead<const float>;
@@ -33,6 +35,13 @@ using DHead = reference::AttentionHead<float>;
 struct Tiles {
   std::vector<float> score = std::vector<float>(kQueryBlock * kKeyBlock);
   std::vector<float> dp = std::vector<float>(kQueryBlock * kKeyBlock);
+  std::vector<float> keys, dkeys;  // [sequence_length, nope + rope]
+
+  static Matrix<float> grown(std::vector<float>& values, int n_rows, int n_cols) {
+    const std::size_t size = static_cast<std::size_t>(n_rows) * static_cast<std::size_t>(n_cols);
+    if (values.size() < size) values.resize(size);
+    return {values.data(), n_rows, n_cols};
+  }
 };
 
 Tiles& tiles() {
@@ -45,18 +54,20 @@ struct Span {
   int first, count;
 };
 
-void product(Matrix<float> c, Matrix<const float> a, Matrix<const float> b, GemmOptions options) {
-  gemm_serial({c, a, b}, options);
+// Keys first .. first + count of a head.
+Matrix<const float> joined_keys(const Head& in, Span keys) {
+  const int nope = in.k_nope.n_cols, rope = in.k_pe.n_cols;
+  const Matrix<float> joined = Tiles::grown(tiles().keys, keys.count, nope + rope);
+  for (int i = 0; i < keys.count; ++i) {
+    std::copy_n(in.k_nope.row(keys.first + i), nope, joined.row(i));
+    std::copy_n(in.k_pe.row(keys.first + i), rope, joined.row(i) + nope);
+  }
+  return joined;
 }
 
-// q k^T, before scaling.
-void scores(Matrix<float> score, const Head& in, Span queries, Span keys, MatmulFormat format) {
-  const auto q = in.q.rows(queries.first, queries.count);
-  const int nope = in.k_nope.n_cols, rope = in.k_pe.n_cols;
-  product(score, q.cols(0, nope), in.k_nope.rows(keys.first, keys.count),
-          {.transpose_b = true, .format = format});
-  product(score, q.cols(nope, rope), in.k_pe.rows(keys.first, keys.count),
-          {.transpose_b = true, .accumulate = true, .format = format});
+void product(Matrix<float> c, Matrix<const float> a, Matrix<const float> b, GemmOptions options,
+             CausalSide side, Span queries, Span keys) {
+  gemm_serial({c, a, b}, options, {side, queries.first - keys.first});
 }
 
 // What the queries of one sequence may see.
@@ -106,7 +117,8 @@ void forward_block(const Head& in, const Mask& mask, Span queries, Matrix<float>
   bool accumulate = false;
   for_key_blocks(mask, queries, [&](Span keys) {
     const Matrix<float> score(tiles().score.data(), queries.count, keys.count);
-    scores(score, in, queries, keys, mask.format);
+    product(score, in.q.rows(queries.first, queries.count), joined_keys(in, keys),
+            {.transpose_b = true, .format = mask.format}, CausalSide::kResult, queries, keys);
     for (int i = 0; i < queries.count; ++i) {
       const ScoreRow row = mask.row(score, queries, i, keys);
       if (row.first == row.end) {
@@ -117,7 +129,7 @@ void forward_block(const Head& in, const Mask& mask, Span queries, Matrix<float>
       if (accumulate && shrink != 1.0f) scale_row(out.row(i), out.n_cols, shrink);
     }
     product(out, score, in.v.rows(keys.first, keys.count),
-            {.accumulate = accumulate, .format = mask.format});
+            {.accumulate = accumulate, .format = mask.format}, CausalSide::kLeft, queries, keys);
     accumulate = true;
   });
   for (int i = 0; i < queries.count; ++i) {
@@ -134,45 +146,45 @@ struct BackwardHead {
   std::span<const float> lse;
   std::span<float> delta;
   Mask mask;
+  Matrix<const float> k;  // [k_nope | k_pe]
+  Matrix<float> dk;
 
   void zero_all() const {
     reference::zero(d.q);
-    reference::zero(d.k_nope);
-    reference::zero(d.k_pe);
     reference::zero(d.v);
+    reference::zero(dk);
+  }
+  void write_key_gradients() const {
+    const int nope = d.k_nope.n_cols, rope = d.k_pe.n_cols;
+    for (int key = 0; key < dk.n_rows; ++key) {
+      std::copy_n(dk.row(key), nope, d.k_nope.row(key));
+      std::copy_n(dk.row(key) + nope, rope, d.k_pe.row(key));
+    }
   }
 
   void add_tile(Span queries, Span keys) const {
     const Matrix<float> p(tiles().score.data(), queries.count, keys.count);
     const Matrix<float> ds(tiles().dp.data(), queries.count, keys.count);
+    const auto q = in.q.rows(queries.first, queries.count);
     const auto d_out = d_o.rows(queries.first, queries.count);
-    scores(p, in, queries, keys, mask.format);
-    product(ds, d_out, in.v.rows(keys.first, keys.count),
-            {.transpose_b = true, .format = mask.format});
+    const auto these_keys = k.rows(keys.first, keys.count);
+    const GemmOptions transposed{.transpose_b = true, .format = mask.format};
+    product(p, q, these_keys, transposed, CausalSide::kResult, queries, keys);
+    product(ds, d_out, in.v.rows(keys.first, keys.count), transposed, CausalSide::kResult, queries,
+            keys);
     for (int i = 0; i < queries.count; ++i) {
       const int query = queries.first + i;
       softmax_backward_row(mask.row(p, queries, i, keys), ds.row(i), lse[query], delta[query]);
     }
-    product(d.v.rows(keys.first, keys.count), p, d_out,
-            {.transpose_a = true, .accumulate = true, .format = mask.format});
-    add_query_gradient(queries, keys, ds);
-    add_key_gradient(queries, keys, ds);
-  }
-
-  void add_query_gradient(Span queries, Span keys, Matrix<const float> ds) const {
-    const auto dq = d.q.rows(queries.first, queries.count);
-    const int nope = in.k_nope.n_cols, rope = in.k_pe.n_cols;
     const GemmOptions add{.accumulate = true, .format = mask.format};
-    product(dq.cols(0, nope), ds, in.k_nope.rows(keys.first, keys.count), add);
-    product(dq.cols(nope, rope), ds, in.k_pe.rows(keys.first, keys.count), add);
-  }
-
-  void add_key_gradient(Span queries, Span keys, Matrix<const float> ds) const {
-    const auto q = in.q.rows(queries.first, queries.count);
-    const int nope = in.k_nope.n_cols, rope = in.k_pe.n_cols;
-    const GemmOptions add{.transpose_a = true, .accumulate = true, .format = mask.format};
-    product(d.k_nope.rows(keys.first, keys.count), ds, q.cols(0, nope), add);
-    product(d.k_pe.rows(keys.first, keys.count), ds, q.cols(nope, rope), add);
+    const GemmOptions add_left_transposed{
+        .transpose_a = true, .accumulate = true, .format = mask.format};
+    product(d.v.rows(keys.first, keys.count), p, d_out, add_left_transposed,
+            CausalSide::kLeftTransposed, queries, keys);
+    product(d.q.rows(queries.first, queries.count), ds, these_keys, add, CausalSide::kLeft, queries,
+            keys);
+    product(dk.rows(keys.first, keys.count), ds, q, add_left_transposed,
+            CausalSide::kLeftTransposed, queries, keys);
   }
 };
 
@@ -204,13 +216,17 @@ void attention_backward(const AttentionShape& shape, AttentionGradients<float> g
     const int sequence = task / shape.n_heads, head = task % shape.n_heads;
     const int token = sequence * shape.sequence_length;
     const auto dk_pe = scratch.dk_pe_by_head.rows(head * n_tokens, n_tokens);
-    const BackwardHead work{Head(shape, sequence, head, saved.q, saved.kv, saved.k_pe),
+    const Head in(shape, sequence, head, saved.q, saved.kv, saved.k_pe);
+    const int qk = shape.nope + shape.rope;
+    const BackwardHead work{in,
                             DHead(shape, sequence, head, gradients.dq, gradients.dkv, dk_pe),
                             reference::head_output(shape, sequence, head, saved.o),
                             reference::head_output(shape, sequence, head, d_o),
                             saved.lse[head].subspan(token, shape.sequence_length),
                             scratch.delta[head].subspan(token, shape.sequence_length),
-                            mask_of(shape, sequence, document_start)};
+                            mask_of(shape, sequence, document_start),
+                            joined_keys(in, {0, shape.sequence_length}),
+                            Tiles::grown(tiles().dkeys, shape.sequence_length, qk)};
     work.zero_all();
     for (int query = 0; query < shape.sequence_length; ++query) {
       work.delta[query] = dot_row(work.d_o.row(query), work.o.row(query), shape.v);
@@ -219,6 +235,7 @@ void attention_backward(const AttentionShape& shape, AttentionGradients<float> g
       const Span queries{first, std::min(kQueryBlock, shape.sequence_length - first)};
       for_key_blocks(work.mask, queries, [&](Span keys) { work.add_tile(queries, keys); });
     }
+    work.write_key_gradients();
   });
   reference::sum_rope_gradients(shape, gradients.dk_pe, scratch.dk_pe_by_head);
 }

@@ -21,6 +21,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/check.h"
 #include "base/parallel.h"
 #include "kernels/gemm_pack.h"
 #include "kernels/isa.h"
@@ -28,7 +29,7 @@
 namespace farthing {
 namespace {
 
-constexpr int kColumnBlock = 512;
+constexpr int kColumnBlock = 1024;
 constexpr int kRowBlock = 336;  // a multiple of both instruction sets' rows
 constexpr int kSlack = 64;      // packing writes whole vectors
 
@@ -80,11 +81,12 @@ struct Block {
 // The product restricted to one rectangle of C, on one thread.
 class RectangleProduct {
  public:
-  RectangleProduct(const GemmProblem<float>& problem, GemmOptions options)
+  RectangleProduct(const GemmProblem<float>& problem, GemmOptions options, Causal causal = {})
       : kernel_(gemm_kernel(options.format)),
         packer_(kernel_, problem.b, options),
         problem_(problem),
         options_(options),
+        causal_(causal),
         buffers_(pack_buffers()) {}
 
   void run(const Rectangle& where) const {
@@ -198,16 +200,41 @@ class RectangleProduct {
   void multiply_tile(const Block& block, const Panels& rows, int panel, int col, int n_cols) const {
     const auto& c = problem_.c;
     const std::int64_t row = rows.begin(panel);
-    kernel_.multiply({rows.size(panel), n_cols, packer_.words(block.n_k),
-                      packed_a(block, rows.begin(panel)), packed_b(block, col),
-                      c.data + (block.row + row) * c.stride + block.col + col, c.stride,
-                      options_.accumulate || block.k > 0});
+    GemmKernel::Tile tile{rows.size(panel),
+                          n_cols,
+                          packer_.words(block.n_k),
+                          packed_a(block, rows.begin(panel)),
+                          packed_b(block, col),
+                          c.data + (block.row + row) * c.stride + block.col + col,
+                          c.stride,
+                          options_.accumulate || block.k > 0};
+    if (causal_.side != CausalSide::kNone && !trim(block, rows, panel, col, tile)) return;
+    kernel_.multiply(tile);
+  }
+
+  // Leaves out the words of a tile that are zeros past the diagonal.  False: nothing of it is seen.
+  bool trim(const Block& block, const Panels& rows, int panel, int col,
+            GemmKernel::Tile& tile) const {
+    const int first = block.row + rows.begin(panel), end = first + tile.rows;
+    if (causal_.side == CausalSide::kResult) return block.col + col < end + causal_.diagonal;
+    if (causal_.side == CausalSide::kLeft) {
+      const int seen = std::clamp(end + causal_.diagonal - block.k, 0, block.n_k);
+      tile.n_words = packer_.words(seen);
+      return true;
+    }
+    const int unseen = std::clamp(first - causal_.diagonal - block.k, 0, block.n_k);
+    const int skipped = unseen / kernel_.k_per_word;
+    tile.n_words -= skipped;
+    tile.a += std::int64_t{skipped} * tile.rows;
+    tile.b += std::int64_t{skipped} * round_up(tile.cols, kernel_.n_lanes);
+    return true;
   }
 
   const GemmKernel& kernel_;
   const PanelPacker packer_;
   const GemmProblem<float>& problem_;
   const GemmOptions options_;
+  const Causal causal_;
   const PackBuffers& buffers_;
 };
 
@@ -260,8 +287,9 @@ void gemm_fast(std::span<const GemmProblem<float>> problems, GemmOptions options
   });
 }
 
-void gemm_serial(const GemmProblem<float>& problem, GemmOptions options) {
-  RectangleProduct(problem, options).run({0, problem.c.n_rows, 0, problem.c.n_cols});
+void gemm_serial(const GemmProblem<float>& problem, GemmOptions options, Causal causal) {
+  CHECK(causal.side == CausalSide::kNone || !is_tiled(options.format));
+  RectangleProduct(problem, options, causal).run({0, problem.c.n_rows, 0, problem.c.n_cols});
 }
 
 }  // namespace farthing

@@ -9,7 +9,18 @@ inline constexpr double kSerialFlops = 2e5;
 
 // REQUIRES current_isa() != Isa::kRef.  Shapes are not checked.
 void gemm_fast(std::span<const GemmProblem<float>> problems, GemmOptions options);
+
+// What of a product lies past the diagonal of causal scores, where line i sees 0 .. i + diagonal:
+//   kResult           C's columns: whole register tiles of them are left unwritten
+//   kLeft             A's columns, zeros there: their products are left out
+//   kLeftTransposed   the same of an A that is stored [k, m]: its row k sees m <= k + diagonal
+enum class CausalSide { kNone, kResult, kLeft, kLeftTransposed };
+struct Causal {
+  CausalSide side = CausalSide::kNone;
+  int diagonal = 0;
+};
 // One product on the calling thread alone, for use inside parallel bodies.
-void gemm_serial(const GemmProblem<float>& problem, GemmOptions options);
+// REQUIRES with `causal`: a format without tiles.
+void gemm_serial(const GemmProblem<float>& problem, GemmOptions options, Causal causal = {});
 
 }  // namespace farthing

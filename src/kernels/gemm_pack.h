@@ -24,7 +24,7 @@ inline int round_up(int value, int unit) { return (value + unit - 1) / unit * un
 // How op(B) of one product is packed by one kernel.
 class PanelPacker {
  public:
-  static constexpr int kMostTiles = 5 * 4;  // column tiles times depth tiles of a block
+  static constexpr int kMostTiles = 9 * 4;  // column tiles times depth tiles of a block
 
   PanelPacker(const GemmKernel& kernel, Matrix<const float> b, GemmOptions options);
 
