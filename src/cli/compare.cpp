@@ -13,6 +13,7 @@
 #include "cli/support.h"
 #include "config/recipe.h"
 #include "economics/compare.h"
+#include "economics/device_book.h"
 #include "ledger/run_folder.h"
 
 namespace farthing {
@@ -41,7 +42,9 @@ Contender contender_from_folder(const std::string& folder, const std::string& pr
     input.run = recipe.run;
     book = recipe.cost.book, rent = recipe.cost.price;
   }
-  input.book = prices.empty() ? load_price_book(book, rent) : load_price_book(prices);
+  RunPrices wanted{.prices = book, .device = input.history.run_start.device, .rent = rent};
+  if (!prices.empty()) wanted.prices = prices, wanted.rent.reset();
+  input.book = load_run_book(wanted);
   return contender_from_run(input, toml);
 }
 

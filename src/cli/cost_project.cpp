@@ -65,7 +65,7 @@ std::vector<std::vector<std::string>> phase_rows(const ProjectCost& cost, bool a
       total += value;
       row.push_back(value == 0 ? "none" : format_figure(value, ""));
     }
-    row.push_back(format_figure(total, ""));
+    row.push_back(total == 0 ? "none" : format_figure(total, ""));
     rows.push_back(row);
   }
   std::vector<std::string> row = {"in USD"};
@@ -255,6 +255,7 @@ void project_command(const ProjectOptions& options) {
   const PriceBook book = load_price_book(options.output.prices);
   ProgressLine line;
   ProjectSearch search = options.search;
+  search.prices = options.output.prices;
   search.progress = [&](int n) { line.show(std::to_string(n) + " run folders read"); };
   ProjectFacts facts = collect_project(search);
   line.end();

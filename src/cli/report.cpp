@@ -1,5 +1,7 @@
 // report.cpp - farthing report RUN: what a run cost, as text, JSON or one HTML page.
+#include <cmath>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -8,15 +10,17 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/units.h"
 #include "cli/commands.h"
 #include "cli/support.h"
 #include "config/recipe.h"
-#include "economics/price_list.h"
-#include "economics/serving_answer.h"
+#include "economics/device_book.h"
 #include "report/page.h"
 
 namespace farthing {
 namespace {
+
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 struct ReportOptions {
   std::string run;
@@ -37,23 +41,55 @@ Recipe recipe_of(const RunPaths& paths, const std::vector<std::string>& override
   return parse_recipe("", paths.folder, all);
 }
 
-// A simulated or imported run counts devices where others count cores; their list price is the
-// rent, unless the reader gave one.
-void price_devices(ReportInput& input) {
-  const std::string& device = input.history.run_start.device;
-  if (device.empty()) return;
-  const PriceList prices = load_price_list();
-  const PriceEntry* entry = find_device_price(prices, device, "on-demand");
-  if (entry == nullptr) {
-    throw_bad_input({input.name, "a price of \"" + device + "\"", "none in the price list",
-                     "--set cost.price=USD, for one device and hour", ""});
+// A receipt keeps the prices that it was made with; beside them, what it would cost at others.
+void reprice_command(const ReportOptions& options) {
+  const Json receipt = read_json(options.run);
+  const auto number = [&](const char* pointer) {
+    const auto at = Json::json_pointer(pointer);
+    return receipt.contains(at) && receipt[at].is_number() ? receipt[at].get<double>() : kUnknown;
+  };
+  const double hours = number("/compute/device_hours"), old_usd = number("/usd/total");
+  if (!(hours >= 0) || !std::isfinite(hours)) {
+    throw_bad_input({options.run, "compute.device_hours", "none", "a receipt with device-hours",
+                     "farthing cost validate says what a receipt needs"});
   }
-  input.book.is_owned = false;
-  input.book.rent = {entry->value, entry->unit, entry->date,
-                     "one \"core\" is one " + device + ": " + entry->source, entry->confidence};
+  const auto device_at = Json::json_pointer("/compute/device");
+  std::string device = "core";
+  if (receipt.contains(device_at) && receipt[device_at].is_string()) device = receipt[device_at];
+  RunPrices wanted{.prices = options.prices.empty() ? "default" : options.prices};
+  if (device != "core") wanted.device = device;
+  const PriceBook book = load_run_book(wanted);
+  Usage usage{.seconds = hours * 3600, .cores = 1, .joules = {}};
+  if (std::isfinite(number("/energy/kwh"))) usage.joules = number("/energy/kwh") * 3.6e6;
+  const Cost cost = cost_of(usage, book);
+  const double old_price = number("/compute/usd_per_device_hour");
+  if (options.format == "json") {
+    const auto known = [](double value) {
+      return std::isfinite(value) ? Json(value) : Json("not stated");
+    };
+    return print_json(
+        {{"receipt", options.run},
+         {"device", device},
+         {"device_hours", hours},
+         {"made_with", {{"usd", known(old_usd)}, {"usd_per_device_hour", known(old_price)}}},
+         {"again",
+          {{"usd", cost.usd},
+           {"usd_per_device_hour", book.rent.value},
+           {"owned_usd", cost.owned_usd},
+           {"electricity_usd", cost.electricity_usd},
+           {"book", book.name},
+           {"price", describe(book)}}}});
+  }
+  const auto money = [](double usd) { return std::isfinite(usd) ? format_usd(usd) : "not stated"; };
+  std::cout << options.run << ": " << format_count(hours) << " " << device << "-hours\n"
+            << "as it was made: " << money(old_usd) << " at " << money(old_price) << " for one\n"
+            << "priced again:   " << money(cost.usd) << ", " << describe(book) << "\n"
+            << "owned:          " << money(cost.owned_usd) << ", of it electricity "
+            << money(cost.electricity_usd) << "\n";
 }
 
 void report_command(const ReportOptions& options) {
+  if (options.run.ends_with(".json")) return reprice_command(options);
   const RunPaths paths(options.run);
   if (!file_exists(paths.events)) {
     throw_bad_input({options.run, "not a run folder", "no events.jsonl",
@@ -72,9 +108,9 @@ void report_command(const ReportOptions& options) {
                      "begun",
                      ""});
   }
-  input.book = options.prices.empty() ? load_price_book(recipe.cost.book, recipe.cost.price)
-                                      : load_price_book(options.prices);
-  if (options.prices.empty() && !recipe.cost.price) price_devices(input);
+  RunPrices prices{.prices = options.prices, .device = input.history.run_start.device};
+  if (options.prices.empty()) prices.prices = recipe.cost.book, prices.rent = recipe.cost.price;
+  input.book = load_run_book(prices);
   input.against = options.against;
   std::string text;
   if (options.format == "html") {
@@ -97,7 +133,8 @@ void report_command(const ReportOptions& options) {
 void add_report_command(Command& app) {
   auto options = std::make_shared<ReportOptions>();
   Command* report = app.add_subcommand("report", "the receipt of a run: text, JSON, an HTML page");
-  report->add_option("run", options->run, "run folder")->required();
+  report->add_option("run", options->run, "run folder; or a receipt.json, to price it again")
+      ->required();
   report->add_option("--format", options->format, "text, json or html (RUN/receipt.html)")
       ->one_of({"text", "json", "html"});
   report->add_flag_callback(

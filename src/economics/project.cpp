@@ -1,6 +1,8 @@
 // project.cpp - runs, ledger lines and data cards found under a folder, each counted once.
 #include "economics/project.h"
 
+#include "economics/device_book.h"
+
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -141,6 +143,11 @@ class ProjectCollector {
     named_.insert(ledger_key(paths.project_ledger, run.name));
     if (simulated) return facts_.remarks.push_back(folder + ": a simulation, costs nothing");
     run.hours = ledger.core_seconds.total() / 3600;
+    if (const std::string& device = history.run_start.device; !device.empty()) {
+      const PriceBook book = load_run_book({.prices = search_.prices, .device = device});
+      run.device = device, run.usd_per_hour = book.rent.value;
+      run.price_source = "price list: " + book.rent.source + ", " + book.rent.date;
+    }
     run.tokens = static_cast<double>(ledger.tokens), run.model_flops = ledger.model_flops;
     if (ledger.joules) run.kwh = *ledger.joules / 3.6e6;
     run.kwh_estimated = ledger.joules_estimated;

@@ -33,9 +33,10 @@ struct ProjectRun {
   std::string name, project, purpose, phase;
   std::string origin;       // "run folder", "ledger line", "project.toml"
   std::string where;        // its folder, or path:line
-  std::string device;       // "core", or a device of project.toml
+  std::string device;       // "core", or a device of project.toml or of an imported run
   double hours = 0;         // device-hours
-  double usd_per_hour = 0;  // of project.toml; a core's is the price book's
+  double usd_per_hour = 0;  // of project.toml or the price list; a core's is the price book's
+  std::string price_source = "project.toml";
   double tokens = 0, model_flops = 0;
   std::optional<double> kwh;  // at the machine, without cooling
   bool kwh_estimated = false;
@@ -59,7 +60,8 @@ struct ProjectFacts {
 
 struct ProjectSearch {
   std::string folder;
-  std::string project = {};  // only runs of this project; empty: all
+  std::string project = {};        // only runs of this project; empty: all
+  std::string prices = "default";  // for the devices of imported runs
   std::function<void(int n_runs)> progress = {};
 };
 

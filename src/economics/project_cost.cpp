@@ -79,11 +79,11 @@ class ProjectSheet {
   }
 
   // One line for each device and price.
-  std::string rate_of(const std::string& device, double usd_per_hour) {
+  std::string rate_of(const std::string& device, double usd_per_hour, const std::string& source) {
     std::string& id = rates_[fmt::format("{} {}", device, usd_per_hour)];
     if (id.empty()) {
       id = fmt::format("rate{}", rates_.size());
-      input(id, "rent of " + device, "USD/h", usd_per_hour, "project.toml", true);
+      input(id, "rent of " + device, "USD/h", usd_per_hour, source, true);
     }
     return id;
   }
@@ -94,6 +94,7 @@ class ProjectSheet {
       std::string phase, device, label;
       bool is_final = false;
       double hours = 0, usd_per_hour = 0;
+      std::string price_source, origin;
     };
     std::map<std::string, Group> groups;
     std::vector<std::string> order;
@@ -106,6 +107,7 @@ class ProjectSheet {
       if (group.phase.empty()) order.push_back(key);
       group.phase = phase, group.device = run.device, group.is_final = run.is_final();
       group.usd_per_hour = run.usd_per_hour, group.hours += run.hours;
+      group.price_source = run.price_source, group.origin = run.origin;
       group.label = fmt::format("{}, {}", run.phase, run.is_final() ? "final run" : "other runs");
       PhaseCost& cost = cost_.phases[static_cast<std::size_t>(std::stoi(phase.substr(5)) - 1)];
       cost.all_hours[run.device] += run.hours;
@@ -117,9 +119,9 @@ class ProjectSheet {
       const std::string hours = fmt::format("hours{}", i + 1), money = fmt::format("usd{}", i + 1);
       const bool core = group.device == "core";
       input(hours, group.label, core ? "core-h" : group.device + "-h", group.hours,
-            core ? "the runs' events and ledger lines" : "project.toml");
+            group.origin == "project.toml" ? group.origin : "the runs' events and ledger lines");
       std::string rate = "core_rent";
-      if (!core) rate = rate_of(group.device, group.usd_per_hour);
+      if (!core) rate = rate_of(group.device, group.usd_per_hour, group.price_source);
       formula(money, group.label + " at the rent", "USD", hours + " * " + rate);
       usd[group.phase + (group.is_final ? "final" : "other")].push_back(money);
       (group.is_final ? final_ : other_).push_back(money);

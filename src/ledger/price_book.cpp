@@ -81,7 +81,7 @@ std::string describe(const PriceBook& book) {
     return price.source + (price.date.empty() ? "" : ", " + price.date);
   };
   if (!book.is_owned) {
-    return fmt::format("{} USD per core-hour, rented, {}", book.rent.value, source(book.rent));
+    return fmt::format("{} {}, rented, {}", book.rent.value, book.rent.unit, source(book.rent));
   }
   return fmt::format(
       "owned: {} USD over {} years, in use {:.0f} % of the time, {} cores ({}); {} W x PUE {} at "

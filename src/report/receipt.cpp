@@ -58,7 +58,8 @@ Table summary(const Receipt& receipt) {
   }
   add("steps", fmt::format("{}", ledger.steps));
   add("tokens", format_count(static_cast<double>(ledger.tokens)));
-  add("model FLOPs", fmt::format("{:.3g}", ledger.model_flops));
+  add("model FLOPs",
+      ledger.model_flops > 0 ? fmt::format("{:.3g}", ledger.model_flops) : "not stated");
   add("attempts", fmt::format("{}", ledger.n_attempts));
   add("wall time", format_seconds(ledger.wall_seconds));
   add("speed", format_rate(receipt.tokens_per_second) + " tokens/s" +
@@ -149,6 +150,7 @@ Json listed(const char* item, const Price& price) {
 Json standard_part(const Receipt& receipt) {
   const Ledger& ledger = receipt.ledger;
   const double hours = ledger.core_seconds.total() / 3600;
+  const std::string device = receipt.start.device.empty() ? "core" : receipt.start.device;
   Json definitions = Json::object();
   for (const char* name :
        {"final_run", "all_runs", "research_and_development", "programme", "amortised"}) {
@@ -157,16 +159,16 @@ Json standard_part(const Receipt& receipt) {
   if (receipt.run.purpose == "final") {
     definitions["final_run"] = {
         {"usd", receipt.cost.rented_usd},
-        {"basis", fmt::format("core-hours at {} USD", receipt.book.rent.value)}};
+        {"basis", fmt::format("{} {}-hours at {} USD", hours, device, receipt.book.rent.value)}};
   }
   const PriceBook& book = receipt.book;
   return {
       {"receipt", "farthing-receipt/1"},
       {"definitions", definitions},
       {"compute",
-       {{"training_flops", ledger.model_flops},
+       {{"training_flops", ledger.model_flops > 0 ? Json(ledger.model_flops) : Json("not stated")},
         {"training_time_hours", ledger.wall_seconds / 3600},
-        {"device", "core"},
+        {"device", device},
         {"device_hours", hours},
         {"usd_per_device_hour", book.rent.value}}},
       {"energy",
@@ -175,7 +177,7 @@ Json standard_part(const Receipt& receipt) {
         {"pue", book.cooling.value}}},
       {"dates", {{"begun", day_of(receipt.begun_unix)}, {"ended", day_of(receipt.ended_unix)}}},
       {"prices",
-       {listed("core-hour", book.rent), listed("machine", book.machine),
+       {listed((device + "-hour").c_str(), book.rent), listed("machine", book.machine),
         listed("power", book.power), listed("cooling", book.cooling),
         listed("electricity", book.electricity)}},
       {"hashes",

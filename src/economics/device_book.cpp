@@ -1,0 +1,54 @@
+// device_book.cpp - devices priced from the list, cores from the book.
+#include "economics/device_book.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "config/share.h"
+#include "economics/price_list.h"
+#include "economics/serving_answer.h"
+
+namespace farthing {
+namespace {
+
+// A list without [rent] has no book: the default's electricity, cooling and sterling serve.
+PriceBook book_of(const std::string& prices, std::optional<double> rent) {
+  const std::string path = find_shared("prices", prices, ".toml");
+  const bool is_book = read_file(path).find("[rent]") != std::string::npos;
+  return load_price_book(is_book ? prices : "default", rent);
+}
+
+Price price_of(const PriceEntry& entry, const std::string& unit) {
+  return {entry.value, unit, entry.date, entry.source, entry.confidence};
+}
+
+}  // namespace
+
+PriceBook load_run_book(const RunPrices& wanted) {
+  if (wanted.device.empty()) return load_price_book(wanted.prices, wanted.rent);
+  PriceBook book = book_of(wanted.prices, wanted.rent);
+  const PriceList list = load_price_list(wanted.prices);
+  const std::string hour = "USD per " + wanted.device + "-hour";
+  const PriceEntry* rent = find_device_price(list, wanted.device, "on-demand");
+  if (wanted.rent) {
+    book.rent.unit = hour;
+  } else if (rent != nullptr) {
+    book.rent = price_of(*rent, hour);
+  } else {
+    throw_bad_input({list.name, "a price of \"" + wanted.device + "\"", "none in the price list",
+                     "--set cost.price=USD, for one device and hour", ""});
+  }
+  book.is_owned = false;
+  book.machine_cores = 1;
+  if (const PriceEntry* buy = find_device_price(list, wanted.device, "buy")) {
+    book.machine = price_of(*buy, "USD");
+  }
+  if (const PriceEntry* tdp = find_device_price(list, wanted.device, "tdp")) {
+    book.power = price_of(*tdp, "W");
+  }
+  if (const PriceEntry* industrial = list.find({"electricity", "industrial", "us"})) {
+    book.electricity = price_of(*industrial, "USD per kWh");  // a machine room's, not a home's
+  }
+  return book;
+}
+
+}  // namespace farthing

@@ -1,0 +1,26 @@
+// device_book.h - the price book of a run, whatever it counts: cores, or devices of a cluster.
+//
+// A run that was trained here counts cores and is priced by the [rent], [machine] and [power] of
+// its book (ledger/price_book.h).  An imported or simulated run counts devices: then the list's
+// on-demand price is the rent of one, its "buy" price the machine, its "tdp" the watts, and
+// industry's the electricity, so that nothing of a GPU is ever priced like a core of a CPU.
+//
+// prices   a file, or a name under prices/.  One with [[price]] entries alone serves runs on
+//          devices; what it lacks (electricity, cooling) is the default book's.
+// Errors   Error{kBadInput}: a device without an on-demand price in the list; faults of the file.
+#pragma once
+#include <optional>
+#include <string>
+
+#include "ledger/price_book.h"
+
+namespace farthing {
+
+struct RunPrices {
+  std::string prices = "default";
+  std::string device = {};          // empty: cores
+  std::optional<double> rent = {};  // USD for one core or device and hour; wins over the list
+};
+PriceBook load_run_book(const RunPrices& wanted);
+
+}  // namespace farthing

@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# cost_test - every money command as a user calls it: text, JSON, page, and what wrong input gets.
+#
+# Arguments: the farthing program, the source tree.
+set -uo pipefail
+farthing=$1
+tree=$2
+export FARTHING_TODAY=2026-11-25
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+faults=0
+
+# expect STATUS WHAT COMMAND...: runs it, keeps its output in out and err.
+expect() {
+  local wanted=$1 what=$2 status=0
+  shift 2
+  "$@" > out 2> err < /dev/null || status=$?
+  [ "$status" = "$wanted" ] && return
+  echo "FAILED $what: status $status, wanted $wanted: $*"
+  head -c 2000 out err
+  faults=$((faults + 1))
+}
+# contains FILE TEXT WHAT
+contains() {
+  grep -qF -- "$2" "$1" && return
+  echo "FAILED $3: $1 does not contain \"$2\""
+  head -c 1500 "$1"
+  faults=$((faults + 1))
+}
+# three WHAT TEXT COMMAND...: as text with TEXT in it, as JSON that begins like it, as a page.
+three() {
+  local what=$1 text=$2
+  shift 2
+  expect 0 "$what" "$farthing" "$@"
+  contains out "$text" "$what"
+  expect 0 "$what --json" "$farthing" "$@" --json
+  case "$(head -c 1 out)$(tail -c 2 out | head -c 1)" in
+    "{}" | "[]") ;;
+    *) echo "FAILED $what --json: no JSON"; head -c 300 out; faults=$((faults + 1)) ;;
+  esac
+  expect 0 "$what --html" "$farthing" "$@" --html page.html
+  contains page.html "</html>" "$what --html"
+  rm -f page.html
+}
+
+# 1. Every subcommand, three ways.
+three "explain V3" "quoted, not computed" cost explain deepseek-v3
+three "explain V3.2" "No training cost of V3.2 was published" cost explain deepseek-v3.2
+three "claims" "arith" cost claims --wrong
+expect 0 "factors" "$farthing" cost factors deepseek-v3  # 2 s: only once
+contains out "Shapley" "factors"
+three "history" "nanochat" cost compare
+three "factor chain" "x" cost compare gpt-4 deepseek-v3
+three "serving" "How good is the prediction" cost serve deepseek-v3 --cluster h800-2048 --rent 2
+three "own or rent" "Owning pays from" cost own-or-rent
+three "scenario" "Answers" cost scenario indie-30b
+expect 0 "prices" "$farthing" cost prices h100-sxm
+contains out "superseded" "prices"
+expect 0 "prices --json" "$farthing" cost prices h100-sxm --json
+contains out '"stale"' "prices --json"
+
+# 2. Other prices, other inputs.
+cat > mine.toml <<TOML
+[[price]]
+item = "h800-sxm"
+kind = "on-demand"
+value = 1.5
+unit = "USD/h"
+date = "2026-11"
+source = "an offer to us"
+[[price]]
+item = "h100-sxm"
+kind = "on-demand"
+value = 2
+unit = "USD/h"
+date = "2026-11"
+source = "an offer to us"
+TOML
+expect 0 "explain --prices" "$farthing" cost explain deepseek-v3 --prices mine.toml
+contains out '$4.182M' "explain --prices: 2,788,000 hours at 1.50"
+contains out '$5.576M' "explain --prices: the published figure stays"
+expect 0 "explain --set" "$farthing" cost explain deepseek-v3 --set price=3
+contains out '$8.364M' "explain --set"
+expect 0 "plan --prices" "$farthing" plan deepseek-v3 --cluster h800-2048 --tokens 1T --prices mine.toml
+contains out '1.50' "plan --prices"
+
+# 3. A simulation: devices keep their name, its receipt is valid, and is priced again.
+expect 0 "simulate" "$farthing" simulate deepseek-v3 --cluster h800-2048 --tokens 1T --run runs/acted
+expect 0 "report of devices" "$farthing" report runs/acted
+contains out "per h800-hour" "report of devices"
+if grep -qF "core-hour" out; then
+  echo "FAILED report of devices: speaks of core-hours"
+  faults=$((faults + 1))
+fi
+expect 0 "report --json" "$farthing" report runs/acted --json -o receipt.json
+expect 0 "validate" "$farthing" cost validate receipt.json
+contains out "valid" "validate"
+expect 0 "receipt priced again" "$farthing" report receipt.json --prices mine.toml
+contains out "1.5 USD per h800-hour" "receipt priced again"
+contains out "as it was made" "receipt priced again"
+sed 's/"training_flops": *[0-9.e+]*/"training_flops": -1/' receipt.json > negative.json
+expect 3 "a receipt with negative FLOPs" "$farthing" cost validate negative.json
+contains out "training_flops" "a receipt with negative FLOPs: where"
+expect 3 "a receipt that is none" "$farthing" cost validate mine.toml
+
+# 4. A project: a simulation costs nothing, an import is priced by its device, a deleted run counts.
+cat > log.csv <<CSV
+step,tokens,seconds,loss
+1,1000000,3600,9.5
+2,2000000,7200,8.5
+CSV
+expect 0 "import" "$farthing" import-run log.csv --format csv --cluster h800-2048 --devices 8 \
+  --run runs/theirs
+expect 0 "receipt of an import" "$farthing" report runs/theirs --json -o theirs.json
+expect 0 "receipt of an import" "$farthing" cost validate theirs.json
+contains theirs.json '"training_flops": "not stated"' "unknown FLOPs"
+echo '{"run":"gone","project":"default","purpose":"experiment","phase":"pre-training",' \
+  '"state":"finished","core_seconds":360000,"tokens":5}' > runs/ledger.jsonl
+three "project" "not stated" cost project runs --prices default
+expect 0 "project" "$farthing" cost project runs
+contains out "a simulation, costs nothing" "project"
+contains out "h800-hours" "project: the import counts devices"
+contains out "in core-hours" "project: the deleted run counts cores"
+contains out "extension" "project: by phase"
+expect 0 "compare" "$farthing" compare runs/acted runs/theirs receipt.json
+contains out "acted" "compare"
+
+# 5. Wrong input: one clear message each.
+expect 3 "an unknown model" "$farthing" cost explain deepseek-v33
+expect 3 "an unknown input" "$farthing" cost explain deepseek-v3 --set prize=1
+contains err "did you mean price" "an unknown input"
+expect 3 "a negative input" "$farthing" cost explain deepseek-v3 --set price=-1
+expect 3 "an absurd share" "$farthing" cost own-or-rent --busy 120
+expect 3 "no number" "$farthing" cost scenario indie-30b --set budget=much
+expect 3 "an unknown scenario" "$farthing" cost scenario indie-31b
+expect 3 "an unknown device" "$farthing" cost own-or-rent --device h900
+expect 3 "a missing folder" "$farthing" cost project nowhere
+expect 2 "no model" "$farthing" cost explain
+expect 2 "an unknown flag" "$farthing" cost claims --dear
+sed 's/^value = 1.5/value = -1.5/' mine.toml > negative.toml
+expect 3 "a negative price" "$farthing" cost explain deepseek-v3 --prices negative.toml
+contains err "negative.toml:" "a negative price: where"
+sed 's/USD/CNY/' mine.toml > mixed.toml
+expect 3 "mixed currencies" "$farthing" cost explain deepseek-v3 --prices mixed.toml
+contains err "CNY" "mixed currencies"
+sed '0,/item/s/h800-sxm/h700-sxm/' mine.toml > missing.toml
+expect 3 "a missing price" "$farthing" cost explain deepseek-v3 --prices missing.toml
+contains err "h800-sxm" "a missing price: which"
+sed 's/2026-11/2024-01/' mine.toml > old.toml
+expect 0 "a stale price" "$farthing" cost prices --prices old.toml
+contains out "months old" "a stale price"
+
+[ "$faults" -eq 0 ] && echo "cost_test: ok"
+[ "$faults" -eq 0 ]
