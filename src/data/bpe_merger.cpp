@@ -282,6 +282,7 @@ void BpeMerger::State::merge_in_list(const std::uint32_t* list, std::uint32_t n,
   const auto second = static_cast<std::int32_t>(pair & 0xFFFFFFFF);
   for (std::uint32_t i = 0; i < n; ++i) {
     if (i + kPrefetch < n) __builtin_prefetch(words.data() + list[i + kPrefetch], 1);
+    if (i > 0 && list[i] == list[i - 1]) continue;  // a word that holds the pair more than once
     merge_in(list[i], first, second, merged);
   }
 }

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/rng.h"
+#include "data/piece_counts.h"
 #include "data/pre_tokenizer.h"
 
 namespace farthing {
@@ -136,6 +137,25 @@ TEST(BpeTrainer, RefusesWhatCannotBe) {
   EXPECT_THROW(train_bpe(source_of(none), {}), Error);
   EXPECT_THROW(train_bpe(source_of(some), {.vocab_size = 258}), Error);
   EXPECT_THROW(train_bpe(source_of(some), {.special_tokens = {"<a>", "<a>"}}), Error);
+}
+
+// A merge once visited such a word as often as it held the pair: for hours.
+TEST(BpeTrainer, APieceOfAMillionLettersIsCountedAsSeveral) {
+  TokenizerTraining training;
+  training.vocab_size = 280;
+  std::vector<std::string> whole = {std::string(1000000, 'x')}, cut;
+  for (std::size_t begin = 0; begin < whole[0].size(); begin += kMaxPieceBytes) {
+    cut.push_back(whole[0].substr(begin, kMaxPieceBytes));
+  }
+  const TokenizerSpec spec = train_bpe(source_of(whole), training);
+  EXPECT_EQ(spec.vocabulary, train_bpe(source_of(cut), training).vocabulary);
+  EXPECT_EQ(spec.vocabulary.back(), std::string(kMaxPieceBytes, 'x'));
+  // Whole characters of three bytes: no token begins or ends inside one but the bytes themselves.
+  std::string wide;
+  for (int i = 0; i < 5000; ++i) wide += "\xE3\x81\x82";
+  TrainingReport report;
+  train_bpe(source_of({wide}), training, &report);
+  EXPECT_EQ(report.distinct_pieces, 2);  // 341 characters, and the 226 at the end
 }
 
 }  // namespace

@@ -130,7 +130,16 @@ struct PieceCounts::State {
     const bool valid = is_valid_utf8(document);
     const std::string mended = valid ? std::string() : mend_utf8(document, nullptr);
     splitter.split(valid ? document : mended, pieces[part]);
-    for (const std::string_view piece : pieces[part].pieces) tables[part].add(piece, 1);
+    for (const std::string_view piece : pieces[part].pieces) add_piece(piece, tables[part]);
+  }
+  static void add_piece(std::string_view piece, CountTable& table) {
+    while (piece.size() > kMaxPieceBytes) {
+      std::size_t end = kMaxPieceBytes;
+      while (end > kMaxPieceBytes - 4 && (piece[end] & 0xC0) == 0x80) --end;  // whole characters
+      table.add(piece.substr(0, end), 1);
+      piece.remove_prefix(end);
+    }
+    table.add(piece, 1);
   }
   std::int64_t cost() const {
     std::int64_t sum = 0;

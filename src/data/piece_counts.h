@@ -6,6 +6,10 @@
 // most c occurrences so far, c the smallest that halves the memory.  What that can cost is known:
 // no piece's count is too low by more than the sum of those c.
 //
+// A piece longer than kMaxPieceBytes (a run of dashes, a genome on one line) is counted as several:
+// a merge visits every word that holds its pair from end to end, and one word of a million symbols
+// would cost a million visits for each of thousands of merges.
+//
 // Source   Manku & Motwani 2002, "Approximate frequency counts over data streams" (lossy counting).
 // Exact    the result is the same for any number of threads; without forgetting it is exact.
 // Memory   memory_bytes, and as much again for a moment while tables are brought together.
@@ -21,6 +25,8 @@
 #include "data/pre_tokenizer.h"
 
 namespace farthing {
+
+inline constexpr std::size_t kMaxPieceBytes = 1024;
 
 class PieceCounts {
  public:

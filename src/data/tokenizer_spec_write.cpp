@@ -55,9 +55,12 @@ std::string vocabulary_json(const std::vector<std::string>& vocabulary) {
 // "a b" where no token holds a space, which every version reads; else ["a", "b"].
 std::string merges_json(const TokenizerSpec& spec) {
   const auto token = [&](std::int32_t id) { return spec.vocabulary[static_cast<std::size_t>(id)]; };
+  const auto has_space = [&](std::int32_t id) {
+    return spec.vocabulary[static_cast<std::size_t>(id)].find(' ') != std::string::npos;
+  };
   bool as_pairs = false;
   for (const Merge& merge : spec.merges) {
-    as_pairs |= (token(merge.left) + token(merge.right)).find(' ') != std::string::npos;
+    as_pairs |= has_space(merge.left) || has_space(merge.right);
   }
   std::string out = "[";
   for (const Merge& merge : spec.merges) {
