@@ -1,4 +1,4 @@
-// farthing data - a look into token shards, and a corpus to begin with.
+// farthing data - a corpus to begin with, and the rules that clean one.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/support.h"
 #include "data/debian_corpus.h"
+#include "data/quality.h"
 
 namespace farthing {
 namespace {
@@ -42,9 +43,45 @@ void add_corpus_command(Command& data) {
   corpus->callback([options] { corpus_command(*options); });
 }
 
+// "50 to 100000", "at least 2", "at most 0.2".
+std::string limits_of(const QualityRule& rule) {
+  char text[64];
+  if (std::isinf(rule.high)) {
+    std::snprintf(text, sizeof(text), "at least %g", rule.low);
+  } else if (rule.low <= 0) {
+    std::snprintf(text, sizeof(text), "at most %g", rule.high);
+  } else {
+    std::snprintf(text, sizeof(text), "%g to %g", rule.low, rule.high);
+  }
+  return text;
+}
+
+void rules_command(bool json) {
+  std::vector<std::vector<std::string>> rows = {{"rule", "passes", "of", "source"}};
+  Json list = Json::array();
+  for (const QualityRule& rule : quality_rules()) {
+    rows.push_back({rule.name, limits_of(rule), rule.what, rule.source});
+    list.push_back({{"name", rule.name},
+                    {"measures", rule.what},
+                    {"low", rule.low},
+                    {"high", std::isinf(rule.high) ? Json() : Json(rule.high)},
+                    {"source", rule.source}});
+  }
+  json ? print_json(list) : static_cast<void>(std::cout << format_table(rows));
+}
+
+void add_rules_command(Command& data) {
+  auto json = std::make_shared<bool>(false);
+  Command* rules = data.add_subcommand("rules", "the quality rules, their thresholds and sources");
+  add_json_flag(*rules, *json);
+  set_example(*rules, "farthing data rules");
+  rules->callback([json] { rules_command(*json); });
+}
+
 void add_data_command(Command& app) {
   Command& data = app.parent("data", "prepare text for training, and look into it");
   add_corpus_command(data);
+  add_rules_command(data);
 }
 
 const CommandRegistration kData{add_data_command, 20};

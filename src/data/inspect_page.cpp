@@ -247,17 +247,32 @@ std::string bars_html(const Json& histogram, const char* key, const char* headin
   return html + "</table>\n";
 }
 
+// The largest first; as many as there are colours, the last of them for all others together.
+std::vector<BarPart> shares(const Json& sources) {
+  std::vector<BarPart> parts;
+  double all = 0;
+  for (const Json& source : sources) {
+    parts.push_back({source["name"], source["tokens"], percent(source["share"])});
+    all += parts.back().value;
+  }
+  std::stable_sort(parts.begin(), parts.end(),
+                   [](const BarPart& a, const BarPart& b) { return a.value > b.value; });
+  if (parts.size() <= kCategories) return parts;
+  BarPart others{std::to_string(parts.size() - kCategories + 1) + " others", 0, ""};
+  for (std::size_t i = kCategories - 1; i < parts.size(); ++i) others.value += parts[i].value;
+  others.note = percent(all > 0 ? others.value / all : 0);
+  parts.resize(kCategories - 1);
+  parts.push_back(others);
+  return parts;
+}
+
 std::string share_section(const Json& inspection) {
   if (inspection["sources"].empty()) return "";
-  std::vector<BarPart> parts;
+  const std::vector<BarPart> parts = shares(inspection["sources"]);
   std::string legend = "<p class=\"legend\">";
-  for (const Json& source : inspection["sources"]) {
-    const std::string name = source["name"];
-    if (parts.size() < kCategories) {
-      legend += "<span><i class=\"c" + std::to_string(parts.size()) + "\"></i>" +
-                escape_html(name) + " " + percent(source["share"]) + "</span>";
-    }
-    parts.push_back({name, source["tokens"], percent(source["share"])});
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    legend += "<span><i class=\"c" + std::to_string(i) + "\"></i>" + escape_html(parts[i].name) +
+              " " + parts[i].note + "</span>";
   }
   std::string html = "<section class=\"card\"><h2>Sources</h2>" + bar_to_svg(parts) + legend +
                      "</p>\n" + to_html(sources_table(inspection));
