@@ -2,8 +2,10 @@
 """compare_prepare.py - `farthing data prepare` and datatrove doing the same steps on the same input.
 
     python3 bench/peers/compare_prepare.py INPUT.jsonl --farthing build/release/farthing [--workers 2]
+                                           [--rounds 3] [--no-rules]
 
-Steps of both: read, Gopher's repetition rules, MinHash near-duplicate removal (5-word shingles, 14
+Steps of both, in turns, each `rounds` times: read, Gopher's repetition rules (unless --no-rules,
+which leaves what both do alike and nothing else), MinHash near-duplicate removal (5-word shingles, 14
 bands of 8), tokenize with one tokenizer (a 16k byte-level BPE that farthing trains first, not
 counted), write token files.  datatrove runs as its documentation has it: LocalPipelineExecutor with
 the input in as many files as workers, an English word tokenizer (spaCy), and the four MinHash stages.
@@ -43,7 +45,8 @@ def split_input(path, folder, n_files):
 def run_farthing(options, folder, tokenizer, threads):
     out = folder / "farthing"
     command = [options.farthing, "data", "prepare", str(folder / "in"), "-o", str(out), "--clean",
-               RULES, "--dedup", "near", "--tokenizer", str(tokenizer), "--threads", str(threads),
+               "none" if options.no_rules else RULES, "--dedup", "near", "--tokenizer",
+               str(tokenizer), "--threads", str(threads),
                "--val-fraction", "0.01", "--json"]
     began = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True)
@@ -61,7 +64,7 @@ def run_farthing(options, folder, tokenizer, threads):
             "peak_megabytes": card["cost"]["peak_resident_bytes"] / 1e6}
 
 
-def run_datatrove(folder, tokenizer, workers):
+def run_datatrove(options, folder, tokenizer, workers):
     from datatrove.executor import LocalPipelineExecutor
     from datatrove.pipeline.dedup import (MinhashDedupBuckets, MinhashDedupCluster,
                                           MinhashDedupFilter, MinhashDedupSignature)
@@ -79,24 +82,28 @@ def run_datatrove(folder, tokenizer, workers):
                               logging_dir=str(work / "log" / name), skip_completed=False).run()
 
     began = time.monotonic()
-    run("clean", workers, JsonlReader(str(folder / "in")), GopherRepetitionFilter(),
-        JsonlWriter(str(work / "clean"), compression=None))
-    run("signatures", workers, JsonlReader(str(work / "clean")),
+    clean = folder / "in"
+    if not options.no_rules:
+        clean = work / "clean"
+        run("clean", workers, JsonlReader(str(folder / "in")), GopherRepetitionFilter(),
+            JsonlWriter(str(clean), compression=None))
+    run("signatures", workers, JsonlReader(str(clean)),
         MinhashDedupSignature(str(work / "sig"), config=config))
     run("buckets", config.num_buckets, MinhashDedupBuckets(str(work / "sig"), str(work / "buckets"),
                                                            config=config))
     run("cluster", 1, MinhashDedupCluster(str(work / "buckets"), str(work / "remove"),
                                           config=config))
-    run("tokens", workers, JsonlReader(str(work / "clean")),
+    run("tokens", workers, JsonlReader(str(clean)),
         MinhashDedupFilter(str(work / "remove")),
         DocumentTokenizer(str(work / "tokens"), tokenizer_name_or_path=str(tokenizer),
                           eos_token="<|end_of_text|>", shuffle_documents=False))
     seconds = time.monotonic() - began
-    n_clean = sum(1 for path in (work / "clean").iterdir() for _ in open(path))
+    n_clean = sum(1 for path in clean.iterdir() for _ in open(path))
     stats = json.loads((work / "log" / "tokens" / "stats.json").read_text())
     kept = stats[-1]["stats"]["tokens"]
     usage = max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
                 resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+    shutil.rmtree(work)
     return {"seconds": seconds, "after_rules": n_clean, "out": kept.get("n", 0),
             "tokens": kept.get("total", kept) if isinstance(kept, dict) else kept,
             "largest_process_megabytes": usage * 1024 / 1e6}
@@ -107,6 +114,8 @@ def main():
     parser.add_argument("input")
     parser.add_argument("--farthing", required=True)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--no-rules", action="store_true")
     options = parser.parse_args()
     options.farthing = str(pathlib.Path(options.farthing).resolve())
     folder = pathlib.Path(tempfile.mkdtemp(prefix="compare-prepare-"))
@@ -116,11 +125,17 @@ def main():
                         "16384", "-o", str(folder / "tokenizer.json")], check=True,
                        stdout=subprocess.DEVNULL)
         tokenizer = folder / "tokenizer.json"
-        rounds = [run_farthing(options, folder, tokenizer, options.workers) for _ in range(3)]
-        ours = sorted(rounds, key=lambda found: found["seconds"])[1]
-        theirs = run_datatrove(folder, tokenizer, options.workers)
+        ours, theirs = [], []
+        for _ in range(options.rounds):
+            ours.append(run_farthing(options, folder, tokenizer, options.workers))
+            theirs.append(run_datatrove(options, folder, tokenizer, options.workers))
+            print(f"farthing {ours[-1]['seconds']:.2f} s, datatrove {theirs[-1]['seconds']:.2f} s",
+                  file=sys.stderr)
+        ours, theirs = (sorted(rounds, key=lambda found: found["seconds"])[len(rounds) // 2]
+                        for rounds in (ours, theirs))
         size = pathlib.Path(options.input).stat().st_size
-        print(json.dumps({"input_bytes": size, "workers": options.workers, "farthing": ours,
+        print(json.dumps({"input_bytes": size, "workers": options.workers,
+                          "rounds": options.rounds, "rules": not options.no_rules, "farthing": ours,
                           "datatrove": theirs, "ratio": theirs["seconds"] / ours["seconds"],
                           "versions": {name: importlib.metadata.version(name)
                                        for name in ("datatrove", "tokenizers", "spacy")}}, indent=1))
