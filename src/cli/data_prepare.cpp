@@ -33,7 +33,7 @@ struct PrepareOptions {
   std::string rules_file;
   std::string dedup = "none";
   std::string memory;
-  std::string max_file_bytes;
+  std::string max_file_bytes, max_document_bytes;
   std::string price = "default";
   int threads = 0;
   bool json = false;
@@ -128,6 +128,15 @@ void fill_request(PrepareOptions& options) {
   if (!options.max_file_bytes.empty()) {
     request.reading.max_file_bytes = parse_bytes(options.max_file_bytes, "--max-file-size", 1);
   }
+  if (!options.max_document_bytes.empty()) {
+    request.reading.max_document_bytes =
+        parse_bytes(options.max_document_bytes, "--max-document-size", 1);
+    if (request.reading.max_document_bytes > kMaxTextBytes) {
+      throw Error(ErrorCode::kUsage,
+                  to_string({"--max-document-size", "too large", options.max_document_bytes,
+                             "at most " + format_bytes(static_cast<double>(kMaxTextBytes)), ""}));
+    }
+  }
   if (!options.memory.empty()) {
     request.memory_bytes = parse_bytes(options.memory, "--memory", 32e6);
   }
@@ -196,6 +205,8 @@ void add_reading_options(Command& prepare, PrepareOptions& options) {
       ->one_of({"text", "code", "all"});
   prepare.add_option("--max-file-size", options.max_file_bytes,
                      "with --files code or all: larger files are dropped; default 1 MiB");
+  prepare.add_option("--max-document-size", options.max_document_bytes,
+                     "a longer document or line is an error; default and most 256 MiB");
   prepare.add_option("--on-error", options.on_error, "a file or line that cannot be read")
       ->one_of({"stop", "skip"});
   prepare.add_flag("--skip-bad-lines", request.reading.skip_bad_lines,
@@ -208,7 +219,8 @@ void add_cleaning_options(Command& prepare, PrepareOptions& options) {
   PrepareRequest& request = options.request;
   prepare.add_flag("--normalise", request.clean.normalise, "line ends, control characters, spaces");
   prepare.add_option("--clean", options.clean,
-                     "quality rules: gopher, c4, fineweb, all, or names of rules, with commas");
+                     "quality rules: gopher, c4, fineweb, all, or names of rules, with commas; "
+                     "farthing data rules lists them");
   prepare.add_option("--rules", options.rules_file, "TOML file with [clean]: rules and thresholds");
   prepare.add_option("--dedup", options.dedup, "duplicates to remove; near removes exact ones too")
       ->one_of({"none", "exact", "near"});

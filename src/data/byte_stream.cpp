@@ -32,6 +32,7 @@ class FileBytes : public ByteStream {
     if (descriptor_ < 0 || fstat(descriptor_, &status) != 0) {
       throw_bad_input({path, std::string("cannot read: ") + std::strerror(errno), "", "", ""});
     }
+    if (S_ISREG(status.st_mode)) size_ = status.st_size;
     if (S_ISDIR(status.st_mode)) {
       close(descriptor_);
       throw_bad_input({path, "is a folder", "", "a file", ""});
@@ -51,15 +52,21 @@ class FileBytes : public ByteStream {
              "", "", ""});
       }
       offset_ += got;
+      if (got == 0 && offset_ < size_) shrank();
       return static_cast<std::size_t>(got);
     }
   }
   std::int64_t file_offset() const override { return offset_; }
 
  private:
+  [[noreturn]] void shrank() const {
+    throw_bad_input({path_, "ends at byte " + std::to_string(offset_) + ", cut while it was read",
+                     "", std::to_string(size_) + " bytes, which it had when it was opened", ""});
+  }
+
   std::string path_;
   int descriptor_;
-  std::int64_t offset_ = 0;
+  std::int64_t offset_ = 0, size_ = 0;
 };
 
 // What the decompressors share: a buffer of compressed bytes and messages that say where.
@@ -118,7 +125,11 @@ class GzipBytes : public Decompressor {
 
   std::size_t read(char* out, std::size_t n) override {
     n = std::min<std::size_t>(n, 1u << 30);
-    while (!at_end_) {
+    while (true) {
+      if (bad_) damaged(stream_.msg != nullptr ? stream_.msg : "damaged gzip data");
+      if (member_ended_ && !another_member("\x1f")) return 0;
+      if (member_ended_) inflateReset(&stream_);
+      member_ended_ = false;
       if (!fetch()) ends_inside();
       const auto before = static_cast<uInt>(unused().size());
       stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(unused().data()));
@@ -127,22 +138,16 @@ class GzipBytes : public Decompressor {
       stream_.avail_out = static_cast<uInt>(n);
       const int status = inflate(&stream_, Z_NO_FLUSH);
       use(before - stream_.avail_in);
-      if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR) {
-        damaged(stream_.msg != nullptr ? stream_.msg : "damaged gzip data");
-      }
-      if (status == Z_STREAM_END) {
-        at_end_ = !another_member("\x1f");
-        if (!at_end_) inflateReset(&stream_);
-      }
+      bad_ = status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR;
+      member_ended_ = status == Z_STREAM_END;
       const std::size_t got = n - stream_.avail_out;
-      if (got > 0) return got;
+      if (got > 0) return got;  // what comes before the damage is given out first
     }
-    return 0;
   }
 
  private:
   z_stream stream_{};
-  bool at_end_ = false;
+  bool member_ended_ = false, bad_ = false;
 };
 
 class ZstdBytes : public Decompressor {
@@ -216,10 +221,15 @@ class XzBytes : public Decompressor {
 }  // namespace
 
 std::string_view PeekedStream::peek(std::size_t n) {
-  while (ahead_.size() - begin_ < n) {
+  while (ahead_.size() - begin_ < n && !fault_) {
     const std::size_t before = ahead_.size();
     ahead_.resize(begin_ + n);
-    const std::size_t got = bytes_->read(ahead_.data() + before, ahead_.size() - before);
+    std::size_t got = 0;
+    try {
+      got = bytes_->read(ahead_.data() + before, ahead_.size() - before);
+    } catch (const Error&) {
+      fault_ = std::current_exception();
+    }
     ahead_.resize(before + got);
     if (got == 0) break;
   }
@@ -227,7 +237,10 @@ std::string_view PeekedStream::peek(std::size_t n) {
 }
 
 std::size_t PeekedStream::read(char* out, std::size_t n) {
-  if (begin_ == ahead_.size()) return bytes_->read(out, n);
+  if (begin_ == ahead_.size()) {
+    if (fault_) std::rethrow_exception(fault_);
+    return bytes_->read(out, n);
+  }
   const std::size_t got = std::min(n, ahead_.size() - begin_);
   std::memcpy(out, ahead_.data() + begin_, got);
   begin_ += got;

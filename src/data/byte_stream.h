@@ -9,6 +9,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <string>
 
@@ -29,7 +30,8 @@ std::unique_ptr<ByteStream> open_file_bytes(const std::string& path);
 std::unique_ptr<ByteStream> decompressed(std::unique_ptr<ByteStream> bytes,
                                          const std::string& where);
 
-// A look ahead at a stream: the first bytes stay to be read.
+// A look ahead at a stream: the first bytes stay to be read.  A fault that the look met is thrown
+// when what was before it has been read.
 class PeekedStream : public ByteStream {
  public:
   explicit PeekedStream(std::unique_ptr<ByteStream> bytes) : bytes_(std::move(bytes)) {}
@@ -42,6 +44,7 @@ class PeekedStream : public ByteStream {
   std::unique_ptr<ByteStream> bytes_;
   std::string ahead_;
   std::size_t begin_ = 0;
+  std::exception_ptr fault_;
 };
 
 }  // namespace farthing

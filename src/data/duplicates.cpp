@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/pipeline.h"
+#include "base/units.h"
 #include "data/key_parts.h"
 
 namespace farthing {
@@ -233,7 +234,8 @@ DedupResult find_duplicates(const FingerprintFiles& files, const DedupOptions& o
     throw Error(ErrorCode::kOutOfResource,
                 std::to_string(files.size()) +
                     " documents: finding duplicates among them takes 5 "
-                    "bytes each, more than half of --memory; give it more");
+                    "bytes each, more than half of --memory; give it " +
+                    format_bytes(static_cast<double>(files.size()) * 10) + " or more");
   }
   if (!options.exact && !options.near) {
     DedupResult all_kept;

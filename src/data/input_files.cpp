@@ -45,18 +45,35 @@ bool is_code_name(std::string_view path) {
   return names.contains(name.substr(0, dot)) || is_text_name(name);
 }
 
+// A linked folder that holds the folder it is linked from would go round for ever.
+bool is_loop(const fs::directory_entry& entry) {
+  std::error_code fault;
+  if (!entry.is_symlink(fault)) return false;
+  const fs::path target = fs::canonical(entry.path(), fault);
+  const fs::path here = fs::canonical(entry.path().parent_path(), fault);
+  if (fault) return false;
+  return std::mismatch(target.begin(), target.end(), here.begin(), here.end()).first ==
+         target.end();
+}
+
+// A folder that cannot be listed is a file that cannot be read: what that means is for the reader.
+void list_folder(const std::string& folder, FileChoice choice, std::vector<std::string>& files) {
+  std::error_code fault, gone;
+  fs::directory_iterator entry(folder, fault), end;
+  for (; !fault && entry != end; entry.increment(fault)) {
+    const std::string path = entry->path().string();
+    if (entry->is_directory(gone)) {
+      if (!is_loop(*entry)) list_folder(path, choice, files);
+    } else if (is_chosen(path, choice) && entry->is_regular_file(gone)) {
+      files.push_back(path);
+    }
+  }
+  if (fault) files.push_back(folder);
+}
+
 void add_folder(const std::string& folder, FileChoice choice, std::vector<std::string>& files) {
   const std::size_t before = files.size();
-  std::error_code fault;
-  const auto follow = fs::directory_options::follow_directory_symlink;
-  fs::recursive_directory_iterator entry(folder, follow, fault), end;
-  while (!fault && entry != end) {
-    const std::string path = entry->path().string();
-    std::error_code gone;
-    if (is_chosen(path, choice) && entry->is_regular_file(gone)) files.push_back(path);
-    entry.increment(fault);
-  }
-  if (fault) throw_bad_input({folder, "cannot read: " + fault.message(), "", "", ""});
+  list_folder(folder, choice, files);
   if (files.size() > before) return;
   const bool text = choice == FileChoice::kText;
   throw_bad_input({folder, "no text in this folder", "",

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 #include <string_view>
 #include <vector>
 
@@ -102,7 +101,7 @@ std::int64_t find_repeated_paragraphs(const Job& job, const CleanResult& cleaned
   by_hash.finish();
   // What is to go, in the order of the documents: their number takes the place of the key.
   const std::string folder = job.work + "/positions";
-  std::filesystem::create_directories(folder);
+  make_folder(folder);
   KeyParts<Position> by_document(most, budget / 2, spills, folder);
   const std::uint64_t stride =
       ~std::uint64_t{0} / static_cast<std::uint64_t>(cleaned.n_documents + 1);

@@ -82,20 +82,22 @@ std::vector<InputSource> find_sources(const PrepareRequest& request) {
   return sources;
 }
 
+void add_file(StreamHash& files, const std::string& path) {
+  struct stat status {};
+  stat(path.c_str(), &status);
+  const std::string line = path + " " + std::to_string(status.st_size) + " " +
+                           std::to_string(status.st_mtim.tv_sec) + "." +
+                           std::to_string(status.st_mtim.tv_nsec) + "\n";
+  files.add(std::as_bytes(std::span(line.data(), line.size())));
+}
+
 // All that decides the result; what may change between two attempts is not in it.
 Json make_plan(const Job& job) {
   const PrepareRequest& request = job.request;
   Json sources = Json::array();
   for (const auto& source : job.sources) {
     StreamHash files;
-    for (const std::string& path : source.files) {
-      struct stat status {};
-      stat(path.c_str(), &status);
-      const std::string line = path + " " + std::to_string(status.st_size) + " " +
-                               std::to_string(status.st_mtim.tv_sec) + "." +
-                               std::to_string(status.st_mtim.tv_nsec) + "\n";
-      files.add(std::as_bytes(std::span(line.data(), line.size())));
-    }
+    for (const std::string& path : source.files) add_file(files, path);
     sources.push_back({{"name", source.description.name},
                        {"licence", source.description.licence},
                        {"n_files", source.files.size()},
@@ -103,8 +105,8 @@ Json make_plan(const Job& job) {
   }
   Json rules = Json::array();
   for (const auto& rule : request.clean.rules) rules.push_back({rule.rule, rule.low, rule.high});
-  Json evaluation = Json::array();
-  for (const auto& path : request.clean.contamination_files) evaluation.push_back(path);
+  StreamHash evaluation;
+  for (const auto& path : request.clean.contamination_files) add_file(evaluation, path);
   std::string given;
   if (!request.tokenizer_path.empty())
     given = Tokenizer::load(request.tokenizer_path).fingerprint();
@@ -113,13 +115,13 @@ Json make_plan(const Job& job) {
           {"reading",
            {request.reading.text_key, request.reading.blank_line_documents,
             static_cast<int>(request.reading.files), request.reading.max_file_bytes,
-            request.reading.keep_metadata}},
+            request.reading.max_document_bytes, request.reading.keep_metadata}},
           {"tokenizer",
            {given, request.training.vocab_size, static_cast<int>(request.training.pre_tokenizer),
             request.training.special_tokens}},
           {"val_fraction", request.val_fraction},
           {"clean",
-           {request.clean.normalise, rules, evaluation, request.clean.contamination_ngram,
+           {request.clean.normalise, rules, evaluation.hex(), request.clean.contamination_ngram,
             request.clean.drop_contaminated, request.clean.drop_repeated_paragraphs,
             request.clean.min_paragraph_bytes}},
           {"dedup",
@@ -134,9 +136,7 @@ class WorkFolder {
   explicit WorkFolder(const std::string& parent) : path_(parent + kWorkName) {
     made_.emplace(parent);
     lock_.emplace(lock(parent));
-    std::error_code fault;
-    fs::create_directories(path_, fault);
-    if (fault) throw Error(ErrorCode::kFailed, path_ + ": cannot create: " + fault.message());
+    make_folder(path_);
   }
   WorkFolder(const WorkFolder&) = delete;
   WorkFolder& operator=(const WorkFolder&) = delete;
@@ -159,10 +159,9 @@ class WorkFolder {
     if (file_exists(file)) before = read_file(file);
     const std::string now = plan.dump();
     if (before == now) return;
-    std::error_code fault;
-    fs::remove_all(path_, fault);
-    fs::create_directories(path_, fault);
-    if (fault) throw Error(ErrorCode::kFailed, path_ + ": cannot create: " + fault.message());
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+    make_folder(path_);
     write_file_atomically(file, now);
   }
 
@@ -248,23 +247,25 @@ void check_nothing_lost(const CleanResult& cleaned, const EncodeResult& encoded)
 Json run_stages(const Job& job, WorkFolder& work) {
   const CleanResult cleaned = clean_inputs(job);        // 1
   const FateResult fates = decide_fates(job, cleaned);  // 2
-  Seconds training;
+  TrainingResult training;
   const Tokenizer tokenizer = make_tokenizer(job, cleaned, fates, training);     // 3
   const EncodeResult encoded = encode_segments(job, cleaned, fates, tokenizer);  // 4
   check_nothing_lost(cleaned, encoded);
   check_splits(encoded.tally, job.request);
   const std::string made = work.path() + "/out";
-  fs::remove_all(made);
-  fs::create_directories(made);
+  std::error_code ignored;
+  fs::remove_all(made, ignored);
+  make_folder(made);
   const Seconds writing = assemble_shards(job, cleaned, tokenizer, made);  // 5
   write_file_atomically(made + "/tokenizer.json", tokenizer.to_json_text());
   Json card = make_card(job, {cleaned,
                                     fates,
                                     encoded,
                                     tokenizer,
+                                    training.report,
                                     {{"clean", cleaned.seconds},
                                      {"duplicates", fates.seconds},
-                                     {"tokenizer", training},
+                                     {"tokenizer", training.seconds},
                                      {"encode", encoded.seconds},
                                      {"write", writing}}});
   write_file_atomically(made + "/card.md", format_card(card));
@@ -288,6 +289,7 @@ std::string Job::part(std::int64_t number, const char* ending) const {
 }
 
 void Job::check_stop() const {
+  if (clock != nullptr) clock->beat();
   if (request.should_stop && request.should_stop()) {
     throw Error(ErrorCode::kInterrupted,
                 "interrupted; run the same command again and it goes on from there");
@@ -300,7 +302,7 @@ bool is_held_out(std::string_view text, double val_fraction) {
 
 Json prepare_data(const PrepareRequest& request, const PrepareProgress& progress) {
   check_request(request);
-  Job job{request, progress, find_sources(request), "", 0, 0, num_threads()};
+  Job job{request, progress, find_sources(request), "", 0, 0, num_threads(), nullptr};
   job.memory_bytes = request.memory_bytes > 0 ? request.memory_bytes : quarter_of_memory();
   job.segment_bytes = request.segment_bytes > 0
                           ? request.segment_bytes
@@ -308,6 +310,8 @@ Json prepare_data(const PrepareRequest& request, const PrepareProgress& progress
   WorkFolder work(request.folder);
   job.work = work.path();
   work.follow(make_plan(job));
+  AttemptClock clock(job.work + "/clock", request.joules);
+  job.clock = &clock;
   try {
     return run_stages(job, work);
   } catch (const Json::exception& fault) {

@@ -25,8 +25,11 @@
 //          should_stop says so.  Whatever is thrown, an earlier content of DIR is left as it was; a
 //          DIR made for nothing that could be gone on with is gone.
 // Exact    all files but the card are the same bytes for any number of threads, any memory, and any
-//          number of interruptions.
-// Memory   memory_bytes, beside 64 MiB, the tokenizer's trainer and documents of enormous size.
+//          number of interruptions; but a tokenizer trained in too little memory to count every
+//          piece depends on the memory, and the card says that it was.
+// Memory   memory_bytes, beside 64 MiB.  Of that a 24th bounds a document (a longer one that
+//          is allowed is Error{kOutOfResource}), a quarter the tokenizer trainer's counting, and
+//          half, at 5 bytes each, the number of documents among which duplicates are sought.
 #pragma once
 #include <cstdint>
 #include <functional>

@@ -14,6 +14,8 @@
 namespace farthing {
 namespace {
 
+constexpr std::size_t kFaultsShown = 20;
+
 std::string date_now() {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
@@ -78,7 +80,16 @@ Json cost_json(const Job& job, const CardFacts& facts, Seconds& all) {
     all.add(seconds);
     stages[name] = {{"seconds", seconds.wall}, {"core_seconds", seconds.cpu}};
   }
-  Json cost = {{"seconds", all.wall}, {"core_seconds", all.cpu}, {"stages", stages}};
+  const Seconds total = job.clock->total();
+  const Json outside = {{"seconds", std::max(0.0, total.wall - all.wall)},
+                        {"core_seconds", std::max(0.0, total.cpu - all.cpu)}};
+  all = {std::max(all.wall, total.wall), std::max(all.cpu, total.cpu),
+         std::max(all.joules, total.joules)};
+  Json cost = {{"seconds", all.wall},
+               {"core_seconds", all.cpu},
+               {"stages", stages},
+               {"outside_stages", outside},
+               {"attempts", job.clock->attempts()}};
   if (job.request.cost) cost.update(job.request.cost(all.wall, all.cpu, all.joules));
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -218,7 +229,22 @@ std::string format_cost(const Json& cost) {
     if (stage["seconds"].get<double>() < 0.01 * cost["seconds"].get<double>()) continue;
     stages += (stages.empty() ? "" : ", ") + name + " " + format_seconds(stage["seconds"]);
   }
-  return out + "\n  of which " + stages;
+  out += "\n  of which " + stages;
+  const int attempts = cost.value("attempts", 1);
+  if (attempts < 2) return out;
+  return out + "; outside of them, with what " + std::to_string(attempts - 1) +
+         (attempts == 2 ? " interruption" : " interruptions") + " undid, " +
+         format_seconds(cost["outside_stages"]["seconds"]);
+}
+
+std::string format_tokenizer(const Json& tokenizer) {
+  std::string out =
+      tokenizer["vocab_size"].dump() + " entries, from " + tokenizer["from"].get<std::string>();
+  const double forgotten = tokenizer.value("forgotten_pieces", 0.0);
+  if (forgotten == 0) return out;
+  return out + "; --memory was too little to count all pieces: " + format_count(forgotten) +
+         " rare occurrences were forgotten, none counted too low by more than " +
+         tokenizer["largest_error"].dump();
 }
 
 }  // namespace
@@ -231,8 +257,8 @@ FateResult decide_fates(const Job& job, const CleanResult& cleaned) {
     const Json state = read_json(saved);
     result.report = state.at("report").dump();
     result.seconds = seconds_from_json(state.at("seconds"));
-    const std::string bytes = read_file(job.work + "/fate.bin");
-    for (const char c : bytes) result.fate.push_back(static_cast<Fate>(c));
+    const MappedFile file(job.work + "/fate.bin");
+    for (const std::byte fate : file.bytes()) result.fate.push_back(static_cast<Fate>(fate));
     return result;
   }
   Stopwatch stopwatch(request.joules);
@@ -323,7 +349,10 @@ Json make_card(const Job& job, const CardFacts& facts) {
       {"tokenizer",
        {{"fingerprint", facts.tokenizer.fingerprint()},
         {"vocab_size", facts.tokenizer.vocab_size()},
-        {"from", request.tokenizer_path.empty() ? "the training split" : request.tokenizer_path}}},
+        {"from", request.tokenizer_path.empty() ? "the training split" : request.tokenizer_path},
+        {"distinct_pieces", facts.training.distinct_pieces},
+        {"forgotten_pieces", facts.training.forgotten_pieces},
+        {"largest_error", facts.training.largest_error}}},
       {"splits", splits},
       {"sources", of_sources},
       {"documents_in", documents_in},
@@ -367,17 +396,20 @@ std::string format_card(const Json& card) {
     }
     page += contamination["documents"].empty() ? " none\n" : "\n";
   }
-  const Json& tokenizer = card["tokenizer"];
-  page += "- tokenizer: " + tokenizer["vocab_size"].dump() + " entries, from " +
-          tokenizer["from"].get<std::string>() + "\n";
+  page += "- tokenizer: " + format_tokenizer(card["tokenizer"]) + "\n";
   page += "- cost: " + format_cost(card["cost"]) + "\n";
   const Json& faults = card["faults"];
   if (faults["count"].get<std::int64_t>() > 0) {
     page += "\n## What could not be read: " + faults["count"].dump() + "\n\n";
-    for (const Json& message : faults["messages"]) page += "- " + message.get<std::string>() + "\n";
+    std::size_t n_shown = 0;
+    for (const Json& message : faults["messages"]) {
+      if (n_shown++ == kFaultsShown) break;
+      page += "- " + message.get<std::string>() + "\n";
+    }
+    if (faults["messages"].size() > kFaultsShown) page += "- and more, listed in card.json\n";
   }
   if (!card["examples"].empty())
-    page += "\n## Examples of what was dropped\n\n" + format_examples(card);
+    page += "\n## Examples of what was dropped or changed\n\n" + format_examples(card);
   return page;
 }
 

@@ -417,10 +417,30 @@ class Assembly {
   std::optional<MetadataWriter> train_lines_, val_lines_;
 };
 
+Json to_json(const TrainingResult& training) {
+  return {{"documents", training.report.documents},
+          {"bytes", training.report.bytes},
+          {"distinct_pieces", training.report.distinct_pieces},
+          {"forgotten_pieces", training.report.forgotten_pieces},
+          {"largest_error", training.report.largest_error},
+          {"seconds", to_json(training.seconds)}};
+}
+
+TrainingResult training_from_json(const Json& json) {
+  TrainingResult training;
+  training.report.documents = json.at("documents");
+  training.report.bytes = json.at("bytes");
+  training.report.distinct_pieces = json.at("distinct_pieces");
+  training.report.forgotten_pieces = json.at("forgotten_pieces");
+  training.report.largest_error = json.at("largest_error");
+  training.seconds = seconds_from_json(json.at("seconds"));
+  return training;
+}
+
 }  // namespace
 
 Tokenizer make_tokenizer(const Job& job, const CleanResult& cleaned, const FateResult& fates,
-                         Seconds& seconds) {
+                         TrainingResult& training) {
   const PrepareRequest& request = job.request;
   if (!request.tokenizer_path.empty()) {
     Tokenizer tokenizer = Tokenizer::load(request.tokenizer_path);
@@ -431,7 +451,11 @@ Tokenizer make_tokenizer(const Job& job, const CleanResult& cleaned, const FateR
     return tokenizer;
   }
   const std::string saved = job.work + "/tokenizer.json";
-  if (file_exists(saved)) return Tokenizer::load(saved);
+  const std::string state = job.work + "/training.json";
+  if (file_exists(saved)) {
+    training = training_from_json(read_json(state));
+    return Tokenizer::load(saved);
+  }
   Stopwatch stopwatch(request.joules);
   const Survivors survivors(job, fates);
   BlockReader reader(job, 0, cleaned.n_segments);
@@ -456,9 +480,12 @@ Tokenizer make_tokenizer(const Job& job, const CleanResult& cleaned, const FateR
     ready.pop_back();
     return true;
   };
-  Tokenizer tokenizer = train_tokenizer(documents, request.training);
+  TokenizerTraining bounded = request.training;
+  bounded.counting_bytes = std::min(bounded.counting_bytes, job.memory_bytes / 4);
+  Tokenizer tokenizer = train_tokenizer(documents, bounded, &training.report);
+  training.seconds = stopwatch.lap();
+  write_file_atomically(state, to_json(training).dump());
   write_file_atomically(saved, tokenizer.to_json_text());
-  seconds = stopwatch.lap();
   return tokenizer;
 }
 

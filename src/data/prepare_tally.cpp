@@ -5,7 +5,10 @@
 
 #include <chrono>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -146,6 +149,44 @@ Seconds Stopwatch::lap() {
   const Seconds spent{now.wall - last_.wall, now.cpu - last_.cpu, now.joules - last_.joules};
   last_ = now;
   return spent;
+}
+
+AttemptClock::AttemptClock(std::string path, const std::function<double()>& joules)
+    : path_(std::move(path)), stopwatch_(joules) {
+  std::ifstream saved(path_);
+  Seconds before;
+  int n = 0;
+  if (saved >> n >> before.wall >> before.cpu >> before.joules && n > 0) {
+    attempts_ = n;
+    total_ = before;
+  }
+  ++attempts_;
+  save();
+}
+
+void AttemptClock::beat() {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock.owns_lock()) return;
+  const Seconds spent = stopwatch_.lap();
+  total_.add(spent);
+  unsaved_ += spent.wall;
+  if (unsaved_ >= 1) save();
+}
+
+Seconds AttemptClock::total() {
+  const std::lock_guard lock(mutex_);
+  total_.add(stopwatch_.lap());
+  return total_;
+}
+
+// A full disk loses the count, nothing else.
+void AttemptClock::save() {
+  unsaved_ = 0;
+  const std::string aside = path_ + ".tmp";
+  std::ofstream(aside) << attempts_ << ' ' << total_.wall << ' ' << total_.cpu << ' '
+                       << total_.joules << '\n';
+  std::error_code ignored;
+  std::filesystem::rename(aside, path_, ignored);
 }
 
 void append_document(const CleanDocument& document, std::string& block) {

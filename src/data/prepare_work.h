@@ -2,19 +2,21 @@
 // tallies.
 //
 //   DIR/.preparing/plan.json          the request and the files, as they were at the start
+//                  clock              attempts, and seconds and joules of all of them
 //                  seg-N.text         blocks of cleaned documents: u64 number of them, u64 raw
 //                  size,
 //                                     u64 packed size, zstd
 //                  seg-N.print        a record per document: Hash128, and a fingerprint with near
 //                  seg-N.json         written last: where reading goes on, and the tally so far
 //                  fate.bin, fate.json    a Fate per document
-//                  tokenizer.json
+//                  training.json, tokenizer.json      how its training went; then the tokenizer
 //                  part-N.tokens, part-N.json   the tokens of segment N, and the tally so far
 // Exact    seg-N and part-N depend on the documents and on segment_bytes alone.
 #pragma once
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -95,6 +97,27 @@ class Stopwatch {
   Seconds last_;
 };
 
+// What all attempts took, the killed ones included: saved each second, so that a kill hides less.
+class AttemptClock {
+ public:
+  // Goes on with what is saved in `path`; a damaged file counts as none.
+  AttemptClock(std::string path, const std::function<double()>& joules);
+  // Saves if the last time is a second ago.  Thread-safe.
+  void beat();
+  Seconds total();
+  int attempts() const { return attempts_; }
+
+ private:
+  void save();
+
+  std::string path_;
+  std::mutex mutex_;
+  Stopwatch stopwatch_;
+  Seconds total_;
+  double unsaved_ = 0;  // seconds
+  int attempts_ = 0;
+};
+
 struct InputSource {
   DataSource description;
   std::vector<std::string> files;
@@ -110,10 +133,11 @@ struct Job {
   std::int64_t memory_bytes = 0;
   std::int64_t segment_bytes = 0;
   int n_threads = 1;
+  AttemptClock* clock = nullptr;
 
   std::string segment(std::int64_t number, const char* ending) const;
   std::string part(std::int64_t number, const char* ending) const;
-  // Errors: Error{kInterrupted} when the request should stop.
+  // Called often.  Errors: Error{kInterrupted} when the request should stop.
   void check_stop() const;
 };
 
@@ -165,8 +189,12 @@ class BlockReader {
 std::string unpacked_block(std::string_view packed);
 
 // Stage 3 and 4.
+struct TrainingResult {
+  TrainingReport report;  // of nothing when the tokenizer was given
+  Seconds seconds;
+};
 Tokenizer make_tokenizer(const Job& job, const CleanResult& cleaned, const FateResult& fates,
-                         Seconds& seconds);
+                         TrainingResult& training);
 struct EncodeResult {
   Tally tally;  // of what stages 2 and 4 dropped and wrote
   Seconds seconds;
@@ -183,6 +211,7 @@ struct CardFacts {
   const FateResult& fates;
   const EncodeResult& encoded;
   const Tokenizer& tokenizer;
+  const TrainingReport& training;
   std::vector<std::pair<std::string, Seconds>> stages;
 };
 Json make_card(const Job& job, const CardFacts& facts);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "data/byte_stream.h"
 #include "data/json_lines.h"
+#include "data/line_buffer.h"
 #include "data/parquet_file.h"
 #include "data/tar.h"
 #include "data/text_file.h"
@@ -18,7 +19,8 @@
 namespace farthing {
 namespace {
 
-constexpr std::size_t kLineBufferBytes = std::size_t{1} << 18;
+// Of spaces: a longer line ends no document.
+constexpr std::int64_t kMaxBlankLineBytes = 1 << 16;
 
 bool is_json_lines(std::string_view path) {
   for (const std::string_view ending : {".gz", ".dz", ".zst", ".xz"}) {
@@ -26,77 +28,6 @@ bool is_json_lines(std::string_view path) {
   }
   return path.ends_with(".jsonl");
 }
-
-// Lines of a stream; nothing longer than kMaxTextBytes is ever held.
-class LineBuffer {
- public:
-  explicit LineBuffer(std::unique_ptr<ByteStream> bytes)
-      : bytes_(std::move(bytes)), buffer_(kLineBufferBytes, '\0') {
-    fill();
-    if (unread().starts_with(kByteOrderMark)) begin_ += kByteOrderMark.size();
-  }
-
-  bool at_end() { return begin_ == end_ && !fill(); }
-  std::string_view unread() const { return {buffer_.data() + begin_, end_ - begin_}; }
-  std::int64_t text_offset() const {
-    return text_bytes_ - static_cast<std::int64_t>(end_ - begin_);
-  }
-  std::int64_t line() const { return line_; }
-  std::int64_t file_offset() const { return bytes_->file_offset(); }
-
-  // Appends the line without its '\n'; false when it was too long, its rest then is passed over.
-  // REQUIRES !at_end().
-  bool read_line(std::string& out) {
-    const std::size_t before = out.size();
-    bool fits = true;
-    ++line_;
-    do {
-      const std::string_view rest = unread();
-      const std::size_t length = std::min(rest.find('\n'), rest.size());
-      fits = fits && append(out, before, rest.substr(0, length));
-      begin_ += length;
-      if (length < rest.size()) {
-        ++begin_;
-        break;
-      }
-    } while (fill());
-    return fits;
-  }
-
-  // All that is left, passed over beyond `limit` bytes: false then.
-  bool read_rest(std::string& out, std::int64_t limit) {
-    const std::size_t before = out.size();
-    bool fits = true;
-    do {
-      fits = fits && append(out, before, unread(), limit);
-      begin_ = end_;
-    } while (fill());
-    return fits;
-  }
-
- private:
-  static bool append(std::string& out, std::size_t before, std::string_view piece,
-                     std::int64_t limit = kMaxTextBytes) {
-    if (static_cast<std::int64_t>(out.size() - before + piece.size()) > limit) {
-      out.resize(before);
-      return false;
-    }
-    out.append(piece);
-    return true;
-  }
-
-  bool fill() {
-    begin_ = end_ = 0;
-    end_ = bytes_->read(buffer_.data(), buffer_.size());
-    text_bytes_ += static_cast<std::int64_t>(end_);
-    return end_ > 0;
-  }
-
-  std::unique_ptr<ByteStream> bytes_;
-  std::string buffer_;
-  std::size_t begin_ = 0, end_ = 0;
-  std::int64_t text_bytes_ = 0, line_ = 0;
-};
 
 // One file of an archive as a stream of its own.
 class MemberBytes : public ByteStream {
@@ -240,28 +171,37 @@ struct RecordReader::State {
       return checks_trees() ? dropped(record, bytes, "empty")
                             : fault(record, bytes, {where(), "is empty", "", "text", ""});
     }
-    const std::int64_t limit =
-        checks_trees() ? std::min(options.max_file_bytes, kMaxTextBytes) : kMaxTextBytes;
-    offset_of_record = text->text_offset();
-    if (!text->read_rest(bytes, limit)) {
-      return checks_trees() ? dropped(record, bytes, "file_too_large") : too_long(record, bytes, 1);
+    record.offset = text->text_offset();
+    const std::int64_t length = text->read_rest(bytes, most_held());
+    if (checks_trees() && length > std::min(options.max_file_bytes, options.max_document_bytes)) {
+      return dropped(record, bytes, "file_too_large");
     }
-    return finish(bytes, record);
+    return length > most_held() ? too_long(record, bytes, length) : finish(bytes, record);
   }
 
-  bool too_long(RawRecord& record, std::string& bytes, std::int64_t line) {
-    return fault(record, bytes,
-                 {where() + ":" + std::to_string(line), "a line or document too long", "",
-                  "at most " + std::to_string(kMaxTextBytes) + " bytes",
-                  "cut it, or pass --documents blank-line"});
+  std::int64_t most_held() const {
+    return std::min(options.max_document_bytes, options.max_held_bytes);
+  }
+
+  // Longer than any document may be, which is a fault of the file; or than the memory allows.
+  bool too_long(RawRecord& record, std::string& bytes, std::int64_t length) {
+    Complaint complaint{
+        describe_place(path(), record), "a line or document too long",
+        std::to_string(length) + " bytes from byte " + std::to_string(record.offset) + " on",
+        "at most " + std::to_string(options.max_document_bytes),
+        "cut it, or pass --documents blank-line or --max-document-size"};
+    if (length > options.max_document_bytes) return fault(record, bytes, complaint);
+    complaint.wanted = "at most " + std::to_string(options.max_held_bytes) + " with this --memory";
+    complaint.hint = "more --memory, or a smaller --max-document-size with --on-error skip";
+    throw Error(ErrorCode::kOutOfResource, to_string(complaint));
   }
 
   bool read_json_line(std::string& bytes, RawRecord& record) {
     while (!text->at_end()) {
-      offset_of_record = text->text_offset();
-      const bool fits = text->read_line(bytes);
+      record.offset = text->text_offset();
+      const std::int64_t length = text->read_line(bytes, most_held());
       record.place = text->line();
-      if (!fits) return too_long(record, bytes, record.place);
+      if (length > most_held()) return too_long(record, bytes, length);
       if (is_blank(std::string_view(bytes).substr(record.begin))) {
         bytes.resize(record.begin);
         continue;
@@ -272,29 +212,31 @@ struct RecordReader::State {
     return false;
   }
 
+  // Of a paragraph that is too long the lines are read on to its end, and not kept.
   bool read_paragraph(std::string& bytes, RawRecord& record) {
-    bool fits = true;
+    std::int64_t length = 0;
     while (!text->at_end()) {
-      if (bytes.size() == record.begin) offset_of_record = text->text_offset();
+      const bool begins = length == 0;
+      if (begins) record.offset = text->text_offset();
       const std::size_t before = bytes.size();
-      const bool begins = before == record.begin;
       if (!begins) bytes += '\n';
-      fits = text->read_line(bytes) && fits;
-      const std::string_view line = std::string_view(bytes).substr(before + (begins ? 0 : 1));
-      if (is_blank(line)) {
+      const std::size_t line_begin = bytes.size();
+      const std::int64_t line =
+          text->read_line(bytes, std::max(most_held() - length, kMaxBlankLineBytes));
+      if (line <= kMaxBlankLineBytes && is_blank(std::string_view(bytes).substr(line_begin))) {
         bytes.resize(before);
-        if (!fits) return too_long(record, bytes, record.place);
         if (begins) continue;
-        return finish(bytes, record);
+        return end_paragraph(bytes, record, length);
       }
       if (begins) record.place = text->line();
-      if (static_cast<std::int64_t>(bytes.size() - record.begin) > kMaxTextBytes) {
-        bytes.resize(record.begin + 1);
-        fits = false;
-      }
+      length += line + (begins ? 0 : 1);
+      if (length > most_held()) bytes.resize(record.begin);
     }
-    if (!fits) return too_long(record, bytes, std::max<std::int64_t>(record.place, 1));
-    return bytes.size() > record.begin && finish(bytes, record);
+    return length > 0 && end_paragraph(bytes, record, length);
+  }
+
+  bool end_paragraph(std::string& bytes, RawRecord& record, std::int64_t length) {
+    return length > most_held() ? too_long(record, bytes, length) : finish(bytes, record);
   }
 
   // A NUL byte says that this is no text.
@@ -304,10 +246,10 @@ struct RecordReader::State {
     const void* const nul = record.size == 0 ? nullptr : std::memchr(first, 0, record.size);
     if (nul == nullptr) return true;
     if (checks_trees() && record.place == 0) return dropped(record, bytes, "binary");
-    const auto nul_offset = offset_of_record + (static_cast<const char*>(nul) - first);
-    return fault(
-        record, bytes,
-        {where(), "binary file", "a NUL byte at offset " + std::to_string(nul_offset), "text", ""});
+    const auto nul_offset = record.offset + (static_cast<const char*>(nul) - first);
+    return fault(record, bytes,
+                 {describe_place(path(), record), "binary file",
+                  "a NUL byte at offset " + std::to_string(nul_offset), "text", ""});
   }
 
   std::vector<std::string> files;
@@ -320,7 +262,7 @@ struct RecordReader::State {
   std::unique_ptr<ParquetFile> parquet;
   std::string member;
   bool json_lines = false, whole_read = false;
-  std::int64_t n_members = 0, offset_of_record = 0;
+  std::int64_t n_members = 0;
 };
 
 RecordReader::RecordReader(std::vector<std::string> files, ReadOptions options)
@@ -402,6 +344,7 @@ void RecordParser::parse(const RawRecord& record, std::string_view bytes, RawDoc
   document.replaced = 0;
   std::string mended;
   if (!is_valid_utf8(bytes)) {
+    document.first_replaced = record.offset + static_cast<std::int64_t>(find_invalid_utf8(bytes));
     mended = mend_utf8(bytes, &document.replaced);
     bytes = mended;
   }
@@ -411,6 +354,9 @@ void RecordParser::parse(const RawRecord& record, std::string_view bytes, RawDoc
   }
   document.fault = state.json.parse(bytes, state.options.text_key, document.text,
                                     state.options.keep_metadata ? &document.metadata : nullptr);
+  if (document.fault.empty()) return;
+  if (document.fault.back() == '.') document.fault.pop_back();
+  document.fault += ", in the line from byte " + std::to_string(record.offset) + " on";
 }
 
 struct DocumentReader::State {

@@ -8,11 +8,12 @@
 //
 // All but Parquet may be compressed: gzip, dictzip, zstd, xz, recognised by their first bytes.
 // Invalid UTF-8 becomes U+FFFD, counted.  Documents of white space alone are dropped, counted.
-// Errors   Error{kBadInput}, path or path:line first; with skip_faults a fault is counted instead:
-// a
-//          record that cannot be read (a bad line, a NUL byte, more than kMaxTextBytes), or the
-//          rest of a file that cannot be read on.
-// Memory   one document and a buffer; a document has at most kMaxTextBytes.
+// Errors   Error{kBadInput}, path or path:line first, and the byte (of the decompressed file, or of
+//          the member of an archive); with skip_faults a fault is counted instead: a record that
+//          cannot be read (a bad line, a NUL byte, more than max_document_bytes), or the rest of a
+//          file that cannot be read on.  Error{kOutOfResource}, never skipped: a document that is
+//          allowed, but longer than max_held_bytes.
+// Memory   one document and a buffer: what is too long is counted, not kept.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -38,6 +39,8 @@ struct ReadOptions {
   FileChoice files = FileChoice::kText;                 // what folders and archives give
   std::int64_t max_file_bytes = std::int64_t{1} << 20;  // kCode, kAll: larger files are dropped
   bool keep_metadata = false;                           // of a .jsonl line: its other keys
+  std::int64_t max_document_bytes = kMaxTextBytes;      // of a line too; more is a fault
+  std::int64_t max_held_bytes = kMaxTextBytes;          // by the memory; more stops everything
 };
 
 struct ReadCounts {
@@ -48,7 +51,8 @@ struct ReadCounts {
 };
 
 // The files that the inputs name, sorted and each once.  An input is a file, "-", a folder (every
-// file below it that `choice` takes, .gz .dz .zst .xz of them too) or a shell pattern.
+// file below it that `choice` takes, .gz .dz .zst .xz of them too; through links, loops apart) or a
+// shell pattern.  A folder that cannot be listed stands among the files, to be refused when read.
 std::vector<std::string> find_input_files(const std::vector<std::string>& inputs,
                                           FileChoice choice = FileChoice::kText);
 // By its name.
@@ -60,9 +64,10 @@ struct RawRecord {
   Kind kind = Kind::kText;
   std::size_t begin = 0, size = 0;  // of its bytes in what next() appended to
   int file = 0;
-  std::string member;      // of an archive
-  std::int64_t place = 0;  // line or row, from 1; 0: the whole file
-  std::string note;        // kDropped: the reason; kFault: a whole message
+  std::string member;       // of an archive
+  std::int64_t place = 0;   // line or row, from 1; 0: the whole file
+  std::int64_t offset = 0;  // of its first byte in the decompressed file or member
+  std::string note;         // kDropped: the reason; kFault: a whole message
 };
 
 // "path", "path: member", either with ":line".
@@ -92,7 +97,8 @@ struct RawDocument {
   std::string text;
   std::string metadata;  // the other keys, as a JSON object; empty: none
   std::int64_t replaced = 0;
-  std::string fault;  // empty: none; else what is wrong with the line
+  std::int64_t first_replaced = 0;  // its offset, where `replaced` is not 0
+  std::string fault;                // empty: none; else what is wrong with the line
 };
 
 // Parses and repairs.  One for each thread.

@@ -64,6 +64,16 @@ bool is_valid_utf8(std::string_view text) {
   return true;
 }
 
+std::size_t find_invalid_utf8(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const Utf8Step step = decode_utf8(text.substr(at));
+    if (step.character < 0) break;
+    at += static_cast<std::size_t>(step.n_bytes);
+  }
+  return at;
+}
+
 std::string mend_utf8(std::string_view text, std::int64_t* n_replaced) {
   std::string out;
   out.reserve(text.size());

@@ -2,6 +2,7 @@
 //
 // Source   Unicode 15, table 3-7 and "U+FFFD substitution of maximal subparts" (section 3.9).
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -18,6 +19,8 @@ struct Utf8Step {
 Utf8Step decode_utf8(std::string_view text);
 
 bool is_valid_utf8(std::string_view text);
+// Where the first invalid subpart begins; text.size() when there is none.
+std::size_t find_invalid_utf8(std::string_view text);
 
 // The text with every maximal invalid subpart replaced by U+FFFD; their number is added to
 // *n_replaced unless it is null.
