@@ -28,6 +28,7 @@ HistoryModel read_model(Settings& settings, const std::string& prefix) {
                                    {"peak", &model.peak},
                                    {"mfu", &model.mfu},
                                    {"hours", &model.hours},
+                                   {"pretrain_hours", &model.pretrain_hours},
                                    {"usd_per_hour", &model.usd_per_hour},
                                    {"usd_low", &model.usd_low},
                                    {"usd_high", &model.usd_high}}) {

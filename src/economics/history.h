@@ -23,6 +23,7 @@ struct HistoryModel {
   std::string id, name, device, basis, source, note;
   int year = 0;
   std::optional<double> parameters, active, tokens, peak, mfu, hours, usd_per_hour;
+  std::optional<double> pretrain_hours;  // of hours, where the phases were published
   std::optional<double> usd_low, usd_high;
   bool is_disclosed() const { return basis.starts_with("disclosed"); }
 };

@@ -1,0 +1,40 @@
+// device_book_test.cpp - devices are priced as devices, cores as cores.
+#include "economics/device_book.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "config/share.h"
+#include "ledger/test_folder.h"
+
+namespace farthing {
+namespace {
+
+TEST(DeviceBook, ADeviceHasItsOwnRentMachinePowerAndElectricity) {
+  set_share_folder(FARTHING_SOURCE_DIR);
+  const PriceBook h800 = load_run_book({.device = "h800"});
+  EXPECT_EQ(h800.rent.unit, "USD per h800-hour");
+  EXPECT_DOUBLE_EQ(h800.rent.value, 3.42);
+  EXPECT_DOUBLE_EQ(h800.power.value, 700);
+  EXPECT_EQ(h800.machine_cores, 1);
+  EXPECT_GT(h800.machine.value, 20000);
+  EXPECT_DOUBLE_EQ(h800.electricity.value, 0.0826);
+  EXPECT_DOUBLE_EQ(load_run_book({.device = "h800", .rent = 2.0}).rent.value, 2);
+  EXPECT_DOUBLE_EQ(load_run_book({}).rent.value, 0.04);
+}
+
+TEST(DeviceBook, AListWithoutABookServesDevicesAndWhatItLacksIsSaid) {
+  set_share_folder(FARTHING_SOURCE_DIR);
+  const TestFolder folder;
+  write_file_atomically(folder.file("p.toml"),
+                        "[[price]]\nitem = \"h800-sxm\"\nkind = \"on-demand\"\nvalue = 1.5\n"
+                        "unit = \"USD/h\"\ndate = \"2026-11\"\nsource = \"an offer\"\n");
+  const PriceBook mine = load_run_book({.prices = folder.file("p.toml"), .device = "h800"});
+  EXPECT_DOUBLE_EQ(mine.rent.value, 1.5);
+  EXPECT_DOUBLE_EQ(mine.cooling.value, load_price_book("default").cooling.value);
+  EXPECT_THROW(load_run_book({.prices = folder.file("p.toml"), .device = "b200"}), Error);
+}
+
+}  // namespace
+}  // namespace farthing
