@@ -68,6 +68,9 @@ struct TrainRecipe {
   double weight_decay = 0.1;
   double clip_norm = 1.0;
   bool bf16_moments = false;
+  // What backward computes again instead of keeping it: none; elementwise: outputs of norms and
+  // SwiGLUs; v3: MLA's up-projections as well, as DeepSeek-V3.  It changes no bit.
+  std::string recompute = "elementwise";
   double mtp_loss_weight = 0.3;
   std::string init_from;   // MODEL (fresh optimizer) or RUN@step (with its optimizer)
   std::uint64_t seed = 1;  // initial weights

@@ -60,6 +60,8 @@ void visit_train_fields(Train& train, Visitor&& visit) {
   visit("train.clip_norm", train.clip_norm,
         {.low = 1e-12, .high = 1e12, .source = kDeepseekV3Report});
   visit("train.bf16_moments", train.bf16_moments, {.source = "the exact form"});
+  visit("train.recompute", train.recompute,
+        {.words = "none elementwise v3", .source = "next to no time, measured"});
   visit("train.mtp_loss_weight", train.mtp_loss_weight,
         {.low = 0, .high = 100, .source = kDeepseekV3Report});
   visit("train.init_from", train.init_from, {.source = "random weights"});

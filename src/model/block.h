@@ -3,7 +3,7 @@
 // Source   DeepSeek-V3 (arXiv:2412.19437), section 2.1.  ffn is a dense SwiGLU or the MoE.
 // Shapes   h [n_tokens, hidden_size]
 // Cost     saved: 2 hidden_size values a token and what the parts keep; both norms' outputs are
-//          recomputed by backward_weight.
+//          recomputed by backward_weight, unless Recompute::kNone keeps them.
 #pragma once
 #include "model/mla.h"
 #include "model/moe.h"
@@ -16,6 +16,7 @@ struct BlockShape {
   int sequence_length = 0;
   bool dense = false;  // room for a dense SwiGLU
   bool moe = false;    // room for experts
+  Recompute recompute = Recompute::kElementwise;
   int n_tokens() const { return n_sequences * sequence_length; }
 };
 
@@ -26,6 +27,7 @@ struct Block {
     Saved() = default;
     Saved(Arena& arena, const ModelConfig& config, const BlockShape& shape);
     Matrix<T> h_in, h_mid;
+    Matrix<T> normed_in, normed_mid;  // the norms' outputs, with Recompute::kNone alone
     std::span<T> inv_rms_in, inv_rms_mid;
     typename Mla<T>::Saved mla;
     typename Mlp<T>::Saved dense;
@@ -76,6 +78,10 @@ struct Block {
   Mla<T> mla() const { return {config, ids.mla, weights}; }
   Mlp<T> dense() const { return {ids.dense, weights}; }
   Moe<T> moe() const { return {config, ids, weights}; }
+
+  // A norm's output for backward_weight: `kept` if it was, or written to scratch.normed again.
+  Matrix<T> normed_again(Matrix<T> kept, std::span<T> inv_rms, Matrix<T> h, int gain,
+                         const Scratch& scratch) const;
 };
 
 }  // namespace farthing

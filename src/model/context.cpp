@@ -48,7 +48,8 @@ BlockShape Context<T>::shape_of(int block) const {
   return {.n_sequences = shape.n_sequences,
           .sequence_length = shape.sequence_length,
           .dense = !config.is_moe_layer(block),
-          .moe = config.is_moe_layer(block)};
+          .moe = config.is_moe_layer(block),
+          .recompute = mode.save ? mode.recompute : Recompute::kElementwise};
 }
 
 template <class T>
@@ -70,6 +71,7 @@ void Context<T>::lay_out_saved(Arena& arena) {
   for (int block = 0; mode.save && block < config.n_blocks(); ++block) {
     saved.emplace_back(arena, config, shape_of(block));
   }
+  if (mode.save && mode.recompute == Recompute::kV3) share_up_projections(arena);
   account("saved by blocks", arena);
   for (int block = 0; block < config.n_blocks(); ++block) {
     if (!is_moe(block)) continue;
@@ -77,6 +79,17 @@ void Context<T>::lay_out_saved(Arena& arena) {
         typename Moe<T>::Decision(arena, config, shape.n_sequences, shape.sequence_length);
   }
   account("routing", arena);
+}
+
+// Queries, keys and values of whichever block needs them now.
+template <class T>
+void Context<T>::share_up_projections(Arena& arena) {
+  typename Mla<T>::Saved first = saved.front().mla;
+  first.lay_out_up_projections(arena, config, n_tokens());
+  for (auto& block : saved) {
+    if (block.mla.q.n_rows == 0) block.mla.q = first.q;
+    block.mla.kv = first.kv;
+  }
 }
 
 template <class T>

@@ -4,6 +4,7 @@
 // the first step.
 //
 //   save          every block keeps its own Saved; otherwise all blocks share one (inference, eval)
+//   recompute     what of it the backward computes again (recompute.h)
 //   delay_weight  every block keeps its own Gradients; otherwise they share one set, and the
 //                 residual stream's gradient alternates between two buffers
 #pragma once
@@ -82,6 +83,7 @@ class Context {
   BlockShape shape_of(int block) const;
   BlockShape shape_of_all() const;
   void lay_out_saved(Arena& arena);
+  void share_up_projections(Arena& arena);
   void lay_out_gradients(Arena& arena);
   void lay_out_stream_gradients(Arena& arena);
   void account(const std::string& part, const Arena& arena);

@@ -9,9 +9,12 @@
 namespace farthing {
 
 template <class T>
-Experts<T>::Saved::Saved(Arena& arena, const ModelConfig& config, int n_tokens)
-    : gate_up(arena.matrix<T>(static_cast<std::int64_t>(n_tokens) * config.num_experts_per_tok,
-                              2 * config.moe_intermediate_size)) {}
+Experts<T>::Saved::Saved(Arena& arena, const ModelConfig& config, int n_tokens,
+                         Recompute recompute) {
+  const std::int64_t n_rows = static_cast<std::int64_t>(n_tokens) * config.num_experts_per_tok;
+  gate_up = arena.matrix<T>(n_rows, 2 * config.moe_intermediate_size);
+  if (recompute == Recompute::kNone) act = arena.matrix<T>(n_rows, config.moe_intermediate_size);
+}
 
 template <class T>
 Experts<T>::Scratch::Scratch(Arena& arena, const ModelConfig& config, int n_tokens) {
@@ -56,10 +59,11 @@ void Experts<T>::forward(const Routing<T>& routing, const Saved& saved,
             return forward_problem<T>(rows(saved.gate_up), rows(scratch.rows), weights,
                                       gate_up_weight(expert));
           });
-  swiglu_forward<T>(scratch.act, saved.gate_up);
+  const Matrix<T> act = saved.act.n_rows > 0 ? saved.act : scratch.act;
+  swiglu_forward<T>(act, saved.gate_up);
   grouped(routing, scratch, forward_options(weights, ids.front().down),
           [&](const MlpIds& expert, auto rows) {
-            return forward_problem<T>(rows(scratch.rows), rows(scratch.act), weights, expert.down);
+            return forward_problem<T>(rows(scratch.rows), rows(act), weights, expert.down);
           });
 }
 
@@ -73,10 +77,12 @@ void Experts<T>::backward_input(const Routing<T>& routing, const Saved& saved,
           [&](const MlpIds& expert, auto rows) {
             return backward_input_problem<T>(rows(dact), rows(scratch.rows), weights, expert.down);
           });
-  swiglu_forward<T>(scratch.act, saved.gate_up);
+  const bool kept = saved.act.n_rows > 0;
+  if (!kept) swiglu_forward<T>(scratch.act, saved.gate_up);
+  const Matrix<T> act = kept ? saved.act : scratch.act;
   parallel_for(dact.n_rows, [&](int row) {
     const int assignment = routing.assignment_of_row[static_cast<std::size_t>(row)];
-    backward.dweight.data[assignment] = dot<T>(dact[row], scratch.act[row]);
+    backward.dweight.data[assignment] = dot<T>(dact[row], act[row]);
     const T weight = routing.weight.data[assignment];
     for (T& value : dact[row]) value *= weight;
   });
@@ -93,10 +99,12 @@ void Experts<T>::backward_weight(const ParameterStore<T>& into, Matrix<const T> 
                                  Matrix<const T> x, const Routing<T>& routing, const Saved& saved,
                                  const Gradients& gradients, const Scratch& scratch) const {
   if (ids.empty()) return;
-  swiglu_forward<T>(scratch.act, saved.gate_up);
-  parallel_for(scratch.act.n_rows, [&](int row) {
+  const bool kept = saved.act.n_rows > 0;
+  if (!kept) swiglu_forward<T>(scratch.act, saved.gate_up);
+  const Matrix<T> act = kept ? saved.act : scratch.act;
+  parallel_for(act.n_rows, [&](int row) {
     const T weight = routing.weight.data[routing.assignment_of_row[static_cast<std::size_t>(row)]];
-    for (T& value : scratch.act[row]) value *= weight;
+    for (int i = 0; i < act.n_cols; ++i) scratch.act(row, i) = act(row, i) * weight;
   });
   const GemmOptions options = backward_weight_options(weights, ids.front().gate);
   dispatch<T>(scratch.rows, dh, routing);

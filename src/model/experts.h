@@ -12,6 +12,7 @@
 #include "config/model_config.h"
 #include "kernels/gemm.h"
 #include "model/ids.h"
+#include "model/recompute.h"
 #include "model/routing.h"
 
 namespace farthing {
@@ -20,8 +21,10 @@ template <class T>
 struct Experts {
   struct Saved {
     Saved() = default;
-    Saved(Arena& arena, const ModelConfig& config, int n_tokens);
+    Saved(Arena& arena, const ModelConfig& config, int n_tokens,
+          Recompute recompute = Recompute::kElementwise);
     Matrix<T> gate_up;  // [n_rows, 2 width]
+    Matrix<T> act;      // [n_rows, width], with Recompute::kNone alone
   };
   struct Scratch {
     Scratch() = default;

@@ -8,13 +8,15 @@
 // Source   DeepSeek-V2 (arXiv:2405.04434), section 2.1; DeepSeek-V3 (arXiv:2412.19437).
 // Shapes   a h [n_tokens, hidden_size]; the rest below.
 // Cost     saved: q_lora_rank + kv_lora_rank + rope + heads (qk + nope + 2 v) + 1 values a token.
-//          The two latent norms are recomputed by the backward, never kept.
+//          The two latent norms are recomputed by the backward unless kNone; with kV3 q and kv too,
+//          which leaves q_lora_rank + kv_lora_rank + rope + heads (v + 1).
 // Exact    Bits do not depend on the number of threads.
 #pragma once
 #include "base/arena.h"
 #include "config/model_config.h"
 #include "kernels/attention.h"
 #include "model/ids.h"
+#include "model/recompute.h"
 #include "model/tokens.h"
 
 namespace farthing {
@@ -23,15 +25,21 @@ template <class T>
 struct Mla {
   struct Saved {
     Saved() = default;
-    Saved(Arena& arena, const ModelConfig& config, int n_tokens);
-    Matrix<T> c_q;            // [n_tokens, q_lora_rank]
-    std::span<T> inv_rms_q;   // [n_tokens]
-    Matrix<T> q;              // [n_tokens, heads * (nope + rope)], rotated
-    Matrix<T> u;              // [n_tokens, kv_lora_rank + rope], its k_pe rotated
+    Saved(Arena& arena, const ModelConfig& config, int n_tokens,
+          Recompute recompute = Recompute::kElementwise);
+    Recompute recompute = Recompute::kElementwise;
+    Matrix<T> c_q;           // [n_tokens, q_lora_rank]
+    std::span<T> inv_rms_q;  // [n_tokens]
+    Matrix<T> q;  // [n_tokens, heads * (nope + rope)], rotated; kV3: laid out by the owner
+    Matrix<T> u;  // [n_tokens, kv_lora_rank + rope], its k_pe rotated
     std::span<T> inv_rms_kv;  // [n_tokens]
-    Matrix<T> kv;             // [n_tokens, heads * (nope + v)]
+    Matrix<T> kv;             // [n_tokens, heads * (nope + v)]; as q
     Matrix<T> o;              // [n_tokens, heads * v]
     Matrix<T> lse;            // [heads, n_tokens]
+    // Kept with Recompute::kNone alone, otherwise written to Scratch and again.
+    Matrix<T> c_q_normed, c_kv_normed;
+    // Lays out q and kv where the constructor did not (kV3; q alone where it has no latent).
+    void lay_out_up_projections(Arena& arena, const ModelConfig& config, int n_tokens);
   };
   struct Scratch {
     Scratch() = default;
@@ -67,7 +75,8 @@ struct Mla {
 
   // Writes da and gradients.
   void backward_input(Matrix<T> da, Matrix<const T> dh, const Tokens<T>& tokens, const Saved& saved,
-                      const Gradients& gradients, const BackwardScratch& scratch) const;
+                      const Gradients& gradients, const Scratch& scratch,
+                      const BackwardScratch& backward) const;
   // Adds into `into`.
   void backward_weight(const ParameterStore<T>& into, Matrix<const T> dh, Matrix<const T> a,
                        const Saved& saved, const Gradients& gradients,
@@ -77,8 +86,14 @@ struct Mla {
 
  private:
   AttentionShape shape(const Tokens<T>& tokens) const;
-  void rotate(Matrix<T> q, Matrix<T> u, const Tokens<T>& tokens, bool inverse) const;
-  void normalise_latents(const Saved& saved, const Scratch& scratch) const;
+  void rotate_q(Matrix<T> q, const Tokens<T>& tokens, bool inverse) const;
+  void rotate_k(Matrix<T> u, const Tokens<T>& tokens, bool inverse) const;
+  // The two norms' outputs, written now unless `kept` and saved.
+  struct Latents {
+    Matrix<T> c_q_normed, c_kv_normed;
+  };
+  Latents normalise_latents(const Saved& saved, const Scratch& scratch, bool kept) const;
+  void project_query(Matrix<const T> input, const Tokens<T>& tokens, const Saved& saved) const;
 };
 
 }  // namespace farthing

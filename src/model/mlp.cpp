@@ -10,8 +10,9 @@ template <class T>
 void Mlp<T>::forward(Matrix<T> h, Matrix<const T> x, const Saved& saved,
                      const Scratch& scratch) const {
   linear_forward<T>(saved.gate_up, x, weights, gate_up_weight(ids));
-  swiglu_forward<T>(scratch.act, saved.gate_up);
-  linear_forward<T>(h, scratch.act, weights, ids.down, /*accumulate=*/true);
+  const Matrix<T> act = saved.act.n_rows > 0 ? saved.act : scratch.act;
+  swiglu_forward<T>(act, saved.gate_up);
+  linear_forward<T>(h, act, weights, ids.down, /*accumulate=*/true);
 }
 
 template <class T>
@@ -28,8 +29,9 @@ template <class T>
 void Mlp<T>::backward_weight(const ParameterStore<T>& into, Matrix<const T> dh, Matrix<const T> x,
                              const Saved& saved, const Gradients& gradients,
                              const Scratch& scratch) const {
-  swiglu_forward<T>(scratch.act, saved.gate_up);
-  linear_backward_weight<T>(into, dh, scratch.act, weights, ids.down);
+  const bool kept = saved.act.n_rows > 0;
+  if (!kept) swiglu_forward<T>(scratch.act, saved.gate_up);
+  linear_backward_weight<T>(into, dh, kept ? saved.act : scratch.act, weights, ids.down);
   linear_backward_weight<T>(into, gradients.dgate_up, x, weights, gate_up_weight(ids));
 }
 

@@ -3,10 +3,12 @@
 //   h += W_down (silu(W_gate x) * W_up x),   gate_up = x [W_gate; W_up]^T
 //
 // Shapes   x dx h dh [n_tokens, hidden_size]   gate_up dgate_up [n_tokens, 2 width]
-// Cost     saved: 2 width values a token; the activation is recomputed by backward_weight.
+// Cost     saved: 2 width values a token; the activation is recomputed by backward_weight, unless
+//          Recompute::kNone keeps it.
 #pragma once
 #include "base/arena.h"
 #include "model/ids.h"
+#include "model/recompute.h"
 
 namespace farthing {
 
@@ -14,8 +16,12 @@ template <class T>
 struct Mlp {
   struct Saved {
     Saved() = default;
-    Saved(Arena& arena, int width, int n_tokens) : gate_up(arena.matrix<T>(n_tokens, 2 * width)) {}
+    Saved(Arena& arena, int width, int n_tokens, Recompute recompute)
+        : gate_up(arena.matrix<T>(n_tokens, 2 * width)) {
+      if (recompute == Recompute::kNone) act = arena.matrix<T>(n_tokens, width);
+    }
     Matrix<T> gate_up;
+    Matrix<T> act;  // with Recompute::kNone alone
   };
   struct Scratch {
     Scratch() = default;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/part_times.h"
 #include "kernels/elementwise.h"
 #include "model/context.h"
 #include "model/linear.h"
@@ -90,6 +91,7 @@ Matrix<T> mtp_hidden(const Context<T>& context, int depth) {
 
 template <class T>
 void normalise_for_head(const Model<T>& model, const Prediction<T>& prediction, int depth) {
+  const TimedPart part("norms and residual");
   rmsnorm_forward<T>(prediction.normed, prediction.inv_rms, prediction.hidden,
                      model.weights.values(head_norm_of(model, depth)), model.config.rms_norm_eps);
 }
@@ -192,20 +194,25 @@ void BackwardWalk<T>::run() const {
 template <class T>
 void BackwardWalk<T>::tied_head() const {
   if (!doors.weight || context.tied_head_gradient.data == nullptr) return;
+  const TimedPhase phase(Phase::kBackwardWeight);
+  const TimedPart part("head and loss");
   add_into<T>(into.matrix(model.ids.head), context.tied_head_gradient);
 }
 
 template <class T>
 void BackwardWalk<T>::head_norm(int depth) const {
+  const TimedPart part("norms and residual");
   const Prediction<T>& prediction = context.predictions[static_cast<std::size_t>(depth)];
   const int id = head_norm_of(model, depth);
   if (doors.input) {
+    const TimedPhase phase(Phase::kBackwardInput);
     const auto last = static_cast<std::size_t>(last_block(model.config, depth));
     rmsnorm_backward_input<T>(context.gradients[last].dh_out, prediction.dnormed, prediction.hidden,
                               model.weights.values(id), prediction.inv_rms,
                               /*accumulate=*/false);
   }
   if (doors.weight) {
+    const TimedPhase phase(Phase::kBackwardWeight);
     rmsnorm_backward_weight<T>(into.values(id), prediction.dnormed, prediction.hidden,
                                prediction.inv_rms);
   }
@@ -218,6 +225,7 @@ void BackwardWalk<T>::mtp(int depth) const {
   const Matrix<T> dm = context.gradients[static_cast<std::size_t>(block)].dh_in;
   const Matrix<T> hidden = mtp_hidden(context, depth);
   if (doors.input) {
+    const TimedPhase phase(Phase::kBackwardInput);
     const Matrix<T> dhidden = takes_post_norm(model.config, depth)
                                   ? context.predictions[k - 1].dnormed
                                   : context.gradients[static_cast<std::size_t>(block - 1)].dh_out;
@@ -226,6 +234,7 @@ void BackwardWalk<T>::mtp(int depth) const {
                         context.mtp_scratch);
   }
   if (doors.weight) {
+    const TimedPhase phase(Phase::kBackwardWeight);
     mtp_of(model, depth)
         .backward_weight(into, dm, hidden, context.mtp_saved[k - 1], context.mtp_gradients[k - 1],
                          context.mtp_scratch);
@@ -237,11 +246,13 @@ void BackwardWalk<T>::block(int index) const {
   const auto b = static_cast<std::size_t>(index);
   const Block<T> part = block_of(model, index);
   if (doors.input) {
+    const TimedPhase phase(Phase::kBackwardInput);
     part.backward_input(tokens_of(model, batch), context.saved[b], context.gradients[b],
                         context.block_scratch, context.backward_scratch,
                         context.scale.balance_weight * context.scale.sequence);
   }
   if (doors.weight) {
+    const TimedPhase phase(Phase::kBackwardWeight);
     part.backward_weight(into, context.saved[b], context.gradients[b], context.block_scratch);
   }
 }
@@ -249,6 +260,8 @@ void BackwardWalk<T>::block(int index) const {
 template <class T>
 void BackwardWalk<T>::embedding() const {
   if (!doors.weight) return;
+  const TimedPhase phase(Phase::kBackwardWeight);
+  const TimedPart part("embedding");
   scatter_add_rows<T>(into.matrix(model.ids.embedding), context.gradients.front().dh_in, batch.ids);
 }
 
@@ -276,7 +289,11 @@ void forward(const Model<T>& model, Context<T>& context, const Batch& batch) {
                  context.block_scratch);
   };
   // 1. Embedding.
-  gather_rows<T>(context.saved.front().h_in, model.weights.matrix(model.ids.embedding), batch.ids);
+  {
+    const TimedPart part("embedding");
+    gather_rows<T>(context.saved.front().h_in, model.weights.matrix(model.ids.embedding),
+                   batch.ids);
+  }
   // 2. The trunk.
   const int n_layers = model.config.num_hidden_layers;
   for (int layer = 0; layer < n_layers; ++layer) {
@@ -303,6 +320,7 @@ Losses loss(const Model<T>& model, Context<T>& context, const Batch& batch, cons
             const ParameterStore<T>* gradients, std::span<const T> extra_dlogprob) {
   CHECK(gradients == nullptr || context.mode.save);
   CHECK(extra_dlogprob.empty() || extra_dlogprob.size() == batch.ids.size());
+  const TimedPart part("head and loss");
   context.scale = scale;
   if (gradients) clear(context.tied_head_gradient);
   Losses losses;

@@ -31,6 +31,7 @@
 #include "model/batch.h"
 #include "model/ids.h"
 #include "model/parameters.h"
+#include "model/recompute.h"
 
 namespace farthing {
 
@@ -57,6 +58,7 @@ struct ContextShape {
 struct ContextMode {
   bool save = true;           // keep what backward needs
   bool delay_weight = false;  // keep what a separate backward_weight needs
+  Recompute recompute = Recompute::kElementwise;
 };
 
 template <class T>

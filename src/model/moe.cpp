@@ -1,12 +1,14 @@
 // moe.cpp - see moe.h.
 #include "model/moe.h"
 
+#include "base/part_times.h"
+
 namespace farthing {
 
 template <class T>
-Moe<T>::Saved::Saved(Arena& arena, const ModelConfig& config, int n_tokens)
-    : experts(arena, config, n_tokens),
-      shared(arena, config.shared_intermediate_size(), n_tokens) {}
+Moe<T>::Saved::Saved(Arena& arena, const ModelConfig& config, int n_tokens, Recompute recompute)
+    : experts(arena, config, n_tokens, recompute),
+      shared(arena, config.shared_intermediate_size(), n_tokens, recompute) {}
 
 template <class T>
 Moe<T>::Decision::Decision(Arena& arena, const ModelConfig& config, int n_sequences, int length)
@@ -33,12 +35,21 @@ Moe<T>::Gradients::Gradients(Arena& arena, const ModelConfig& config, int n_toke
 template <class T>
 void Moe<T>::forward(Matrix<T> h, Matrix<const T> x, const Saved& saved, const Decision& decision,
                      const Scratch& scratch) const {
+  const TimedPart part("router");
   const Routing<T>& routing = decision.routing;
-  router().forward(routing, x, scratch.router);                                    // 1. route
-  dispatch(scratch.experts.rows, x, routing);                                      // 2. dispatch
-  experts().forward(routing, saved.experts, scratch.experts);                      // 3. experts
-  combine<T>(h, scratch.experts.rows, routing);                                    // 4. combine
-  if (ids.shared.gate >= 0) shared().forward(h, x, saved.shared, scratch.shared);  // 5. shared
+  router().forward(routing, x, scratch.router);  // 1. route
+  {
+    const TimedPart moved("dispatch and combine");
+    dispatch(scratch.experts.rows, x, routing);  // 2. dispatch
+    {
+      const TimedPart routed("routed experts");
+      experts().forward(routing, saved.experts, scratch.experts);  // 3. experts
+    }
+    combine<T>(h, scratch.experts.rows, routing);  // 4. combine
+  }
+  if (ids.shared.gate < 0) return;
+  const TimedPart shared_part("shared experts");
+  shared().forward(h, x, saved.shared, scratch.shared);  // 5. shared
 }
 
 template <class T>
@@ -51,12 +62,20 @@ void Moe<T>::backward_input(Matrix<T> dx, Matrix<const T> dh, const Saved& saved
                             const Decision& decision, const Gradients& gradients,
                             const Scratch& scratch, const BackwardScratch& backward,
                             double balance_factor) const {
+  const TimedPart part("router");
   const Routing<T>& routing = decision.routing;
-  dispatch(scratch.experts.rows, dh, routing);
-  experts().backward_input(routing, saved.experts, gradients.experts, scratch.experts,
-                           backward.experts);
-  dispatch_backward<T>(dx, scratch.experts.rows, routing);
+  {
+    const TimedPart moved("dispatch and combine");
+    dispatch(scratch.experts.rows, dh, routing);
+    {
+      const TimedPart routed("routed experts");
+      experts().backward_input(routing, saved.experts, gradients.experts, scratch.experts,
+                               backward.experts);
+    }
+    dispatch_backward<T>(dx, scratch.experts.rows, routing);
+  }
   if (ids.shared.gate >= 0) {
+    const TimedPart shared_part("shared experts");
     shared().backward_input(dx, dh, saved.shared, gradients.shared, scratch.shared,
                             /*accumulate=*/true);
   }
@@ -72,9 +91,14 @@ template <class T>
 void Moe<T>::backward_weight(const ParameterStore<T>& into, Matrix<const T> dh, Matrix<const T> x,
                              const Saved& saved, const Decision& decision,
                              const Gradients& gradients, const Scratch& scratch) const {
-  experts().backward_weight(into, dh, x, decision.routing, saved.experts, gradients.experts,
-                            scratch.experts);
+  const TimedPart part("router");
+  {
+    const TimedPart routed("routed experts");
+    experts().backward_weight(into, dh, x, decision.routing, saved.experts, gradients.experts,
+                              scratch.experts);
+  }
   if (ids.shared.gate >= 0) {
+    const TimedPart shared_part("shared experts");
     shared().backward_weight(into, dh, x, saved.shared, gradients.shared, scratch.shared);
   }
   router().backward_weight(into, gradients.dlogits, x);

@@ -16,7 +16,8 @@ template <class T>
 struct Moe {
   struct Saved {
     Saved() = default;
-    Saved(Arena& arena, const ModelConfig& config, int n_tokens);
+    Saved(Arena& arena, const ModelConfig& config, int n_tokens,
+          Recompute recompute = Recompute::kElementwise);
     typename Experts<T>::Saved experts;
     typename Mlp<T>::Saved shared;
   };

@@ -1,6 +1,7 @@
 // mtp.cpp - see mtp.h.
 #include "model/mtp.h"
 
+#include "base/part_times.h"
 #include "kernels/elementwise.h"
 #include "model/linear.h"
 #include "model/rows.h"
@@ -48,6 +49,7 @@ void Mtp<T>::join(Matrix<const T> g, const Saved& saved, const Scratch& scratch)
 template <class T>
 void Mtp<T>::forward(Matrix<T> m, Matrix<const T> g, const Saved& saved,
                      const Scratch& scratch) const {
+  const TimedPart part("MTP projection");
   join(g, saved, scratch);
   linear_forward<T>(m, scratch.joined, weights, ids.projection);
 }
@@ -55,6 +57,7 @@ void Mtp<T>::forward(Matrix<T> m, Matrix<const T> g, const Saved& saved,
 template <class T>
 void Mtp<T>::backward_input(Matrix<T> dg, Matrix<const T> dm, Matrix<const T> g, const Saved& saved,
                             const Gradients& gradients, const Scratch& scratch) const {
+  const TimedPart part("MTP projection");
   const int width = config.hidden_size;
   linear_backward_input<T>(gradients.djoined, dm, weights, ids.projection);
   gather_rows<T>(scratch.embedding, weights.matrix(embedding_id), saved.ids);
@@ -70,6 +73,7 @@ template <class T>
 void Mtp<T>::backward_weight(const ParameterStore<T>& into, Matrix<const T> dm, Matrix<const T> g,
                              const Saved& saved, const Gradients& gradients,
                              const Scratch& scratch) const {
+  const TimedPart part("MTP projection");
   const int width = config.hidden_size;
   join(g, saved, scratch);
   linear_backward_weight<T>(into, dm, scratch.joined, weights, ids.projection);

@@ -46,6 +46,11 @@ std::int64_t group_available(const std::string& limit, const std::string& curren
 
 }  // namespace
 
+Recompute recompute_of(const TrainRecipe& train) {
+  if (train.recompute == "none") return Recompute::kNone;
+  return train.recompute == "v3" ? Recompute::kV3 : Recompute::kElementwise;
+}
+
 std::vector<MemoryLine> memory_table(const Recipe& recipe, int micro_batch) {
   const ParameterTable parameters(recipe.model);
   Arena measure = Arena::measuring();
@@ -64,12 +69,21 @@ std::vector<MemoryLine> memory_table(const Recipe& recipe, int micro_batch) {
   const PackedWeights packed(measure, parameters, make_model_ids(recipe.model, parameters),
                              matmul_of(recipe.precision), copies_of(recipe.precision));
   account("packed weights");
-  const Context<float> context(measure, recipe.model, {micro_batch, recipe.data.sequence_length},
-                               {.save = true, .delay_weight = false});
+  const Context<float> context(
+      measure, recipe.model, {micro_batch, recipe.data.sequence_length},
+      {.save = true, .delay_weight = false, .recompute = recompute_of(recipe.train)});
   for (const MemoryLine& line : context.memory()) {
     lines.push_back({"activations: " + line.part, line.bytes});
   }
   return lines;
+}
+
+std::int64_t thread_buffer_bytes(const Recipe& recipe, int n_threads) {
+  constexpr std::int64_t kPackedBlocks = 2 << 20;          // gemm_fast.cpp
+  constexpr std::int64_t kScoreTiles = 2 * 126 * 256 * 4;  // attention_fast.cpp
+  const std::int64_t keys =
+      2 * std::int64_t{sizeof(float)} * recipe.data.sequence_length * recipe.model.qk_head_dim();
+  return n_threads * (kPackedBlocks + kScoreTiles + keys);
 }
 
 std::int64_t total_bytes(const std::vector<MemoryLine>& table) {

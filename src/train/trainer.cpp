@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "base/part_times.h"
 #include "model/balance.h"
 #include "train/precision.h"
 
@@ -27,7 +28,8 @@ std::int64_t bytes_of(const Recipe& recipe, int micro_batch, int n_contexts, boo
                              matmul_of(recipe.precision), copies_of(recipe.precision));
   const ContextShape shape{micro_batch, recipe.data.sequence_length};
   for (int i = 0; i < n_contexts; ++i) {
-    const Context<float> context(measure, recipe.model, shape, {true, delay_weight});
+    const Context<float> context(measure, recipe.model, shape,
+                                 {true, delay_weight, recompute_of(recipe.train)});
   }
   return measure.used();
 }
@@ -73,8 +75,8 @@ Trainer::Trainer(const Recipe& recipe, int micro_batch, bool delay_weight)
   check_moments(recipe.train, "recipe");
   const ContextShape shape{micro_batch, recipe.data.sequence_length};
   for (int i = 0; i < n_contexts_of(recipe, micro_batch, delay_weight); ++i) {
-    contexts_.push_back(std::make_unique<Context<float>>(arena_, recipe.model, shape,
-                                                         ContextMode{true, delay_weight}));
+    contexts_.push_back(std::make_unique<Context<float>>(
+        arena_, recipe.model, shape, ContextMode{true, delay_weight, recompute_of(recipe.train)}));
   }
   batches_.resize(static_cast<std::size_t>(n_micro_batches_of(recipe, micro_batch)));
   for (Batch& batch : batches_) {
@@ -86,18 +88,30 @@ Trainer::Trainer(const Recipe& recipe, int micro_batch, bool delay_weight)
 StepResult Trainer::train_step(const StepRequest& request) {
   CHECK(request.n_sequences >= micro_batch_ && request.n_sequences % micro_batch_ == 0);
   StepResult result;
+  const CollectParts collect(part_times_);
   const double begin = now_seconds();
 
   // 1. The whole global batch is read first: its loss is a mean over all of it.
   const int n_micro_batches = request.n_sequences / micro_batch_;
-  load_batches(request, n_micro_batches);
+  {
+    const TimedPart part("data");
+    load_batches(request, n_micro_batches);
+  }
   const LossScale scale = loss_scale(n_micro_batches, request.n_sequences);
   result.n_tokens = std::int64_t{request.n_sequences} * recipe_.data.sequence_length;
   const double have_data = now_seconds();
 
   // 2. Forward and backward of every micro-batch, as the schedule says; gradients add in FP32.
-  packed_.refresh(master_);
-  clear(gradients_);
+  {
+    const TimedPhase phase(Phase::kUpdate);
+    const TimedPart part("weights packed");
+    packed_.refresh(master_);
+  }
+  {
+    const TimedPhase phase(Phase::kUpdate);
+    const TimedPart part("gradients cleared");
+    clear(gradients_);
+  }
   result.expert_counts.resize(static_cast<std::size_t>(recipe_.model.n_blocks()));
   const RankSchedule schedule = delay_weight_ ? single_rank_schedule_delayed(n_micro_batches)
                                               : single_rank_schedule(n_micro_batches);
@@ -105,14 +119,21 @@ StepResult Trainer::train_step(const StepRequest& request) {
   const double have_gradients = now_seconds();
 
   // 3. The guard judges before anything is changed.
-  result.gradient_norm = gradient_norm(gradients_, optimizer_);
+  const TimedPhase update_phase(Phase::kUpdate);
+  {
+    const TimedPart part("gradient norm");
+    result.gradient_norm = gradient_norm(gradients_, optimizer_);
+  }
   result.stopped_because =
       guard_verdict(recipe_.guard, loss_statistics_, result.losses.total, result.gradient_norm);
 
   // 4. Clip and update; then the biases, by the loads of the whole global batch.
   if (result.stopped_because.empty()) {
-    update(master_, gradients_, optimizer_, optimizer_step(recipe_.train, request.learning_rate),
-           result.gradient_norm);
+    {
+      const TimedPart part("AdamW");
+      update(master_, gradients_, optimizer_, optimizer_step(recipe_.train, request.learning_rate),
+             result.gradient_norm);
+    }
     update_biases(result);
     loss_statistics_.add(result.losses.total);
     if (request.trace) keep_trace(*contexts_.front(), result);

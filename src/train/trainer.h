@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/arena.h"
+#include "base/part_times.h"
 #include "config/recipe.h"
 #include "model/context.h"
 #include "model/linear.h"
@@ -31,6 +32,11 @@ namespace farthing {
 // Bytes of memory by part, for a run of this recipe with this micro-batch (sequences).
 std::vector<MemoryLine> memory_table(const Recipe& recipe, int micro_batch);
 std::int64_t total_bytes(const std::vector<MemoryLine>& table);
+// What the kernels keep for each thread, made at its first product: packed blocks and tiles of
+// attention's scores, keys and their gradients.
+std::int64_t thread_buffer_bytes(const Recipe& recipe, int n_threads);
+// train.recompute, of a recipe that was checked.
+Recompute recompute_of(const TrainRecipe& train);
 // What the machine and the control group leave to this process now.
 std::int64_t available_memory_bytes();
 
@@ -83,6 +89,8 @@ class Trainer {
   const Model<float>& model() const { return model_; }
   LossStatistics& loss_statistics() { return loss_statistics_; }
   int micro_batch() const { return micro_batch_; }
+  // Where the seconds of the steps since clear() went.
+  PartTimes& part_times() { return part_times_; }
 
  private:
   void load_batches(const StepRequest& request, int n_micro_batches);
@@ -107,6 +115,7 @@ class Trainer {
   std::vector<std::unique_ptr<Context<float>>> contexts_;
   std::vector<Batch> batches_;
   LossStatistics loss_statistics_;
+  PartTimes part_times_;
 };
 
 }  // namespace farthing

@@ -102,6 +102,28 @@ TEST(Trainer, BitsDoNotDependOnPackedCopies) {
   }
 }
 
+TEST(Trainer, BitsDoNotDependOnRecomputing) {
+  for (const bool with_query_latent : {true, false}) {
+    for (const char* precision : {"fp32", "fp8"}) {
+      Recipe recipe = tiny_recipe();
+      if (!with_query_latent) recipe.model.q_lora_rank.reset();
+      recipe.precision.matmul = precision;
+      const TrainedRun expected = run(recipe, 2, 2);
+      std::int64_t before = std::numeric_limits<std::int64_t>::max();
+      for (const char* recompute : {"none", "elementwise", "v3"}) {
+        recipe.train.recompute = recompute;
+        for (const bool delay_weight : {false, true}) {
+          EXPECT_EQ(run(recipe, 2, 2, delay_weight).hash, expected.hash)
+              << precision << " " << recompute << " " << delay_weight;
+        }
+        const std::int64_t bytes = total_bytes(memory_table(recipe, 2));
+        EXPECT_LT(bytes, before) << recompute;
+        before = bytes;
+      }
+    }
+  }
+}
+
 // Each precision is another run, and each learns what FP32 does.
 TEST(Trainer, LearnsInEveryPrecision) {
   const TrainedRun exact = run(tiny_recipe(), 2, 40);
