@@ -164,11 +164,15 @@ void check_batch(Settings& settings, const Recipe& recipe) {
   const std::string wanted = fmt::format("a multiple of data.sequence_length = {}", length);
   if (train.batch_tokens % length != 0) {
     settings.add_fault("train.batch_tokens", std::to_string(train.batch_tokens), wanted);
-  } else if (train.micro_batch > 0 && train.batch_tokens_start == 0 &&
-             train.batch_tokens / length % train.micro_batch != 0) {
+  } else if (train.micro_batch > 0 && train.batch_tokens / length % train.micro_batch != 0) {
     settings.add_fault(
         "train.micro_batch", std::to_string(train.micro_batch),
         fmt::format("a divisor of the step's {} sequences", train.batch_tokens / length));
+  }
+  if (train.micro_batch > 0 && train.batch_tokens_start / length % train.micro_batch != 0) {
+    settings.add_fault("train.micro_batch", std::to_string(train.micro_batch),
+                       fmt::format("a divisor of the ramp's first {} sequences",
+                                   train.batch_tokens_start / length));
   }
   if (train.batch_tokens_start % length != 0) {
     settings.add_fault("train.batch_tokens_start", std::to_string(train.batch_tokens_start),

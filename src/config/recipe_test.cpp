@@ -136,6 +136,12 @@ TEST(Recipe, ContradictionsAreFaults) {
   EXPECT_NE(faults("[train]\nbf16_moments = true\nbeta2 = 0.999\n"), "accepted");
   EXPECT_NE(faults("[data]\nsequence_length = 8192\n[train]\nbatch_tokens = 8192\n"), "accepted");
   EXPECT_EQ(faults("[train]\nbatch_tokens_start = 512\nbatch_ramp_tokens = 9\n"), "accepted");
+  // Regression: the first let a later CHECK fail, the second made a ramp that was none.
+  for (const char* micro_batch : {"3", "4"}) {
+    EXPECT_NE(faults(std::string("[train]\nbatch_tokens_start = 1024\nbatch_ramp_tokens = 9\n") +
+                     "micro_batch = " + micro_batch + "\n"),
+              "accepted");
+  }
 }
 
 constexpr const char* kMixture = R"([data]

@@ -108,10 +108,13 @@ int choose_micro_batch(const Recipe& recipe, std::int64_t available_bytes) {
     return total_bytes(memory_table(recipe, micro_batch)) <= budget;
   };
   const int fixed = recipe.train.micro_batch;
+  // A ramp begins with fewer sequences, which a step of whole micro-batches must be able to take.
+  const int first_sequences = recipe.train.batch_tokens_start / recipe.data.sequence_length;
   if (fixed > 0 && fits(fixed)) return fixed;
   for (int count = n_sequences; fixed == 0 && count >= 1; --count) {
     const bool is_large = std::int64_t{count} * recipe.data.sequence_length > kMostMicroBatchTokens;
-    if (n_sequences % count != 0 || (is_large && count > 1)) continue;
+    if (n_sequences % count != 0 || first_sequences % count != 0) continue;
+    if (is_large && count > 1) continue;
     if (fits(count)) return count;
   }
   std::string message = fmt::format(

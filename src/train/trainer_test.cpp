@@ -219,6 +219,10 @@ TEST(Trainer, DerivesAMicroBatchThatFitsOrSaysWhyNot) {
   Recipe recipe = tiny_recipe();
   recipe.train.micro_batch = 0;
   EXPECT_EQ(choose_micro_batch(recipe, std::int64_t{1} << 40), 4);
+  Recipe ramped = recipe;  // regression: one micro-batch of 4 made a ramp from 2 to 4 no ramp
+  ramped.train.batch_tokens_start = 2 * recipe.data.sequence_length;
+  ramped.train.batch_ramp_tokens = 1000;
+  EXPECT_EQ(choose_micro_batch(ramped, std::int64_t{1} << 40), 2);
   const std::int64_t for_two = total_bytes(memory_table(recipe, 2));
   EXPECT_EQ(choose_micro_batch(recipe, for_two * 100 / 89), 2);
   try {
