@@ -137,7 +137,7 @@ std::string to_svg(const Chart& chart, const RunSeries& series, const Axis& axis
     const auto* x = column_of(series, line.data, axis.column);
     const auto* y = column_of(series, line.data, line.column);
     drawn.push_back({{}, x == nullptr ? nullptr : y});
-    if (drawn.back().y == nullptr) continue;
+    if (x == nullptr || y == nullptr) continue;
     for (const double value : *x) {
       drawn.back().x.push_back(value / axis.divisor);
       x_range.include(value / axis.divisor);

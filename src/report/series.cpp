@@ -162,6 +162,7 @@ void add_expert_load(const Steps& steps, std::vector<HeatMap>& maps) {
   for (const auto& counts : (*found)->expert_load) {
     const double total = std::accumulate(counts.begin(), counts.end(), 0.0);
     std::vector<double> row;
+    row.reserve(counts.size());
     for (const double count : counts) {
       row.push_back(total > 0 ? count * static_cast<double>(counts.size()) / total : kNone);
     }
