@@ -21,6 +21,15 @@ namespace {
 constexpr int kSpins = 2000;  // about 20 us: a step's products follow each other closely
 thread_local bool inside_body = false;
 
+// Tells the core that it waits in a loop.
+void pause_core() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 struct Job {
   std::int64_t n = 0;
   parallel_detail::Body body = nullptr;
@@ -75,7 +84,7 @@ class Pool {
     for (int spin = 0; spin < kSpins; ++spin) {
       const auto now = generation_.load(std::memory_order_acquire);
       if (now != seen) return now;
-      __builtin_ia32_pause();
+      pause_core();
     }
     std::unique_lock lock(mutex_);
     wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });

@@ -79,7 +79,7 @@ void add_budget_options(Command& plan, BudgetOptions& o) {
   plan.add_option("--confidence", o.confidence, "with --budget: of staying inside, 0.05 to 0.99");
   plan.add_option("--rent", o.rent, "USD per device-hour; else from the price list");
   plan.add_option("--prices", o.prices, "price list: a file, or a name under prices/");
-  plan.add_option("--html", o.html, "with --budget: write one self-contained page to this file");
+  plan.add_option("--html", o.html, "write one self-contained page to this file");
 }
 
 void budget_command(const BudgetOptions& options, const BudgetPlace& place) {

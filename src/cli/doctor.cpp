@@ -2,18 +2,25 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <chrono>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/error.h"
+#include "base/file.h"
 #include "base/parallel.h"
 #include "base/units.h"
 #include "cli/commands.h"
 #include "cli/support.h"
 #include "machine/energy.h"
 #include "machine/peaks.h"
+#include "machine/resident.h"
+#include "plan/machine_model.h"
 #include "train/precision.h"
+#include "train/probe.h"
 
 namespace farthing {
 namespace {
@@ -22,6 +29,8 @@ struct DoctorOptions {
   std::string folder = ".";
   int threads = 0;
   bool json = false;
+  bool steps = false;
+  std::string precision, output;
 };
 
 struct Diagnosis {
@@ -88,8 +97,76 @@ std::string to_text(const Diagnosis& found, const DoctorOptions& options) {
   return format_table(rows);
 }
 
+std::string today_text() {
+  const auto day = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+  const std::chrono::year_month_day date{day};
+  return fmt::format("{:04}-{:02}-{:02}", int(date.year()), unsigned(date.month()),
+                     unsigned(date.day()));
+}
+
+MachineRates measured_rates(const std::string& precision) {
+  ProgressLine progress;
+  const auto times = measure_probes(
+      precision, [&](int done, int of) { progress.show_share(done, of, precision + " probes"); });
+  std::vector<MachineSample> samples;
+  for (const ProbeTime& time : times) {
+    const Recipe& recipe = time.recipe;
+    samples.push_back({recipe.run.name,
+                       machine_work(recipe.model, recipe.data.sequence_length,
+                                    recipe.train.batch_tokens, recipe.train.micro_batch),
+                       time.seconds});
+  }
+  return fit_machine(precision, samples);
+}
+
+// What the planner may know of this machine, written where --cluster here finds it.
+std::string measure_for_plan(const DoctorOptions& options) {
+  MachineFacts facts;
+  facts.program_bytes = static_cast<double>(current_resident_bytes());
+  const Diagnosis found = diagnose(options);
+  facts.cpu = found.machine.cpu_name;
+  facts.isa = std::string(isa_name(found.machine.isa));
+  facts.measured_on = today_text();
+  facts.threads = num_threads();
+  facts.memory_bytes = static_cast<double>(found.machine.memory_bytes);
+  facts.fp32_peak_flops = measure_fp32_peak(num_threads());
+  facts.watts_per_core = kWattsPerBusyCore;
+  facts.energy_measured = found.energy_measured;
+  facts.auto_precision = found.precision.matmul;
+  std::vector<std::string> precisions{"fp32"};
+  const std::string other = options.precision.empty() ? facts.auto_precision : options.precision;
+  if (other != "fp32") precisions.push_back(other);
+  for (const std::string& each : precisions) facts.rates.push_back(measured_rates(each));
+  const std::string path = options.output.empty() ? here_path() : options.output;
+  if (path.empty()) {
+    throw Error{ErrorCode::kUsage, "doctor --steps: no HOME to keep it under; --output FILE"};
+  }
+  const auto parent = std::filesystem::path(path).parent_path();
+  if (!parent.empty()) make_folder(parent.string());
+  write_file_atomically(path, to_toml(facts));
+  return path;
+}
+
+void doctor_steps_command(const DoctorOptions& options) {
+  const std::string path = measure_for_plan(options);
+  const MachineFacts facts = load_machine(path);
+  if (options.json) {
+    Json json{{"file", path}, {"threads", facts.threads}, {"rates", Json::array()}};
+    for (const MachineRates& rates : facts.rates) {
+      json["rates"].push_back({{"precision", rates.precision}, {"width", rates.width}});
+    }
+    return print_json(json);
+  }
+  for (const MachineRates& rates : facts.rates) {
+    std::cout << fmt::format("{}: {} probe models; a left-out one is predicted within {:.1f} %\n",
+                             rates.precision, rates.n_probes, 100 * rates.width);
+  }
+  std::cout << path << ": farthing plan tiny --cluster here\n";
+}
+
 void doctor_command(const DoctorOptions& options) {
   apply_threads(options.threads);
+  if (options.steps) return doctor_steps_command(options);
   const Diagnosis found = diagnose(options);
   if (options.json) {
     print_json(to_json(found, options));
@@ -104,6 +181,11 @@ void add_doctor_command(Command& app) {
   auto options = std::make_shared<DoctorOptions>();
   Command* doctor = app.add_subcommand("doctor", "what this machine is, measured");
   doctor->add_option("--folder", options->folder, "where the disk is measured");
+  doctor->add_flag("--steps", options->steps,
+                   "time steps of probe models, under a minute: what plan --cluster here reads");
+  doctor->add_option("--precision", options->precision,
+                     "with --steps, beside fp32: bf16 fp16 fp8; default what auto takes");
+  doctor->add_option("--output", options->output, "with --steps, instead of the cache folder");
   add_threads_option(*doctor, options->threads);
   add_json_flag(*doctor, options->json);
   set_example(*doctor, "farthing doctor --json");

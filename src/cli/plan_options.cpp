@@ -82,14 +82,27 @@ PlanRequest make_plan_request(const PlanOptions& o) {
   return request;
 }
 
+std::string page_command(const char* subcommand, const PlanOptions& o) {
+  std::string text = std::string("farthing ") + subcommand + " " + o.model;
+  for (const auto& [flag, value] : {std::pair<const char*, std::string>{"--cluster", o.cluster},
+                                    {"--device", o.device},
+                                    {"--tokens", o.tokens},
+                                    {"--deadline", o.deadline},
+                                    {"--precision", o.precision},
+                                    {"--html", o.html}}) {
+    if (!value.empty()) text += std::string(" ") + flag + " " + value;
+  }
+  return text;
+}
+
 void add_plan_options(Command& plan, PlanOptions& o) {
   plan.add_option("model", o.model, "a name under models/, a config.json or its folder");
-  plan.add_option("--cluster", o.cluster, "a name under clusters/, or a file");
+  plan.add_option("--cluster", o.cluster, "a name under clusters/, a file, or here: this machine");
   plan.add_option("--device", o.device, "other devices; with --deadline their number is chosen");
   plan.add_option("--devices", o.devices, "other number of devices")->range(1, 1 << 20);
   plan.add_option("--tokens", o.tokens, "to train on, as 14.8T");
   plan.add_option("--deadline", o.deadline, "as 60d");
-  plan.add_option("--seq", o.sequence_length, "sequence length")->range(1e-300, 1e300);
+  plan.add_option("--seq", o.sequence_length, "sequence length")->range(1, 1 << 24);
   plan.add_option("--global-batch", o.global_batch, "sequences of a step");
   plan.add_option("--precision", o.precision, "bf16 fp16 fp8 fp8_block mxfp8 nvfp4");
   plan.add_option("--software", o.software, "year of the training software, as 2025.5")

@@ -9,7 +9,7 @@
 namespace farthing {
 
 struct PlanOptions {
-  std::string model, cluster, device, tokens, deadline;
+  std::string model, cluster, device, tokens, deadline, calibration;
   std::vector<std::string> overrides;
   int devices = 0, sequence_length = 0;
   std::string global_batch;
@@ -17,11 +17,14 @@ struct PlanOptions {
   std::string schedule, recompute, precision, framework;
   double software = 0;
   bool forced_balance = false;
-  bool json = false;
+  bool json = false, sensitivity = false;
+  std::string html, from_runs;
 };
 
 // Model, cluster, tokens, batch, layout and precision; not --json.
 void add_plan_options(Command& command, PlanOptions& options);
+// The command of a page's foot: "farthing plan deepseek-v3 --cluster h800-2048 --html FILE".
+std::string page_command(const char* subcommand, const PlanOptions& options);
 // Errors: Error{kBadInput} for names, units and shapes.
 PlanRequest make_plan_request(const PlanOptions& options);
 

@@ -1,4 +1,6 @@
 // report.cpp - farthing report RUN: what a run cost, as text, JSON or one HTML page.
+#include <fmt/core.h>
+
 #include <cmath>
 #include <iostream>
 #include <limits>
@@ -15,6 +17,7 @@
 #include "cli/support.h"
 #include "config/recipe.h"
 #include "economics/device_book.h"
+#include "plan/machine_model.h"
 #include "report/page.h"
 
 namespace farthing {
@@ -27,7 +30,7 @@ struct ReportOptions {
   std::string format = "text";
   std::string output;
   std::string against = "steps";
-  std::string prices;
+  std::string prices, plan, calibration;
   std::vector<std::string> overrides;
 };
 
@@ -88,6 +91,43 @@ void reprice_command(const ReportOptions& options) {
             << money(cost.electricity_usd) << "\n";
 }
 
+// step_seconds, memory_bytes.total and energy of `farthing plan --json`.
+PlanAndActual read_plan(const std::string& path) {
+  PlanAndActual planned;
+  try {
+    const Json json = read_json(path);
+    planned.planned_step_seconds = json.at("step_seconds").get<double>();
+    const Json memory = json.value("memory_bytes", Json(nullptr));
+    if (memory.is_object()) planned.planned_memory_bytes = memory.value("total", 0.0);
+    const double steps = json.value("steps", 0.0);
+    const double joules = json.value("joules", json.value("energy_joules", 0.0));
+    if (steps > 0) planned.planned_joules = joules / steps;
+  } catch (const Json::exception& fault) {
+    throw_bad_input({path, "no plan", fault.what(), "the JSON of farthing plan --json", ""});
+  }
+  if (!(planned.planned_step_seconds > 0)) {
+    throw_bad_input(
+        {path, "step_seconds", fmt::format("{:g}", planned.planned_step_seconds), "above 0", ""});
+  }
+  return planned;
+}
+
+void write_calibration(const Receipt& receipt, const std::string& path) {
+  const PlanAndActual& both = receipt.beside_plan;
+  if (!both.is_known()) {
+    throw_bad_input({receipt.name, "no plan to calibrate", "no prediction in its run_start", "",
+                     "farthing doctor --steps before the run, or --plan FILE"});
+  }
+  const auto ratio = [](double measured, double planned) {
+    return measured > 0 && planned > 0 ? measured / planned : 1;
+  };
+  write_file_atomically(
+      path, to_toml(MachineCalibration{receipt.name, "",
+                                       ratio(both.step_seconds, both.planned_step_seconds),
+                                       ratio(both.memory_bytes, both.planned_memory_bytes),
+                                       ratio(both.joules, both.planned_joules)}));
+}
+
 void report_command(const ReportOptions& options) {
   if (options.run.ends_with(".json")) return reprice_command(options);
   const RunPaths paths(options.run);
@@ -112,6 +152,10 @@ void report_command(const ReportOptions& options) {
   if (options.prices.empty()) prices.prices = recipe.cost.book, prices.rent = recipe.cost.price;
   input.book = load_run_book(prices);
   input.against = options.against;
+  if (!options.plan.empty()) input.planned = read_plan(options.plan);
+  if (!options.calibration.empty()) {
+    write_calibration(make_receipt(input), options.calibration);
+  }
   std::string text;
   if (options.format == "html") {
     text = to_html(input);
@@ -146,6 +190,10 @@ void add_report_command(Command& app) {
       ->one_of({"steps", "tokens", "seconds", "usd"});
   report->add_option("--prices", options->prices, "price book: a file, or a name under prices/");
   report->add_option("--set", options->overrides, "cost.price=0.02, or another key of the recipe");
+  refuse_empty(report->add_option("--plan", options->plan,
+                                  "JSON of farthing plan: set beside what was measured"));
+  refuse_empty(report->add_option("--calibration", options->calibration,
+                                  "write measured over planned, for plan --calibration"));
   set_example(*report, "farthing report runs/quickstart --html --against usd");
   report->callback([options] { report_command(*options); });
 }

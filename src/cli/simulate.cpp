@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/plan_options.h"
 #include "cli/support.h"
+#include "simulate/plan_page.h"
 #include "simulate/simulate_plan.h"
 #include "simulate/sizing.h"
 
@@ -46,6 +47,10 @@ void simulate_command(const SimulateOptions& options) {
                           to_chrome_trace(simulation.timeline, plan.request.model.name + " on " +
                                                                    plan.request.cluster.name));
   }
+  if (!options.plan.html.empty()) {
+    write_file_atomically(options.plan.html,
+                          plan_page(simulation, {page_command("simulate", options.plan)}));
+  }
   if (options.csv) {
     std::cout << to_csv(size_cluster(simulation));
     return;
@@ -70,7 +75,7 @@ void simulate_command(const SimulateOptions& options) {
   if (!options.run.empty()) {
     std::cout << "\n" << options.run << ": farthing report " << options.run << "\n";
   }
-  for (const std::string& file : {options.trace}) {
+  for (const std::string& file : {options.trace, options.plan.html}) {
     if (!file.empty()) std::cout << file << "\n";
   }
 }
@@ -83,6 +88,7 @@ void add_simulate_command(Command& app) {
   add_plan_options(*simulate, o.plan);
   simulate->add_option("--run", o.run, "new run folder to write; report and compare read it");
   simulate->add_option("--trace", o.trace, "Chrome trace of one step, for Perfetto");
+  simulate->add_option("--html", o.plan.html, "one self-contained page to write");
   simulate->add_flag("--bom", o.bom, "what to build: nodes, network, storage, power, spares");
   simulate->add_flag("--csv", o.csv, "the same as CSV");
   simulate->add_option("--seed", o.simulation.seed, "of the failures");

@@ -14,6 +14,7 @@
 #include "base/units.h"
 #include "cli/commands.h"
 #include "cli/finish_run.h"
+#include "cli/plan_here.h"
 #include "cli/support.h"
 #include "config/limits.h"
 #include "config/recipe.h"
@@ -113,6 +114,22 @@ class Reporter {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
+// Of a machine that doctor --steps has measured with as many threads; a file that cannot be read or
+// belongs to another machine says nothing, for a run must not fail for it.
+std::optional<RunForecast> forecast_of(const Recipe& recipe) {
+  try {
+    const MachineFacts facts = load_machine();
+    if (facts.cpu != cpu_name() || facts.threads != num_threads() ||
+        facts.isa != isa_name(current_isa())) {
+      return std::nullopt;
+    }
+    const MachinePlan plan = plan_machine(facts, machine_question(recipe));
+    return RunForecast{plan.step_seconds, plan.memory_bytes, plan.joules_per_step};
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 Json to_json(const RunOutcome& outcome, const std::string& folder) {
   return {{"run", folder},
           {"finished", true},
@@ -168,6 +185,7 @@ void train_command(const TrainOptions& options) {
     request.peak_flops = measure_fp32_peak(num_threads());
     request.stop = &stop_request;
     if (meter.is_measured()) request.read_joules = [&meter] { return meter.joules(); };
+    request.forecast = forecast_of;
     request.finish = [&](const ModelConfig& config, const ParameterStore<float>& weights,
                          const RunOutcome& end) {
       reporter.say(fmt::format("step {}: trained; writing the model", end.step));

@@ -234,6 +234,9 @@ void HistoryReader::start(const Fields& fields) {
   start.cpu = fields.text("cpu");
   start.precision = fields.text("precision");
   start.recipe_hash = fields.text("recipe_hash");
+  start.planned_step_seconds = std::max(0.0, fields.number("planned_step_seconds", 0));
+  start.planned_memory_bytes = std::max(0.0, fields.number("planned_memory_bytes", 0));
+  start.planned_joules_per_step = std::max(0.0, fields.number("planned_joules_per_step", 0));
   note_resume(fields);
   close(0, Category::kStartUp, attempt.seconds);
 }
@@ -258,6 +261,8 @@ void HistoryReader::add(const Json& event, const std::string& where) {
   current.wall_seconds = now_;
   history_.joules += std::max(fields.number("joules", 0), 0.0);
   history_.joules_estimated |= fields.flag("joules_estimated");
+  history_.peak_resident_bytes =
+      std::max(history_.peak_resident_bytes, fields.number("peak_resident_bytes", 0));
   const std::string kind = fields.text("kind");
   if (kind == "step") history_.weights_hash.clear();
   if (fields.has("weights_hash")) history_.weights_hash = fields.text("weights_hash");

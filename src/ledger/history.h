@@ -92,6 +92,8 @@ struct RunStart {
   double fp32_peak_flops = 0;
   std::string isa, cpu, precision, recipe_hash;
   std::string device;  // of a simulated or imported run, whose cores are such devices
+  // What the planner said before the run began.
+  double planned_step_seconds = 0, planned_memory_bytes = 0, planned_joules_per_step = 0;
 };
 
 // A decision or an alert, in words.
@@ -114,6 +116,7 @@ struct RunHistory {
   std::string weights_hash;  // of the last step, where an event after it has it
   double joules = 0;
   bool joules_estimated = false;
+  double peak_resident_bytes = 0;  // of run_end; 0: not stated
 
   const StepRecord* last_step() const;  // the last that was not recomputed; null without
   const EvalRecord* last_eval() const;  // likewise

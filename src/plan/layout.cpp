@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "base/error.h"
 
@@ -99,7 +100,8 @@ void check_experts(Faults& faults, const Layout& layout, const ModelShape& shape
   faults.need(
       ranks % (layout.ep * layout.etp) == 0,
       fmt::format("EP {} x ETP {} does not divide the {} ranks of DP x CP x TP; EP {} would",
-                  layout.ep, layout.etp, ranks, nearest_divisor(ranks, layout.ep)));
+                  layout.ep, layout.etp, ranks,
+                  nearest_divisor(std::gcd(ranks, shape.n_routed_experts), layout.ep)));
 }
 
 void check_pipeline(Faults& faults, const Layout& layout, const ModelShape& shape,

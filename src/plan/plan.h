@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "plan/memory.h"
 #include "plan/step_time.h"
+#include "report/table.h"
 
 namespace farthing {
 
@@ -113,5 +114,6 @@ Candidate evaluate(const PlanRequest& request, const Layout& layout);
 Json to_json(const Plan& plan);
 Json to_json(const Layout& layout);
 std::string to_text(const Plan& plan);
+Table step_parts_table(const Plan& plan);  // where a step's time goes, for text and page
 
 }  // namespace farthing

@@ -101,17 +101,6 @@ std::string layouts_text(const Plan& plan) {
   return to_text(table);
 }
 
-std::string time_text(const Plan& plan) {
-  const StepTime& time = plan.best().time;
-  Table table{{"where a step's time goes", "seconds", "share"}, {}};
-  visit_parts(time.parts, [&](const char* words, const char*, double seconds) {
-    if (std::abs(seconds) < 1e-4 * time.step_seconds) return;
-    table.rows.push_back(
-        {words, fmt::format("{:.3f}", seconds), percent(seconds / time.step_seconds)});
-  });
-  return to_text(table);
-}
-
 std::string memory_text(const Plan& plan) {
   const MemoryUse& memory = plan.best().memory;
   return to_text(Table{{fmt::format("memory of the fullest device (stage {})", memory.stage), ""},
@@ -205,6 +194,17 @@ std::string uncertainty_text(const Plan& plan) {
 
 }  // namespace
 
+Table step_parts_table(const Plan& plan) {
+  const StepTime& time = plan.best().time;
+  Table table{{"where a step's time goes", "seconds", "share"}, {}};
+  visit_parts(time.parts, [&](const char* words, const char*, double seconds) {
+    if (std::abs(seconds) < 1e-4 * time.step_seconds) return;
+    table.rows.push_back(
+        {words, fmt::format("{:.3f}", seconds), percent(seconds / time.step_seconds)});
+  });
+  return table;
+}
+
 Json to_json(const Layout& layout) {
   return {{"pp", layout.pp},
           {"ep", layout.ep},
@@ -268,7 +268,8 @@ std::string to_text(const Plan& plan) {
   text += fmt::format("{} sequences of {} tokens a step\n\n", plan.best().batch.global_batch,
                       plan.best().batch.sequence_length);
   text += failures_text(plan);
-  text += layouts_text(plan) + "\n" + run_text(plan) + "\n" + time_text(plan) + "\n";
+  text +=
+      layouts_text(plan) + "\n" + run_text(plan) + "\n" + to_text(step_parts_table(plan)) + "\n";
   text += memory_text(plan) + "\n" + changes_text(plan) + "\n" + uncertainty_text(plan);
   if (!plan.meets_deadline) text += "\nThe deadline is missed at the median.\n";
   return text;

@@ -203,7 +203,7 @@ TEST_F(Planner, ImpossibleLayoutsSayWhatWouldWork) {
   PlanRequest seven = v3_request();
   seven.cluster = with_devices(load_cluster("h100-8"), 7);
   seven.layout = Layout{.ep = 8, .dp = 7};
-  EXPECT_TRUE(says(message_of([&] { make_plan(seven); }), "EP 7 would"));
+  EXPECT_TRUE(says(message_of([&] { make_plan(seven); }), "EP 1 would"));
 }
 
 TEST_F(Planner, FasterLinksAndMemoryNeverSlowAStep) {

@@ -184,6 +184,12 @@ std::string spending(const Receipt& receipt) {
          "</section>\n";
 }
 
+std::string plan_and_actual(const Receipt& receipt) {
+  if (!receipt.beside_plan.is_known()) return "";
+  return "<section class=\"card\"><h2>Plan and actual</h2>\n" +
+         to_html(plan_and_actual_table(receipt)) + "</section>\n";
+}
+
 std::string small_print(const Receipt& receipt) {
   std::string html = "<section class=\"card paper\"><h2>Receipt</h2>\n<dl>";
   const auto add = [&](const char* term, const std::string& value) {
@@ -321,7 +327,8 @@ std::string to_html(const ReportInput& input) {
           escape_html(receipt.run.project + ", " + receipt.run.purpose + ", " + receipt.run.phase) +
           " <span class=\"state\">" + escape_html(receipt.state) + "</span></p></header>\n<main>\n";
   html += tiles(receipt) + "<div class=\"pair\">" + spending(receipt) + small_print(receipt) +
-          "</div>\n" + charts_section(series, charts, axes, axis) + notes_section(input.history);
+          "</div>\n" + plan_and_actual(receipt) + charts_section(series, charts, axes, axis) +
+          notes_section(input.history);
   html +=
       "</main>\n<footer>farthing knows what every token cost</footer>\n<div id=\"tip\" hidden>"
       "</div>\n<script type=\"application/json\" id=\"page-data\">" +

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
 #include <ctime>
 #include <nlohmann/json.hpp>
@@ -91,6 +92,38 @@ std::string wrapped(const std::string& text) {
   return lines + line + "\n";
 }
 
+// Seconds of one step: events of simulated runs hold several.
+double median_step_seconds(const RunHistory& history) {
+  std::vector<double> seconds;
+  std::int64_t before = -1;
+  for (const StepRecord& record : history.steps) {
+    const std::int64_t covered = before >= 0 ? record.step - before : 0;
+    before = record.step;
+    if (record.recomputed || covered <= 0 || !(record.step_seconds > 0)) continue;
+    seconds.push_back(record.step_seconds / static_cast<double>(covered));
+  }
+  if (seconds.empty()) return 0;
+  const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
+  std::nth_element(seconds.begin(), middle, seconds.end());
+  return *middle;
+}
+
+PlanAndActual beside_plan(const ReportInput& input, const Ledger& ledger) {
+  PlanAndActual both = input.planned;
+  const RunStart& start = input.history.run_start;
+  double per_step = start.planned_joules_per_step;
+  if (both.planned_step_seconds > 0) {
+    per_step = both.planned_joules;
+  } else {
+    both.planned_step_seconds = start.planned_step_seconds;
+    both.planned_memory_bytes = start.planned_memory_bytes;
+  }
+  both.planned_joules = per_step * static_cast<double>(ledger.steps);
+  both.step_seconds = median_step_seconds(input.history);
+  both.memory_bytes = input.history.peak_resident_bytes;
+  return both;
+}
+
 }  // namespace
 
 Receipt make_receipt(const ReportInput& input) {
@@ -103,6 +136,9 @@ Receipt make_receipt(const ReportInput& input) {
   receipt.book = input.book;
   receipt.cost = cost_of(receipt.ledger, input.book);
   receipt.weights_hash = input.history.weights_hash;
+  receipt.beside_plan = beside_plan(input, receipt.ledger);
+  receipt.beside_plan.joules = receipt.cost.joules;
+  receipt.beside_plan.joules_estimated = receipt.cost.joules_estimated;
   if (!input.history.attempts.empty()) {
     const AttemptRecord& last = input.history.attempts.back();
     receipt.begun_unix = input.history.attempts.front().begun_unix;
@@ -230,8 +266,36 @@ Json to_json(const Receipt& receipt) {
                {"final_loss", or_null(receipt.final_loss)},
                {"val_bits_per_byte", or_null(receipt.val_bits_per_byte)},
                {"weights_hash", or_null(receipt.weights_hash)}};
+  if (const PlanAndActual& both = receipt.beside_plan; both.is_known()) {
+    const auto pair = [](double planned, double measured) {
+      return Json{{"planned", planned > 0 ? Json(planned) : Json(nullptr)},
+                  {"measured", measured > 0 ? Json(measured) : Json(nullptr)}};
+    };
+    json["plan_and_actual"] = {{"step_seconds", pair(both.planned_step_seconds, both.step_seconds)},
+                               {"memory_bytes", pair(both.planned_memory_bytes, both.memory_bytes)},
+                               {"joules", pair(both.planned_joules, both.joules)}};
+  }
   json.update(standard_part(receipt));
   return json;
+}
+
+Table plan_and_actual_table(const Receipt& receipt) {
+  const PlanAndActual& both = receipt.beside_plan;
+  Table table{.headings = {"plan and actual", "planned", "measured", "difference"}, .rows = {}};
+  if (!both.is_known()) return table;
+  const auto add = [&](const char* what, double planned, double measured, auto&& words) {
+    if (!(planned > 0)) return;
+    table.rows.push_back(
+        {what, words(planned), measured > 0 ? words(measured) : "not stated",
+         measured > 0 ? fmt::format("{:+.1f} %", 100 * (measured / planned - 1)) : ""});
+  };
+  add("step, median", both.planned_step_seconds, both.step_seconds,
+      [](double v) { return v < 10 ? fmt::format("{:.3f} s", v) : format_seconds(v); });
+  add("most memory", both.planned_memory_bytes, both.memory_bytes,
+      [](double v) { return format_bytes(v); });
+  add(both.joules_estimated ? "energy, steps planned, run estimated" : "energy, steps and run",
+      both.planned_joules, both.joules, [](double v) { return fmt::format("{:.4g} kJ", v / 1e3); });
+  return table;
 }
 
 Table spending_table(const Receipt& receipt) {
@@ -292,6 +356,7 @@ std::string to_text(const Receipt& receipt) {
       fmt::format("Receipt of {} ({}), {}, {}: {}\n\n", receipt.name, receipt.run.project,
                   receipt.run.purpose, receipt.run.phase, receipt.state);
   text += to_text(summary(receipt)) + "\n" + to_text(spending_table(receipt)) + "\n";
+  if (receipt.beside_plan.is_known()) text += to_text(plan_and_actual_table(receipt)) + "\n";
   text += fmt::format("Waste, all that is not compute: {:.1f} %\n", 100 * waste);
   text += wrapped("Price: " + price_words(receipt));
   text += wrapped("Electricity alone: " + electricity_words(receipt));

@@ -12,6 +12,15 @@
 
 namespace farthing {
 
+// What was planned beside what happened; 0: not stated.
+struct PlanAndActual {
+  double planned_step_seconds = 0, step_seconds = 0;  // median of the steps
+  double planned_memory_bytes = 0, memory_bytes = 0;  // most resident
+  double planned_joules = 0, joules = 0;              // of all steps; of the run
+  bool joules_estimated = false;
+  bool is_known() const { return planned_step_seconds > 0 && step_seconds > 0; }
+};
+
 // The first of these is what the events say of the run; the rest is the reader's choice.
 struct ReportInput {
   std::string name;  // of the run
@@ -19,6 +28,8 @@ struct ReportInput {
   RunHistory history;
   PriceBook book;
   std::string against = "steps";  // steps, tokens, seconds or usd: the charts' first axis
+  // Instead of what run_start says: the plan that the run is set beside.
+  PlanAndActual planned = {};
 };
 
 struct Receipt {
@@ -37,6 +48,7 @@ struct Receipt {
   double tokens_per_second = 0;  // over the whole wall time
   double share_of_peak = 0;      // model FLOPs over measured FP32 peak, while computing; 0: unknown
   std::string weights_hash;
+  PlanAndActual beside_plan;
   double begun_unix = 0, ended_unix = 0;  // first event of the first attempt, last of the last
 };
 
@@ -55,6 +67,8 @@ std::string to_text(const Receipt& receipt);
 const char* describe(Category category);
 // Time, share and money of every category, and their total.
 Table spending_table(const Receipt& receipt);
+// Planned, measured and their difference; no rows where nothing was planned.
+Table plan_and_actual_table(const Receipt& receipt);
 std::string price_words(const Receipt& receipt);
 std::string electricity_words(const Receipt& receipt);
 std::string farthings_words(const Receipt& receipt);

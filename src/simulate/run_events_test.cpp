@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "ledger/events.h"
 #include "ledger/ledger.h"
 #include "ledger/test_folder.h"
 
@@ -62,6 +64,21 @@ TEST(RunEvents, TheLedgerFindsTheSimulatedSeconds) {
                 2 * slack);
     EXPECT_EQ(history.attempts.back().end_reason, "finished");
   }
+}
+
+// `cost project` and `compare` leave simulations out by this key alone.
+TEST(RunEvents, EveryRunStartSaysSimulated) {
+  ReliabilityModel model;
+  model.spare_nodes = 2;
+  const SimulatedJob job = usual_job();
+  const std::string text = to_events(job, simulate_run(job, model, 1, true), usual_words());
+  int starts = 0;
+  read_events_text(text, "simulated", [&](const Json& event, const std::string&) {
+    if (event.at("kind") != "run_start") return;
+    ++starts;
+    EXPECT_EQ(event.at("simulated"), true);
+  });
+  EXPECT_GT(starts, 1);
 }
 
 TEST(RunEvents, LongRunsAreThinned) {

@@ -246,6 +246,11 @@ void Run::announce() {
                 {"model_flops_per_token", flops},
                 {"fp32_peak_flops", request_.peak_flops},
                 {"micro_batch", recipe_.train.micro_batch}};
+  if (const auto expected = request_.forecast ? request_.forecast(recipe_) : std::nullopt) {
+    start["planned_step_seconds"] = expected->step_seconds;
+    start["planned_memory_bytes"] = expected->memory_bytes;
+    start["planned_joules_per_step"] = expected->joules_per_step;
+  }
   if (folder_.attempt() > 1) start["resumed_step"] = step_.load();
   events_->write("run_start", start);
   if (folder_.attempt() == 1) return;

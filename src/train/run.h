@@ -40,6 +40,10 @@ struct RunOutcome {
   double attempt_seconds = 0;
 };
 
+struct RunForecast {
+  double step_seconds = 0, memory_bytes = 0, joules_per_step = 0;
+};
+
 struct RunRequest {
   Recipe recipe;  // its train.until is the limit in force
   std::string folder;
@@ -52,6 +56,8 @@ struct RunRequest {
   const std::atomic<int>* stop = nullptr;  // a StopRequest
   // Joules since some beginning; absent where the machine has no meter.
   std::function<std::optional<double>()> read_joules = {};
+  // What the planner expects of the settled recipe; absent where it knows nothing of the machine.
+  std::function<std::optional<RunForecast>(const Recipe&)> forecast = {};
   // Called once at the end, before run_end: writes RUN/model.
   std::function<void(const ModelConfig&, const ParameterStore<float>&, const RunOutcome&)> finish =
       {};

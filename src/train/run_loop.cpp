@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/units.h"
+#include "machine/resident.h"
 #include "model/balance.h"
 #include "train/heartbeat.h"
 #include "train/run_state.h"
@@ -185,6 +186,7 @@ void Run::write_closing(const char* kind, Json fields) {
     fields["joules"] = *joules - joules_before_;
     joules_before_ = *joules;
   }
+  if (std::string_view(kind) == "run_end") fields["peak_resident_bytes"] = peak_resident_bytes();
   events_->write(kind, fields);
 }
 
