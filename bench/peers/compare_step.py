@@ -143,7 +143,8 @@ def best_of_torch(options, deadline):
 
 def farthing_round(options):
     command = [options.farthing, "bench", "step", options.preset, "--json", "--steps",
-               str(options.steps), "--threads", str(options.threads), "--set",
+               str(options.steps), "--threads", str(options.threads),
+               "--precision", options.own_precision, "--set",
                "model.num_nextn_predict_layers=0",
                *(word for text in options.set for word in ("--set", "model." + text))]
     def own_seconds():
@@ -180,6 +181,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=2, help="of each round")
     parser.add_argument("--modes", nargs="+", default=["eager", "compile"])
+    parser.add_argument("--own-precision", default="auto", help="farthing's; auto: the fastest")
     parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16"])
     parser.add_argument("--micro-batches", nargs="+", type=int, default=[1, 2, 4, 8])
     parser.add_argument("--tries", type=int, default=3, help="of one measurement, if disturbed")
