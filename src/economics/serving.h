@@ -7,19 +7,29 @@
 //   cost-profit = revenue / cost - 1        gross margin = 1 - cost / revenue
 //
 // Predicted throughput of one device, in an instance of n devices, b sequences on each:
-//   decode step  = max(work, wire) + latency;   tokens/s = b * tokens_per_step / step
-//   work  = max(weights read / bandwidth, matrix FLOPs / peak) + max(cache read / bandwidth, core
-//         / peak)
-//   wire  = b * MoE layers * copies * hidden * (1 byte out + 2 back) / link   (two halves overlap:
-//         max)
+//   decode step  = max(attention, experts + wire) + latency, as two halves of a batch take turns
+//                  (DeepSeek-V3 report, section 3.4.2); their sum, where a whole batch
+//                  is faster
+//   attention    = max(other weights read / bandwidth, FLOPs / peak)
+//                  + max(cache read / bandwidth, core / peak) + kernel starts
+//   experts      = max(expert weights read / bandwidth, fullest * FLOPs / peak) + kernel starts
+//   wire  = fullest * b * MoE layers * copies * hidden * (1 byte out + 2 back) / link
+//   fullest = 1 + sqrt(2 ln n * (spread^2 / experts of a device + 1 / sampled rows)): each layer
+//         waits for the device with the most rows
 //   core  = MLA: 2 * heads * (2 * kv_rank + rope) * context per layer, the absorbed form;
 //           else 2 * heads * (qk + v) * context
-//   prefill of one token = max(matrix / peak + core at half the prompt / peak, wire)
-// Experts read per step: all * (1 - (1 - k / E)^(b n)), twice because of the two halves.
+//   prefill of one token that is not cached = max(work, wire)
+//   work  = (matrix / peak + core over cached and new keys / peak) / (1 - units that communicate)
+//           + bytes of the kernels between the products / bandwidth
+// A prefill sends one copy to each distinct node (node-limited routing), a decode one per expert.
+// Experts read per step: all * (1 - (1 - k / E)^(b n / 2)), twice where there are two halves.
 // A dense model is split over n devices (tensor parallel), with two all-reduces a layer.
 // n and b are searched: the most tokens/s per device within memory and the speed a reader is owed.
-// Not modelled: imbalance of experts, kernel launches, scheduling, failures: the prediction is of a
-// saturated instance, and published deployments lie well below it (ServeLoad::load).
+// Shares of peaks come from kernels' own publications and from the planner's constants, which were
+// fitted to training runs; none was fitted to a serving deployment.
+// Not modelled: the host's scheduling and admission, sequences of unequal length in a batch, moving
+// caches from prefill to decode and from disk, instances that idle between bursts, failures.  So
+// the prediction is of a saturated instance; published deployments lie below (ServeLoad::load).
 //
 // Source   DeepSeek-V3/R1 inference system overview, day 6 of the open-infra week (March 2025);
 //          efficiencies: FlashMLA and DeepEP as published by their authors on H800.
@@ -31,6 +41,7 @@
 #include <vector>
 
 #include "plan/cluster.h"
+#include "plan/constants.h"
 #include "plan/model_book.h"
 
 namespace farthing {
@@ -41,10 +52,19 @@ inline constexpr int kMostInstanceDevices = 512;
 struct ServeEfficiency {
   // of the peak of the weights' format; the device's own measured GEMM first
   double matrix = 0.7;
+  double fp8_block = Constants{}.gemm_fp8_block;       // tiles of 128 promoted to FP32
+  double grouped = Constants{}.grouped_gemm;           // products of experts, of the plain rate
+  double kernel_seconds = Constants{}.kernel_seconds;  // of a decode kernel, start and end
   double core = 0.66;      // of the BF16 peak: FlashMLA, 660 of 989 TFLOP/s on H800
   double bandwidth = 0.9;  // of memory: FlashMLA, 3,000 of 3,350 GB/s
-  double link = 0.85;      // of the network: DeepEP, 39 to 46 of 50 GB/s
-  double memory = 0.9;     // of the memory may be filled
+  // of a link: DeepEP's normal kernels, 43 of 50 GB/s between nodes, 153 of 160 within
+  double link = 0.86;
+  double direct_link = 0.78;  // its low-latency kernels at 128 and 256 devices, 39 of 50 GB/s
+  // of a device's compute units, while its normal kernels carry a prefill: 24 of 132
+  double communication_units = 24.0 / 132;
+  double prefill_rows = 16384;  // tokens of a device at once: DeepSeek's published profile
+  double expert_spread = Constants{}.expert_imbalance;  // of one expert's load, relative
+  double memory = 0.9;                                  // of the memory may be filled
 };
 
 struct ServeLoad {
@@ -57,10 +77,10 @@ struct ServeLoad {
   double tokens_per_step = 1;            // above 1 with accepted drafts of an MTP module
   double bytes_per_weight = 1;           // FP8
   double bytes_per_cache_value = 2;      // BF16
-  // Of the saturated throughput that is had, day and night.  Two published deployments of
-  // DeepSeek-V3 reach 0.28 and 0.39 (prefill), 0.42 and 0.50 (decode) of this roofline: DeepSeek's
-  // day, and SGLang's on 12 nodes of H100.  A measured throughput needs 1.
-  double load = 0.4;
+  // Of the saturated throughput that is had, day and night: 0.75, what SGLang's deployment reaches
+  // of this roofline (0.69 prefill, 0.81 decode), times 0.82, mean over peak nodes of a day's
+  // traffic (DeepSeek: 226.75 of 278).  A measured throughput needs 1.
+  double load = 0.6;
 };
 
 struct ServePrices {

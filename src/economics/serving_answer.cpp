@@ -47,17 +47,22 @@ Table money_table(const ServeAnswer& answer) {
 }
 
 std::vector<std::string> error_words(const ServeAnswer& answer) {
+  const double load = answer.question.load.load;
   return {
       fmt::format(
           "How good is the prediction: saturated, it gives {:+.0f} % for the prefill and {:+.0f} % "
           "for the decode of DeepSeek's published day, {:+.0f} % and {:+.0f} % for SGLang's "
-          "deployment on 96 H100. It knows no imbalance, launches or scheduling.",
+          "deployment on 96 H100. It knows the exchange of experts, their imbalance and kernels' "
+          "shares; it does not know scheduling on the host, unequal lengths in a batch, caches on "
+          "the move or instances between bursts.",
           100 * answer.prefill_error, 100 * answer.decode_error, 100 * answer.sglang_prefill_error,
           100 * answer.sglang_decode_error),
-      fmt::format(
-          "So {:.0f} % of it is charged (--load). From its own throughput the published day's "
-          "money comes out within 1 % (farthing cost scenario deepseek-day).",
-          100 * answer.question.load.load)};
+      fmt::format("{:.0f} % of it is charged (--load); with that share the published day's "
+                  "throughput would be off by {:+.0f} % (prefill) and {:+.0f} % (decode). From its "
+                  "own throughput its money comes out within 1 % (farthing cost scenario "
+                  "deepseek-day).",
+                  100 * load, 100 * (load * (1 + answer.prefill_error) - 1),
+                  100 * (load * (1 + answer.decode_error) - 1))};
 }
 
 std::vector<std::string> lifetime_words(const ServeAnswer& answer) {
