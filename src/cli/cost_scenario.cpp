@@ -45,7 +45,7 @@ void list_scenarios(bool json) {
   for (const auto& name : names) {
     std::string title;
     try {
-      title = load_scenario(name, prices).title;
+      title = spoken_title(load_scenario(name, prices));
     } catch (const Error& error) {
       title = "unusable: " + error.message.substr(0, error.message.find('\n'));
     }
@@ -62,7 +62,8 @@ void scenario_command(const ScenarioOptions& options) {
   const PriceList prices = load_price_list(options.output.prices);
   std::vector<ScenarioChange> changes = prices_of(options, prices);
   for (const auto& text : options.changes) changes.push_back(parse_change(text));
-  const Scenario scenario = load_scenario(options.name, prices, changes);
+  Scenario scenario = load_scenario(options.name, prices, changes);
+  if (!options.device.empty()) scenario.device = options.device;
   if (!options.output.html.empty()) {
     write_page(options.output.html, to_html(scenario_page(scenario, today())));
   }

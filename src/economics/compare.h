@@ -43,7 +43,7 @@ double along(const CurvePoint& point, Against against);
 
 struct Contender {
   std::string name;
-  std::string kind;               // run, receipt, plan
+  std::string kind;               // run, simulation, import, receipt, plan
   std::vector<CurvePoint> curve;  // evaluations in order
   CurvePoint end;                 // the totals, with the last evaluation
   double begun_unix = kNotStated;

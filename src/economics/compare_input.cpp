@@ -147,7 +147,8 @@ Contender contender_from_run(const ReportInput& input, const std::string& recipe
   const Receipt receipt = make_receipt(input);
   Contender contender;
   contender.name = input.name;
-  contender.kind = "run";
+  const RunStart& start = input.history.run_start;
+  contender.kind = start.simulated ? "simulation" : start.imported ? "import" : "run";
   contender.recipe = flatten(recipe_toml);
   contender.price = input.book.is_owned ? "own, book " + input.book.name
                                         : "rent " + fmt::format("{}", input.book.rent.value) + " " +

@@ -39,6 +39,7 @@ class ScenarioReader {
     scenario_.name = std::filesystem::path(where_).stem().string();
     text("scenario.title", scenario_.title, true);
     text("scenario.about", scenario_.about, true);
+    text("scenario.device", scenario_.device, false);
     text("scenario.as_of", scenario_.as_of, false);
     names("scenario.answers", scenario_.answers);
     read_givens();
@@ -266,6 +267,15 @@ class ScenarioReader {
                      near.empty() ? "" : "did you mean " + near + "?"});
   }
 
+  // Every {id} of a text.
+  void need_all(const std::string& words, const std::string& user) const {
+    for (std::size_t at = 0; (at = words.find('{', at)) != std::string::npos; ++at) {
+      const std::size_t end = words.find_first_of(":}", at);
+      const std::string id = words.substr(at + 1, end - at - 1);
+      if (id != "device") need(id, user);
+    }
+  }
+
   void check_names() const {
     for (const auto& id : scenario_.answers) need(id, "scenario.answers");
     for (const auto& chart : scenario_.charts) {
@@ -273,14 +283,10 @@ class ScenarioReader {
       for (const auto& id : chart.lines) need(id, "chart " + chart.id);
     }
     for (const auto& figure : scenario_.checks) need(figure.of, "check");
+    need_all(scenario_.title, "scenario.title");
     for (const auto& sentence : scenario_.sentences) {
       for (const auto& id : sentence.when.names()) need(id, "say");
-      std::size_t at = 0;
-      while ((at = sentence.text.find('{', at)) != std::string::npos) {
-        const std::size_t end = sentence.text.find_first_of(":}", at);
-        need(sentence.text.substr(at + 1, end - at - 1), "say");
-        ++at;
-      }
+      need_all(sentence.text, "say");
     }
     for (const auto& flow : scenario_.flows) {
       for (const auto& id : flow.amount.names()) {
@@ -411,29 +417,40 @@ std::map<std::string, std::vector<double>> draw(const Scenario& scenario,
   return columns;
 }
 
+// Text with {id} and {id:range} as figures of the sheet.
+static std::string filled(const std::string& template_text, const Scenario& scenario) {
+  std::string text;
+  for (std::size_t at = 0; at < template_text.size();) {
+    const std::size_t open = std::min(template_text.find('{', at), template_text.size());
+    text += template_text.substr(at, open - at);
+    if (open == template_text.size()) break;
+    const std::size_t close = std::min(template_text.find('}', open), template_text.size() - 1);
+    std::string id = template_text.substr(open + 1, close - open - 1);
+    at = close + 1;
+    if (id == "device") {
+      text += scenario.device;
+      continue;
+    }
+    const bool wants_range = id.ends_with(":range");
+    if (wants_range) id.resize(id.size() - 6);
+    const std::string& unit = scenario.sheet.at(id).unit;
+    const auto range = wants_range ? scenario.sheet.range(id) : std::nullopt;
+    text += range ? format_figure(*range, unit) : format_figure(scenario.sheet.value(id), unit);
+  }
+  return text;
+}
+
 std::vector<std::string> spoken(const Scenario& scenario) {
   const auto value_of = [&](const std::string& id) { return scenario.sheet.value(id); };
   std::vector<std::string> lines;
   for (const Sentence& sentence : scenario.sentences) {
     if (!sentence.when.empty() && !(sentence.when.evaluate(value_of) > 0)) continue;
-    std::string text;
-    for (std::size_t at = 0; at < sentence.text.size();) {
-      const std::size_t open = std::min(sentence.text.find('{', at), sentence.text.size());
-      text += sentence.text.substr(at, open - at);
-      if (open == sentence.text.size()) break;
-      const std::size_t close = std::min(sentence.text.find('}', open), sentence.text.size() - 1);
-      std::string id = sentence.text.substr(open + 1, close - open - 1);
-      const bool wants_range = id.ends_with(":range");
-      if (wants_range) id.resize(id.size() - 6);
-      const std::string& unit = scenario.sheet.at(id).unit;
-      const auto range = wants_range ? scenario.sheet.range(id) : std::nullopt;
-      text += range ? format_figure(*range, unit) : format_figure(value_of(id), unit);
-      at = close + 1;
-    }
-    lines.push_back(std::move(text));
+    lines.push_back(filled(sentence.text, scenario));
   }
   return lines;
 }
+
+std::string spoken_title(const Scenario& scenario) { return filled(scenario.title, scenario); }
 
 std::vector<std::string> stale_prices(const Scenario& scenario, const std::string& today) {
   std::vector<std::string> lines;

@@ -61,7 +61,8 @@ struct PublishedFigure {
 
 struct Scenario {
   std::string name, title, about;
-  std::string as_of;  // "2025-02": prices are judged by this date; empty: today
+  std::string device;  // of {device} in the title, as "H800"; may be empty
+  std::string as_of;   // "2025-02": prices are judged by this date; empty: today
   Sheet sheet;
   std::vector<std::string> answers;
   std::vector<ScenarioChart> charts;
@@ -115,6 +116,8 @@ std::map<std::string, std::vector<double>> draw(const Scenario& scenario,
 
 // {id} and {id:range} replaced; only the sentences whose condition holds.
 std::vector<std::string> spoken(const Scenario& scenario);
+// The title with {id} as in a sentence and {device}.
+std::string spoken_title(const Scenario& scenario);
 // Prices more than kStaleMonths older than `today` ("2026-11"), or than the scenario's own as_of.
 std::vector<std::string> stale_prices(const Scenario& scenario, const std::string& today);
 

@@ -19,7 +19,7 @@ PageTable plain_cells(const std::string& heading, const Table& table, const std:
 
 MoneyPage scenario_page(const Scenario& scenario, const std::string& today) {
   MoneyPage page;
-  page.title = scenario.title;
+  page.title = spoken_title(scenario);
   page.answer = scenario.about;
   page.tiles = scenario.answers;
   page.sheet = scenario.sheet;

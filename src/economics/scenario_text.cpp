@@ -123,7 +123,7 @@ Table checks_table(const Scenario& scenario) {
 }
 
 std::string scenario_text(const Scenario& scenario, const std::string& today) {
-  std::string text = scenario.title + "\n\n" + folded("  " + scenario.about) + "\n";
+  std::string text = spoken_title(scenario) + "\n\n" + folded("  " + scenario.about) + "\n";
   text += headed("Answers", answers_table(scenario));
   const std::string lucky = lucky_words(scenario, likely_ranges(scenario));
   if (!lucky.empty()) text += folded("  " + lucky);
@@ -159,7 +159,7 @@ std::string scenario_text(const Scenario& scenario, const std::string& today) {
 
 Json scenario_json(const Scenario& scenario, const std::string& today) {
   Json json = {{"name", scenario.name},
-               {"title", scenario.title},
+               {"title", spoken_title(scenario)},
                {"about", scenario.about},
                {"as_of", scenario.as_of},
                {"currency", "USD"}};

@@ -231,6 +231,8 @@ void HistoryReader::start(const Fields& fields) {
   start.fp32_peak_flops = fields.number("fp32_peak_flops", 0);
   start.isa = fields.text("isa");
   start.device = fields.text("device");
+  start.simulated |= fields.flag("simulated");
+  start.imported |= fields.flag("imported");
   start.cpu = fields.text("cpu");
   start.precision = fields.text("precision");
   start.recipe_hash = fields.text("recipe_hash");

@@ -92,6 +92,7 @@ struct RunStart {
   double fp32_peak_flops = 0;
   std::string isa, cpu, precision, recipe_hash;
   std::string device;  // of a simulated or imported run, whose cores are such devices
+  bool simulated = false, imported = false;
   // What the planner said before the run began.
   double planned_step_seconds = 0, planned_memory_bytes = 0, planned_joules_per_step = 0;
 };
