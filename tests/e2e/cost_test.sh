@@ -54,6 +54,11 @@ three "history" "nanochat" cost compare
 three "factor chain" "x" cost compare gpt-4 deepseek-v3
 three "serving" "How good is the prediction" cost serve deepseek-v3 --cluster h800-2048 --rent 2
 three "own or rent" "Owning pays from" cost own-or-rent
+expect 0 "own or rent as it stands" "$farthing" cost own-or-rent
+contains out "Own or rent 2048 H800 for a run of 2.788M h" "own or rent: title"
+expect 0 "own or rent of others" "$farthing" cost own-or-rent --device h100-sxm --devices 256 \
+  --hours 400000
+contains out "Own or rent 256 h100-sxm for a run of 400,000 h" "own or rent of others: title"
 three "scenario" "Answers" cost scenario indie-30b
 expect 0 "prices" "$farthing" cost prices h100-sxm
 contains out "superseded" "prices"
@@ -102,6 +107,28 @@ contains out "as it was made" "receipt priced again"
 sed 's/"training_flops": *[0-9.e+]*/"training_flops": -1/' receipt.json > negative.json
 expect 3 "a receipt with negative FLOPs" "$farthing" cost validate negative.json
 contains out "training_flops" "a receipt with negative FLOPs: where"
+# contradict NAME SEDSCRIPT WHERE: a valid receipt made to contradict itself is refused, at WHERE.
+contradict() {
+  sed -E "$2" receipt.json > contradicts.json
+  if cmp -s receipt.json contradicts.json; then
+    echo "FAILED $1: nothing was changed"
+    faults=$((faults + 1))
+  fi
+  expect 3 "$1" "$farthing" cost validate contradicts.json
+  contains out "$3" "$1: where"
+}
+contradict "seconds that do not add up" '/"seconds"/,/}/s/("total": ).*/\11000.0/' /seconds/total
+contradict "dollars that do not add up" '/"usd"/,/}/s/("total": )[0-9.]*/\11.0/' /usd/total
+contradict "kWh that are not its joules" 's/("kwh": )[0-9.]*/\11000.0/' /energy/kwh
+contradict "hours that are not its seconds" 's/("device_hours": )[0-9.]*/\1170000.0/' /compute/device_hours
+contradict "two kinds of FLOPs" 's/("training_flops": )[0-9.e+]*/\11e+23/' /compute/training_flops
+contradict "an end before its beginning" 's/("ended": ).*/\1"2025-12-31"/' /dates/ended
+contradict "a part above the whole" \
+  's/("final_run": ).*/\1{"usd": 608465.05, "basis": "ledger"},/;s/("all_runs": ).*/\1{"usd": 5.0, "basis": "ledger"},/' \
+  /definitions/all_runs
+sed '/"seconds"/,/}/s/\("total": \).*/\11000.0/' receipt.json > contradicts.json
+expect 3 "compare a receipt that contradicts itself" "$farthing" compare contradicts.json theirs.json
+contains err "contradicts" "compare a receipt that contradicts itself"
 expect 3 "a receipt that is none" "$farthing" cost validate mine.toml
 
 # 4. A project: a simulation costs nothing, an import is priced by its device, a deleted run counts.
@@ -125,6 +152,8 @@ contains out "in core-hours" "project: the deleted run counts cores"
 contains out "extension" "project: by phase"
 expect 0 "compare" "$farthing" compare runs/acted runs/theirs receipt.json
 contains out "acted" "compare"
+grep -E "acted +simulation " out > /dev/null || { echo "FAILED compare: kind of a simulation"; faults=$((faults + 1)); }
+grep -E "theirs +import " out > /dev/null || { echo "FAILED compare: kind of an import"; faults=$((faults + 1)); }
 
 # 5. Wrong input: one clear message each.
 expect 3 "an unknown model" "$farthing" cost explain deepseek-v33
