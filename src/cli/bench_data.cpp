@@ -36,19 +36,19 @@ struct BenchDataOptions {
 
 struct Variant {
   const char* name;
-  bool compressed;
   std::int64_t cache_bytes;
   int threads;  // that read ahead; 0: reads when asked
+  bool compressed;
 };
 
 constexpr Variant kVariants[] = {
-    {"read when asked", false, 0, 0},
-    {"read ahead, 1 thread", false, 0, 1},
-    {"read ahead, 4 threads", false, 0, 4},
-    {"zstd, read when asked", true, 1, 0},
-    {"zstd, 64 MiB cache", true, 64 << 20, 0},
-    {"zstd, cache, 1 thread ahead", true, 64 << 20, 1},
-    {"zstd, cache, 4 threads ahead", true, 64 << 20, 4},
+    {"read when asked", 0, 0, false},
+    {"read ahead, 1 thread", 0, 1, false},
+    {"read ahead, 4 threads", 0, 4, false},
+    {"zstd, read when asked", 1, 0, true},
+    {"zstd, 64 MiB cache", 64 << 20, 0, true},
+    {"zstd, cache, 1 thread ahead", 64 << 20, 1, true},
+    {"zstd, cache, 4 threads ahead", 64 << 20, 4, true},
 };
 
 // The shard twice, as it is and compressed, in a folder that goes away.

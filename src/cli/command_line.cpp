@@ -155,9 +155,9 @@ Option* Command::add_option(const std::string& names, std::vector<std::string>& 
   return keep(app_->add_option(names, field, help));
 }
 Option* Command::add_option_callback(const std::string& names,
-                                     std::function<void(const std::string&)> action,
+                                     const std::function<void(const std::string&)>& action,
                                      const std::string& help) {
-  return keep(app_->add_option_function<std::string>(names, std::move(action), help));
+  return keep(app_->add_option_function<std::string>(names, action, help));
 }
 Option* Command::add_flag(const std::string& names, bool& field, const std::string& help) {
   return keep(app_->add_flag(names, field, help));

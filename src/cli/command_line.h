@@ -71,7 +71,7 @@ class Command {
                      const std::string& help);
   // `action` with the value, where it is given.
   Option* add_option_callback(const std::string& names,
-                              std::function<void(const std::string&)> action,
+                              const std::function<void(const std::string&)>& action,
                               const std::string& help);
   Option* add_flag(const std::string& names, bool& field, const std::string& help);
   Option* add_flag_callback(const std::string& names, std::function<void()> action,

@@ -237,6 +237,7 @@ std::vector<SourceScore> ValidationSplit::score(const Model<float>& model,
     PieceScorer scorer(model, context, window);
     for (const Piece& piece : source.pieces) {
       if (!is_taken(index++, n_pieces, n_taken)) continue;
+      if (settings.cancelled && settings.cancelled()) return {};
       scorer.add(read_ids(*source.shard, piece));
       if (settings.progress) {
         settings.progress(source.name, static_cast<double>(scorer.n_tokens()),

@@ -42,6 +42,7 @@ struct EvaluateSettings {
   std::int64_t sample_tokens = 0;     // about so many of all sources, spread evenly; 0: all
   Context<float>* context = nullptr;  // to score in, `window` long; null: one made for the call
   std::function<void(const std::string& source, double done, double total)> progress = {};
+  std::function<bool()> cancelled = {};  // asked between batches; true: score() returns nothing
 };
 
 // Where a source's held-out tokens lie.
@@ -72,7 +73,7 @@ class ValidationSplit {
 
   // Tokens that a complete evaluation predicts.
   std::int64_t n_tokens() const;
-  // One entry per source; of a sample, only those that it meets.
+  // One entry per source; of a sample, only those that it meets; empty when cancelled.
   std::vector<SourceScore> score(const Model<float>& model, const EvaluateSettings& settings) const;
 
  private:

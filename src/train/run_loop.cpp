@@ -23,6 +23,7 @@ constexpr double kLeastSecondsBetweenSaves = 10;
 constexpr double kSecondsBetweenFailures = 6 * 3600;  // of a personal machine or a spot instance
 constexpr double kBytesPerSecondOfDisk = 5e8;         // before the first save is timed
 constexpr double kForwardShare = 0.4;                 // of a step, for what an evaluation takes
+constexpr double kFinalEvaluationShare = 0.3;         // of a limit in time, at most
 
 Json sources_json(const std::vector<SourceScore>& scores) {
   Json sources = Json::array();
@@ -44,16 +45,21 @@ RunOutcome Run::loop() {
   saved_at_ = decided_at_ = events_->seconds();
   while (true) {
     settle_length();
-    if (progress_at(decisions_.back(), tokens_) >= 1) return finish();
-    const int asked = request_.stop == nullptr ? kGoOn : request_.stop->load();
+    if (progress_at(decisions_.back(), tokens_) >= 1) {
+      evaluate(/*final=*/true);
+      if (asked_to_stop() == kGoOn) return finish();
+    }
+    const int asked = asked_to_stop();
     if (asked == kStopPreempted) return stop(RunEnd::kPreempted, "preempted");
     if (asked == kStopInterrupted) return stop(RunEnd::kInterrupted, "interrupted");
     take_step();
     const int every = recipe_.train.eval_every;
-    if (every > 0 && step_ % every == 0) evaluate(/*complete=*/false);
+    if (every > 0 && step_ % every == 0) evaluate(/*final=*/false);
     maybe_save();
   }
 }
+
+int Run::asked_to_stop() const { return request_.stop == nullptr ? kGoOn : request_.stop->load(); }
 
 double Run::elapsed_seconds() const { return past_.elapsed_seconds + events_->seconds(); }
 
@@ -207,32 +213,54 @@ std::int64_t Run::sample_tokens() const {
   return validation_ && wanted < validation_->n_tokens() ? wanted : 0;
 }
 
-// What a complete one will take: as the last one did, else in proportion to a step.
-double Run::evaluation_seconds() const {
-  if (!validation_) return 0;
-  const double per_token = eval_seconds_per_token_ > 0
-                               ? eval_seconds_per_token_
-                               : kForwardShare * step_seconds_ / recipe_.train.batch_tokens;
-  return per_token * static_cast<double>(validation_->n_tokens());
+// Of a token: as the last evaluation took, else in proportion to a step.
+double Run::evaluation_seconds_per_token() const {
+  return eval_seconds_per_token_ > 0
+             ? eval_seconds_per_token_
+             : kForwardShare * step_seconds_ / static_cast<double>(recipe_.train.batch_tokens);
 }
 
-void Run::evaluate(bool complete) {
-  const std::int64_t sample = complete ? 0 : sample_tokens();
+// What the final one will take.
+double Run::evaluation_seconds() const {
+  if (!validation_) return 0;
+  const std::int64_t sample = final_sample_tokens();
+  return evaluation_seconds_per_token() *
+         static_cast<double>(sample > 0 ? sample : validation_->n_tokens());
+}
+
+// Of the final evaluation; 0: all, unless that would take more than its share of a limit in time.
+std::int64_t Run::final_sample_tokens() const {
+  if (!validation_ || !plan_.seconds) return 0;
+  const double share = kFinalEvaluationShare * *plan_.seconds / evaluation_seconds_per_token();
+  if (share >= static_cast<double>(validation_->n_tokens())) return 0;
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(share));
+}
+
+void Run::evaluate(bool final) {
+  const std::int64_t sample = final ? final_sample_tokens() : sample_tokens();
   if (!validation_ || (evaluated_step_ == step_ && (evaluated_all_ || sample > 0))) return;
   const double begin = events_->seconds();
   EvaluateSettings settings = evaluate_settings(recipe_);
   settings.sample_tokens = sample;
   settings.context = &trainer_->idle_context();
-  evaluated_step_ = step_;
+  settings.cancelled = [this] { return asked_to_stop() != kGoOn; };
+  if (final && sample > 0) {
+    say(fmt::format("the limit leaves time to score {} of {} held-out tokens; all: farthing eval {}",
+                    sample, validation_->n_tokens(), folder_.paths().folder));
+  }
   std::vector<SourceScore> scores;
   try {
     scores = validation_->score(trainer_->model(), settings);
+    if (scores.empty()) return;  // cancelled
   } catch (const Error& error) {  // no reason to lose the run
     if (error.code != ErrorCode::kBadInput) throw;
     bits_per_byte_ = 0;
+    evaluated_step_ = step_;
+    evaluated_all_ = true;
     events_->write("alert", {{"what", "evaluation"}, {"text", error.message}});
     return say("no evaluation: " + error.message);
   }
+  evaluated_step_ = step_;
   const SourceScore score = total_score(scores);
   bits_per_byte_ = score.n_bytes > 0 ? score.bits_per_byte() : 0;
   evaluated_all_ = sample == 0;
@@ -313,7 +341,6 @@ RunOutcome Run::stop(RunEnd end, const char* reason) {
 }
 
 RunOutcome Run::finish() {
-  evaluate(/*complete=*/true);
   save(true);
   const RunOutcome result = outcome(RunEnd::kFinished);
   if (request_.finish) request_.finish(recipe_.model, trainer_->master(), result);

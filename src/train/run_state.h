@@ -61,8 +61,11 @@ class Run {
   void decide(const RunLength& length);
   void take_step();
   void report_step(const StepResult& result, double learning_rate, double seconds);
-  void evaluate(bool complete);
+  void evaluate(bool final);
+  double evaluation_seconds_per_token() const;
   double evaluation_seconds() const;
+  std::int64_t final_sample_tokens() const;
+  int asked_to_stop() const;
   void maybe_save();
   CheckpointMeta meta(bool finished) const;
   void save(bool finished);

@@ -288,6 +288,27 @@ TEST_F(RunTest, ResumesAfterAnEvaluationWithoutACard) {
   EXPECT_EQ(train_run(request("a", "6steps"), {}).end, RunEnd::kFinishedBefore);
 }
 
+TEST_F(RunTest, AStopIsHeardBeforeTheLastEvaluationWhichTheNextAttemptMakesUp) {
+  EXPECT_EQ(run_until_stopped(request("a", "5steps"), 5).end, RunEnd::kPreempted);
+  EXPECT_EQ(count_events("a", "eval"), 0);
+  EXPECT_EQ(train_run(request("a", "5steps"), {}).end, RunEnd::kFinished);
+  EXPECT_EQ(count_events("a", "eval"), 1);
+  EXPECT_EQ(count_events("a", "step"), 5);
+}
+
+TEST_F(RunTest, AShortLimitScoresASampleOfALargeHeldOutSplit) {
+  write_split("val", 400000);
+  const auto finished = train_run(request("a", "1s"), {});
+  EXPECT_EQ(finished.end, RunEnd::kFinished);
+  Json last;
+  read_events(root_ + "/a/events.jsonl", [&](const Json& event) {
+    if (event.at("kind") == "eval") last = event;
+  });
+  ASSERT_TRUE(last.is_object());
+  EXPECT_FALSE(last.at("complete").get<bool>());
+  EXPECT_LT(last.at("tokens").get<std::int64_t>(), 3000000);
+}
+
 // One definition: a run's last evaluation is what `farthing eval` says of it, to the last bit.
 TEST_F(RunTest, ItsLastEvaluationIsTheCompleteOne) {
   for (const char* source : {"val-one", "val-two"}) write_split(source, 17);
