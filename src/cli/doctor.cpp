@@ -121,6 +121,10 @@ MachineRates measured_rates(const std::string& precision) {
 
 // What the planner may know of this machine, written where --cluster here finds it.
 std::string measure_for_plan(const DoctorOptions& options) {
+  std::string path = options.output.empty() ? here_path() : options.output;
+  if (path.empty()) {
+    throw Error{ErrorCode::kUsage, "doctor --steps: no HOME to keep it under; --output FILE"};
+  }
   MachineFacts facts;
   facts.program_bytes = static_cast<double>(current_resident_bytes());
   const Diagnosis found = diagnose(options);
@@ -137,10 +141,6 @@ std::string measure_for_plan(const DoctorOptions& options) {
   const std::string other = options.precision.empty() ? facts.auto_precision : options.precision;
   if (other != "fp32") precisions.push_back(other);
   for (const std::string& each : precisions) facts.rates.push_back(measured_rates(each));
-  const std::string path = options.output.empty() ? here_path() : options.output;
-  if (path.empty()) {
-    throw Error{ErrorCode::kUsage, "doctor --steps: no HOME to keep it under; --output FILE"};
-  }
   const auto parent = std::filesystem::path(path).parent_path();
   if (!parent.empty()) make_folder(parent.string());
   write_file_atomically(path, to_toml(facts));
@@ -182,7 +182,7 @@ void add_doctor_command(Command& app) {
   Command* doctor = app.add_subcommand("doctor", "what this machine is, measured");
   doctor->add_option("--folder", options->folder, "where the disk is measured");
   doctor->add_flag("--steps", options->steps,
-                   "time steps of probe models, under a minute: what plan --cluster here reads");
+                   "time steps of probe models, one to two minutes: what plan --cluster here reads");
   doctor->add_option("--precision", options->precision,
                      "with --steps, beside fp32: bf16 fp16 fp8; default what auto takes");
   doctor->add_option("--output", options->output, "with --steps, instead of the cache folder");
