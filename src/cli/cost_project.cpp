@@ -193,8 +193,10 @@ PageTable phase_table(const ProjectCost& cost, bool all) {
     for (const auto& cell : rows[i]) row.push_back({cell});
   }
   std::vector<PageCell> usd = {{"in USD"}};
-  for (const auto& phase : cost.phases)
-    usd.push_back(figure_cell(all ? phase.all_usd : phase.final_usd));
+  for (const auto& phase : cost.phases) {
+    const std::string& id = all ? phase.all_usd : phase.final_usd;
+    usd.push_back(cost.sheet.value(id) == 0 ? PageCell{"none"} : figure_cell(id));
+  }
   usd.push_back(figure_cell(all ? "all_compute" : "final_compute"));
   table.rows.push_back(usd);
   return table;

@@ -49,10 +49,11 @@ struct Contender {
   double begun_unix = kNotStated;
   double model_flops = kNotStated;
   double joules = kNotStated;
-  double core_hours = kNotStated;
-  double rent = kNotStated;  // USD per core-hour; NaN: owned, or not a matter of cores
-  std::string price;         // in words; runs priced alike say the same
+  double core_hours = kNotStated;  // device-hours where it ran on devices
+  double rent = kNotStated;        // USD per core-hour; NaN: owned, or not a matter of cores
+  std::string price;               // in words; runs priced alike say the same
   std::string price_date;
+  std::string device = "core";
   std::map<std::string, std::string> recipe;  // "train.learning_rate" -> "0.003"; empty: unknown
 };
 

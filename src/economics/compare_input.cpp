@@ -150,6 +150,7 @@ Contender contender_from_run(const ReportInput& input, const std::string& recipe
   const RunStart& start = input.history.run_start;
   contender.kind = start.simulated ? "simulation" : start.imported ? "import" : "run";
   contender.recipe = flatten(recipe_toml);
+  if (!start.device.empty()) contender.device = start.device;
   contender.price = input.book.is_owned ? "own, book " + input.book.name
                                         : "rent " + fmt::format("{}", input.book.rent.value) + " " +
                                               input.book.rent.unit;

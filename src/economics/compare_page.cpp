@@ -28,13 +28,14 @@ PageTable plain(const std::string& heading, const Table& table, const std::strin
 // What each spent: core-hours times a common rent where all were rented at the same one.
 Sheet spending_sheet(const std::vector<Contender>& contenders) {
   const double rent = contenders.front().rent;
+  const std::string& device = contenders.front().device;
   const bool common = std::all_of(contenders.begin(), contenders.end(), [&](const Contender& c) {
-    return c.rent == rent && std::isfinite(c.core_hours);
+    return c.rent == rent && c.device == device && std::isfinite(c.core_hours);
   });
   Sheet sheet;
   if (common) {
     sheet.add({.id = "rent",
-               .label = "rent of a core-hour",
+               .label = "rent of one " + device + " for an hour",
                .unit = "USD/h",
                .value = rent,
                .source = "the runs' price book",
@@ -46,7 +47,7 @@ Sheet spending_sheet(const std::vector<Contender>& contenders) {
     SheetLine usd{.id = id_of("usd", i), .label = contender.name, .unit = "USD"};
     if (common) {
       sheet.add({.id = id_of("core_hours", i),
-                 .label = contender.name + ", core-hours",
+                 .label = contender.name + ", " + device + "-hours",
                  .unit = "h",
                  .value = contender.core_hours,
                  .source = "its events"});
@@ -134,7 +135,9 @@ PageDrawing curves(const std::vector<Contender>& contenders, Against against) {
 MoneyPage compare_page(const std::vector<Contender>& contenders, const EqualComparison& equal,
                        const std::string& today) {
   MoneyPage page;
-  page.title = fmt::format("{} runs compared", contenders.size());
+  const bool runs = std::all_of(contenders.begin(), contenders.end(),
+                                [](const Contender& c) { return c.kind == "run"; });
+  page.title = fmt::format("{} {} compared", contenders.size(), runs ? "runs" : "records");
   page.answer = winner_words(contenders, equal);
   page.sheet = spending_sheet(contenders);
   page.made_on = today;
@@ -142,11 +145,13 @@ MoneyPage compare_page(const std::vector<Contender>& contenders, const EqualComp
   for (std::size_t i = 0; i < std::min(contenders.size(), kMostTiles); ++i) {
     page.tiles.push_back(id_of("usd", i));
   }
-  PageTable spent{.heading = "What each spent and reached",
-                  .headings = {"", "money", "bits per byte", "per million tokens", "tokens"},
-                  .rows = {}};
+  PageTable spent{
+      .heading = "What each spent and reached",
+      .headings = {"", "kind", "money", "bits per byte", "per million tokens", "tokens"},
+      .rows = {}};
   for (std::size_t i = 0; i < contenders.size(); ++i) {
     spent.rows.push_back({{.text = contenders[i].name},
+                          {.text = contenders[i].kind},
                           figure_cell(id_of("usd", i)),
                           figure_cell(id_of("bits", i)),
                           figure_cell(id_of("per_mtoken", i)),
