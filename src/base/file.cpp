@@ -8,9 +8,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <mutex>
 #include <utility>
 
 #include "base/check.h"
@@ -199,6 +202,64 @@ void LineAppender::sync() {
   if (fsync(descriptor_) != 0 && errno != EINVAL) throw_cannot("sync", path_, errno);
 }
 
+namespace {
+
+// What is mapped, for a signal handler: no locks, no allocation.  Where the list is full a file has
+// no name, and its SIGBUS is the system's.
+constexpr int kMostMappings = 4096;
+struct Mapping {
+  std::atomic<const std::byte*> begin{nullptr};
+  std::size_t size = 0;
+  char path[240] = {};
+};
+Mapping mappings[kMostMappings];
+std::mutex mappings_mutex;
+
+void remember_mapping(const std::byte* begin, std::size_t size, const std::string& path) {
+  const std::lock_guard lock(mappings_mutex);
+  for (Mapping& mapping : mappings) {
+    if (mapping.begin.load() != nullptr) continue;
+    mapping.size = size;
+    mapping.path[path.copy(mapping.path, sizeof(mapping.path) - 1)] = '\0';
+    mapping.begin.store(begin);
+    return;
+  }
+}
+
+void forget_mapping(const std::byte* begin) {
+  const std::lock_guard lock(mappings_mutex);
+  for (Mapping& mapping : mappings) {
+    if (mapping.begin.load() == begin) return mapping.begin.store(nullptr);
+  }
+}
+
+void write_signal_safe(const char* text) {
+  [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, text, std::strlen(text));
+}
+
+void at_bus_error(int signal, siginfo_t* info, void*) {
+  const auto* address = static_cast<const std::byte*>(info->si_addr);
+  for (const Mapping& mapping : mappings) {
+    const std::byte* begin = mapping.begin.load();
+    if (begin == nullptr || address < begin || address >= begin + mapping.size) continue;
+    write_signal_safe("\nfarthing: ");
+    write_signal_safe(mapping.path);
+    write_signal_safe(": cut short while it was read\n");
+    _exit(static_cast<int>(ErrorCode::kBadInput));
+  }
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
+}  // namespace
+
+void exit_when_a_file_is_cut() {
+  struct sigaction action {};
+  action.sa_sigaction = at_bus_error;
+  action.sa_flags = SA_SIGINFO;
+  sigaction(SIGBUS, &action, nullptr);
+}
+
 MappedFile::MappedFile(const std::string& path) : path_(path) {
   const int descriptor = open_to_read(path);
   struct stat status {};
@@ -215,6 +276,7 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
       throw_cannot("read", path, cause);
     }
     data_ = static_cast<const std::byte*>(data);
+    remember_mapping(data_, size_, path);
   }
   close(descriptor);
 }
@@ -232,7 +294,9 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
+  if (data_ == nullptr) return;
+  forget_mapping(data_);
+  munmap(const_cast<std::byte*>(data_), size_);
 }
 
 std::optional<FileLock> FileLock::try_lock(const std::string& path) {

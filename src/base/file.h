@@ -77,7 +77,8 @@ class LineAppender {
   int descriptor_ = -1;
 };
 
-// A read-only mapping of a whole file; an empty file maps to an empty span.
+// A read-only mapping of a whole file; an empty file maps to an empty span.  Reading past what is
+// left of a file that was cut short meanwhile is SIGBUS: see exit_when_a_file_is_cut().
 class MappedFile {
  public:
   explicit MappedFile(const std::string& path);
@@ -94,6 +95,10 @@ class MappedFile {
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };
+
+// From here on SIGBUS in a mapped file ends the process with the status of bad input and one line
+// on stderr, "farthing: FILE: cut short while it was read"; any other SIGBUS as ever.
+void exit_when_a_file_is_cut();
 
 // An exclusive advisory lock, held until destroyed; nullopt when another process holds it.
 class FileLock {

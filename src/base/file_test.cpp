@@ -230,5 +230,18 @@ TEST_F(FileTest, ALockExcludesAnotherProcessAndDiesWithItsOwn) {
   for (const int descriptor : {ready[0], ready[1], release[0], release[1]}) close(descriptor);
 }
 
+TEST_F(FileTest, AMappedFileCutShortMeanwhileEndsTheProcessInWords) {
+  const std::string cut = path("cut.bin");
+  write_file_atomically(cut, std::string(100000, 'x'));
+  EXPECT_EXIT(
+      {
+        exit_when_a_file_is_cut();
+        const MappedFile file(cut);
+        fs::resize_file(cut, 10);
+        std::exit(file.bytes()[90000] == std::byte{'x'} ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(3), "cut.bin: cut short while it was read");
+}
+
 }  // namespace
 }  // namespace farthing

@@ -2,6 +2,7 @@
 #include "cli/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <iostream>
 
 #include "base/error.h"
@@ -64,6 +65,11 @@ Option* Option::range(double low, double high) {
     option_->check(CLI::Range(whole, static_cast<long long>(high)));
   } else {
     option_->check(CLI::Range(low, high));
+    option_->check([](const std::string& text) -> std::string {  // NaN is neither below nor above
+      double value = 0;
+      const bool is_nan = CLI::detail::lexical_cast(text, value) && std::isnan(value);
+      return is_nan ? "found " + text + ", wanted a number" : std::string();
+    });
   }
   return this;
 }

@@ -77,7 +77,8 @@ void add_budget_options(Command& plan, BudgetOptions& o) {
   plan.add_option("--other", o.other,
                   "with --budget: data, storage, people paid from it, as 20kUSD");
   plan.add_option("--confidence", o.confidence, "with --budget: of staying inside, 0.05 to 0.99");
-  plan.add_option("--rent", o.rent, "USD per device-hour; else from the price list");
+  plan.add_option("--rent", o.rent, "USD per device-hour; else from the price list")
+      ->range(1e-4, 1e6);
   plan.add_option("--prices", o.prices, "price list: a file, or a name under prices/");
   plan.add_option("--html", o.html, "write one self-contained page to this file");
 }

@@ -62,10 +62,12 @@ void add_cost_serve(Command& app) {
   ServeQuestion& q = options->question;
   serve->add_option("model", options->model, "a name under models/, a config.json")->required();
   serve->add_option("--cluster", options->cluster, "a name under clusters/, or a file");
-  serve->add_option("--rent", options->rent, "USD per device-hour; else from the price list");
+  serve->add_option("--rent", options->rent, "USD per device-hour; else from the price list")
+      ->range(1e-4, 1e6);
   serve->add_option("--input", options->input, "tokens in a day, as 608B");
   serve->add_option("--output", options->output, "tokens out a day, as 168B");
-  serve->add_option("--hits", q.load.hit_share, "share of the input found in a cache, 0 to 1");
+  serve->add_option("--hits", q.load.hit_share, "share of the input found in a cache")
+      ->range(0.0, 1.0);
   serve->add_option("--context", q.load.context, "mean tokens in the cache while decoding");
   serve->add_option("--prompt", q.load.prompt, "tokens of a prefill");
   serve->add_option("--reader-speed", q.load.tokens_per_second_reader, "tokens a second, at least");

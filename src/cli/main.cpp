@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/support.h"
@@ -30,6 +31,7 @@ int finish(int status, const std::string& message) {
 int run(int argc, char** argv) {
   try {
     set_share_folder(share_folder());
+    exit_when_a_file_is_cut();
     set_log_sink([](const std::string& line) { std::cerr << line << std::endl; });
 #ifdef FARTHING_HAS_SELECT_ISA
     select_isa();

@@ -3,18 +3,20 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "base/units.h"
 
 namespace farthing {
 namespace {
 
 void add_layout_options(Command& plan, PlanOptions& o) {
-  plan.add_option("--pp", o.pp, "pipeline stages (a given layout; the search is left out)");
-  plan.add_option("--ep", o.ep, "expert parallelism");
-  plan.add_option("--tp", o.tp, "tensor parallelism");
-  plan.add_option("--cp", o.cp, "context parallelism");
-  plan.add_option("--vp", o.vp, "model chunks per rank");
-  plan.add_option("--micro-batch", o.micro_batch, "sequences of a micro-batch");
+  plan.add_option("--pp", o.pp, "pipeline stages (a given layout; the search is left out)")
+      ->range(1, 1 << 20);
+  plan.add_option("--ep", o.ep, "expert parallelism")->range(1, 1 << 20);
+  plan.add_option("--tp", o.tp, "tensor parallelism")->range(1, 1 << 20);
+  plan.add_option("--cp", o.cp, "context parallelism")->range(1, 1 << 20);
+  plan.add_option("--vp", o.vp, "model chunks per rank")->range(1, 1 << 20);
+  plan.add_option("--micro-batch", o.micro_batch, "sequences of a micro-batch")->range(1, 1 << 20);
   plan.add_option("--zero", o.zero, "0 to 3")->range(0, 3);
   plan.add_option("--schedule", o.schedule, "none gpipe 1f1b interleaved zb1p dualpipe dualpipev");
   plan.add_option("--recompute", o.recompute, "none selective cheap full");
@@ -55,16 +57,22 @@ PlanRequest make_plan_request(const PlanOptions& o) {
     request.choose_devices = o.devices == 0;
   }
   if (o.devices > 0) request.cluster = with_devices(request.cluster, o.devices);
+  const auto positive = [](const std::string& text, Dimension dimension, const char* flag) {
+    const double value = parse_as(text, dimension, flag);
+    if (value > 0) return value;
+    throw Error(ErrorCode::kUsage,
+                std::string(flag) + ": found \"" + text + "\", wanted more than 0");
+  };
   const TrainingDefaults usual = training_defaults(o.model);
   request.tokens =
-      o.tokens.empty() ? usual.tokens : parse_as(o.tokens, Dimension::kCount, "--tokens");
+      o.tokens.empty() ? usual.tokens : positive(o.tokens, Dimension::kCount, "--tokens");
   if (!o.deadline.empty()) {
-    request.deadline_seconds = parse_as(o.deadline, Dimension::kSeconds, "--deadline");
+    request.deadline_seconds = positive(o.deadline, Dimension::kSeconds, "--deadline");
   }
   request.batch.sequence_length = o.sequence_length > 0 ? o.sequence_length : usual.sequence_length;
   request.batch.global_batch = o.global_batch.empty()
                                    ? usual.global_batch
-                                   : static_cast<std::int64_t>(parse_as(
+                                   : static_cast<std::int64_t>(positive(
                                          o.global_batch, Dimension::kCount, "--global-batch"));
   const std::string format = o.precision.empty() ? usual.precision : o.precision;
   request.precision = format.empty() ? NumberFormat::kBf16 : parse_format(format, "--precision");

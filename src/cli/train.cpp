@@ -239,7 +239,8 @@ void add_train_command(Command& app) {
   train->add_flag("--any-isa", options->any_isa, "resume a run of another instruction set");
   add_threads_option(*train, options->threads);
   add_json_flag(*train, options->json);
-  set_example(*train, "farthing train recipes/tiny.toml --run runs/first --until 500steps");
+  set_example(*train,
+              "farthing train tiny --set data.train=data/mine --run runs/first --until 500steps");
   train->callback([options] { train_command(*options); });
 }
 

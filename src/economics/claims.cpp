@@ -172,7 +172,7 @@ const char* to_string(SumCheck arithmetic) {
 bool Claim::is_wrong() const {
   static const std::set<std::string> kWrong = {"arith_error", "contradicted", "inconsistent", "low",
                                                "high"};
-  static const std::set<std::string> kSound = {"ok", "ok_conceptual_flag", "derived"};
+  static const std::set<std::string> kSound = {"ok", "ok_conceptual_flag", "approx", "derived"};
   if (kWrong.contains(evidence)) return true;
   return arithmetic == SumCheck::kOff && !kSound.contains(evidence);
 }

@@ -202,7 +202,7 @@ double last_usd_per_centibit(const Contender& contender) {
 Trend trend(const std::vector<Contender>& contenders) {
   Trend result;
   for (std::size_t i = 0; i < contenders.size(); ++i) {
-    if (!std::isfinite(contenders[i].begun_unix)) continue;
+    if (!std::isfinite(contenders[i].begun_unix) || contenders[i].kind == "simulation") continue;
     result.order.push_back(static_cast<int>(i));
     const double last = contenders[i].end.bits_per_byte;
     if (std::isfinite(last) && !(last <= result.target)) result.target = last;

@@ -88,7 +88,7 @@ double usd_per_centibit(const Contender& from, const Contender& to);
 double last_usd_per_centibit(const Contender& contender);
 
 struct Trend {
-  std::vector<int> order;      // by begin; contenders without a date are left out
+  std::vector<int> order;      // by begin; without a date, and simulations, left out
   double target = kNotStated;  // bits per byte
   // 0.5: half as dear a month later; NaN: under three dates
   double usd_ratio_per_30_days = kNotStated;

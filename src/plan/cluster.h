@@ -87,6 +87,7 @@ struct Spot {
   Figure notice;        // s
 };
 
+inline constexpr double kUsualPue = 1.2;  // where the site states none
 struct Facility {
   Figure pue;
   Figure load;  // share of the rating that training draws

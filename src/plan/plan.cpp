@@ -148,7 +148,7 @@ void add_run(Plan& plan) {
   const double node =
       cluster.node.devices.value * cluster.device.power.value + cluster.node.host_power.value;
   const double load = cluster.facility.load.is_known() ? cluster.facility.load.value : 0.8;
-  const double pue = cluster.facility.pue.is_known() ? cluster.facility.pue.value : 1.2;
+  const double pue = cluster.facility.pue.is_known() ? cluster.facility.pue.value : kUsualPue;
   plan.power_watts = node * devices / cluster.node.devices.value * load * pue;
   plan.energy_joules = plan.power_watts * seconds;
   plan.meets_deadline = request.deadline_seconds == 0 || seconds <= request.deadline_seconds;

@@ -26,7 +26,7 @@ struct RunDescription {
   double device_peak_flops = 0;  // of one device
   int micro_batch = 0;
   double checkpoint_bytes = 0;
-  double watts = 0;  // of the whole cluster at work; 0: not stated
+  double watts = 0;  // of all nodes at work, without the PUE; 0: not stated
   std::uint64_t seed = 0;
   // Loss after so many tokens, by the law of that name; empty: no loss is written.
   std::function<double(double tokens)> expected_loss;

@@ -117,7 +117,8 @@ RunDescription words_of(const Simulation& s) {
   words.device_peak_flops = plan.request.cluster.device.bf16_peak.value;
   words.micro_batch = plan.best().layout.micro_batch;
   words.checkpoint_bytes = plan.checkpoint_bytes;
-  words.watts = plan.power_watts;
+  const Figure& pue = plan.request.cluster.facility.pue;
+  words.watts = plan.power_watts / (pue.is_known() ? pue.value : kUsualPue);
   words.seed = s.options.seed;
   words.loss_law = s.losses.front().law.name;
   words.expected_loss = [question](double tokens) {

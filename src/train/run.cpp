@@ -206,6 +206,13 @@ void Run::begin_from(const std::string& source) {
 
 void Run::open_data() {
   std::string where = "data.sources";
+  if (recipe_.data.sources.empty() && recipe_.data.train.empty()) {
+    throw_bad_input({"data.train", "no text to train on", "nothing",
+                     "a folder that `farthing data prepare` wrote",
+                     "farthing data prepare my.txt --vocab-size " +
+                         std::to_string(recipe_.model.vocab_size) +
+                         " -o data/mine, then --set data.train=data/mine"});
+  }
   if (recipe_.data.sources.empty()) {
     where = recipe_.data.train + "/train.bin";
     train_source_ =

@@ -342,7 +342,7 @@ RunOutcome Run::stop(RunEnd end, const char* reason) {
 
 RunOutcome Run::finish() {
   save(true);
-  const RunOutcome result = outcome(RunEnd::kFinished);
+  RunOutcome result = outcome(RunEnd::kFinished);
   if (request_.finish) request_.finish(recipe_.model, trainer_->master(), result);
   write_closing("run_end", {{"reason", "finished"},
                             {"step", step_.load()},
