@@ -96,7 +96,9 @@ void check_sum(const Reader& reader, const std::string& total_path, const std::s
   int n_parts = 0;
   for (const auto& [key, value] : parts->items()) {
     if (!kCategoryNames.contains(key)) continue;
-    sum += reader.number(parts_path + "." + key);
+    std::string path = parts_path;
+    path += '.';
+    sum += reader.number(path.append(key));
     ++n_parts;
   }
   constexpr double kRounding = 1e-3;  // a receipt may print three digits
