@@ -36,8 +36,8 @@ HistoryModel read_model(Settings& settings, const std::string& prefix) {
   }
   for (const char* key : {"id", "name", "basis", "source"}) {
     if (settings.has(prefix + key)) continue;
-    settings.add_fault_line(settings.where(prefix + "id") + ": " + prefix + key +
-                            ": wanted a value");
+    settings.add_fault_line(
+        fmt::format("{}: {}{}: wanted a value", settings.where(prefix + "id"), prefix, key));
   }
   if (model.usd_low && model.usd_high && *model.usd_low > *model.usd_high) {
     settings.add_fault(prefix + "usd_low", "more than usd_high", "usd_low <= usd_high");

@@ -122,7 +122,7 @@ class ProjectSheet {
             group.origin == "project.toml" ? group.origin : "the runs' events and ledger lines");
       std::string rate = "core_rent";
       if (!core) rate = rate_of(group.device, group.usd_per_hour, group.price_source);
-      formula(money, group.label + " at the rent", "USD", hours + " * " + rate);
+      formula(money, group.label + " at the rent", "USD", fmt::format("{} * {}", hours, rate));
       usd[group.phase + (group.is_final ? "final" : "other")].push_back(money);
       (group.is_final ? final_ : other_).push_back(money);
       if (!core) elsewhere_.push_back(money);

@@ -162,8 +162,8 @@ class ReceiptCheck {
       }
       const bool money = text(where + "/unit").starts_with("USD");
       if (!ended.empty() && money && months_between(date, ended) > kStaleMonths) {
-        warn(where,
-             text(where + "/item") + ": price of " + date + " for a run that ended " + ended);
+        warn(where, fmt::format("{}: price of {} for a run that ended {}", text(where + "/item"),
+                                date, ended));
       }
     }
   }

@@ -225,7 +225,7 @@ class ScenarioReader {
   void check_rates() const {
     for (const auto& [path, money] : foreign_) {
       if (rates_.contains(money)) continue;
-      throw_bad_input({where_, "mixed currencies", "an amount in " + money + " (" + path + ")",
+      throw_bad_input({where_, "mixed currencies", fmt::format("an amount in {} ({})", money, path),
                        "all in USD, or a given with the unit " + money + "/USD to convert by", ""});
     }
   }

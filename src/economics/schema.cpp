@@ -115,18 +115,19 @@ class SchemaCheck {
     if (keyword == "required") {
       for (const auto& key : rule) {
         const auto name = key.get<std::string>();
-        if (!value.contains(name)) found.push_back({where + "/" + name, "missing"});
+        if (!value.contains(name)) found.push_back({fmt::format("{}/{}", where, name), "missing"});
       }
     } else if (keyword == "properties") {
       for (const auto& [key, inner] : rule.items()) {
         const auto at = value.find(key);
-        if (at != value.end()) append(found, check(*at, inner, where + "/" + key, depth + 1));
+        if (at != value.end())
+          append(found, check(*at, inner, fmt::format("{}/{}", where, key), depth + 1));
       }
     } else if (rule == false) {
       const auto known = schema.find("properties");
       for (const auto& [key, inner] : value.items()) {
         if (known == schema.end() || !known->contains(key))
-          found.push_back({where + "/" + key, "unknown key"});
+          found.push_back({fmt::format("{}/{}", where, key), "unknown key"});
       }
     }
     return found;

@@ -291,7 +291,9 @@ PhaseRate predict_decode(const ModelShape& shape, const Cluster& cluster, const 
   bool fits = false;
   for (const int n : instance_sizes(cluster)) {
     if (!may_split(shape, cluster, n)) continue;
-    for (double sequences = 1; sequences <= 8192; sequences = std::ceil(sequences * 1.05)) {
+    for (int n_sequences = 1; n_sequences <= 8192;
+         n_sequences = static_cast<int>(std::ceil(n_sequences * 1.05))) {
+      const double sequences = n_sequences;
       const DecodeStep step = decode_step(shape, cluster, roof, load, efficiency, n, sequences);
       if (step.memory > roof.memory) break;
       fits = true;
