@@ -65,7 +65,8 @@ void fill_defaults(ModelShape& shape) {
 void throw_faults(const ModelShape& shape, const std::string& where) {
   std::string message;
   for (const auto& fault : validate(shape)) {
-    message += (message.empty() ? "" : "\n") + where + ": " + fault;
+    if (!message.empty()) message += '\n';
+    message += fmt::format("{}: {}", where, fault);
   }
   if (!message.empty()) throw Error(ErrorCode::kBadInput, message);
 }

@@ -1,6 +1,8 @@
 // past_run.cpp - recipes compared key by key; events gone through once.
 #include "train/past_run.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -38,7 +40,7 @@ std::vector<std::string> differing_keys(const Recipe& now, const Recipe& before)
     const auto found = theirs.find(key);
     const std::string was = found == theirs.end() ? "not set" : found->second;
     if (value == was || key == "train.until") continue;
-    differing.push_back(key + " (" + value + ", was " + was + ")");
+    differing.push_back(fmt::format("{} ({}, was {})", key, value, was));
   }
   return differing;
 }
