@@ -4,8 +4,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <bit>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <map>
 
@@ -227,6 +229,7 @@ std::vector<CheckRow> check_gradients(const ModelConfig& config, const Recipe& r
     if (bench.table()[id].trainable) groups[group_of(bench.table()[id])].push_back(id);
   }
   std::vector<CheckRow> rows;
+  rows.reserve(groups.size());
   for (const auto& [group, ids] : groups) rows.push_back(check_group(bench, batch, group, ids));
   return rows;
 }
@@ -264,7 +267,7 @@ Outcome run_two(const ModelConfig& config, const Recipe& recipe, WeightOrder ord
 }
 
 bool same_bits(const Outcome& a, const Outcome& b) {
-  return std::memcmp(&a.loss, &b.loss, sizeof(double)) == 0 &&
+  return std::bit_cast<std::uint64_t>(a.loss) == std::bit_cast<std::uint64_t>(b.loss) &&
          a.gradients.size() == b.gradients.size() &&
          std::memcmp(a.gradients.data(), b.gradients.data(), a.gradients.size() * sizeof(float)) ==
              0;
