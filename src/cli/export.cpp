@@ -59,7 +59,9 @@ void add_export_command(Command& app) {
   command->add_option("--to", options->to, "hf")->one_of({"hf"})->required();
   command->add_option("--dtype", options->dtype, "f32 or bf16; default f32")
       ->one_of({"f32", "bf16"});
-  refuse_empty(command->add_option("-o,--output", options->output, "new folder"))->required();
+  refuse_empty(command->add_option("-o,--output", options->output,
+                                   "folder; an earlier export in it is replaced"))
+      ->required();
   add_json_flag(*command, options->json);
   set_example(*command, "farthing export runs/tiny --to hf --dtype bf16 -o tiny-hf");
   command->callback([options] { export_command(*options); });

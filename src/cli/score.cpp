@@ -10,9 +10,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/load_model.h"
 #include "cli/support.h"
+#include "data/utf8.h"
 #include "eval/score.h"
 
 namespace farthing {
@@ -76,7 +78,12 @@ ScoreInput read_ids(const std::string& path) {
 ScoreInput read_scored(const ScoreOptions& options, const ModelPlace& place,
                        const ModelConfig& config) {
   if (!options.text_file.empty()) {
-    const std::string text = read_input(options.text_file);
+    std::int64_t n_replaced = 0;
+    const std::string text = mend_utf8(read_input(options.text_file), &n_replaced);
+    if (n_replaced > 0) {
+      log_line(options.text_file + ": " + std::to_string(n_replaced) +
+               " times invalid UTF-8, scored as U+FFFD; bits a byte are of the text so mended");
+    }
     ScoreInput input;
     input.sequences = {load_tokenizer_of(place, config).encode(text)};
     input.n_bytes = {static_cast<std::int64_t>(text.size())};

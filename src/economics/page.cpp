@@ -228,8 +228,8 @@ std::string to_html(const MoneyPage& page) {
           "</main>\n<footer>farthing knows what every token cost</footer>\n<div id=\"tip\" "
           "hidden></div>"
           "<script type=\"application/json\" id=\"page-data\">" +
-          script_data(page) + "</script>\n<script>" + money_parts::kSheetScript +
-          money_parts::kPageScript + "</script>\n</body></html>\n";
+          script_data(page) + "</script>\n<script>" + page_parts::kTicksScript +
+          money_parts::kSheetScript + money_parts::kPageScript + "</script>\n</body></html>\n";
   return html;
 }
 

@@ -40,20 +40,6 @@ const char* const kPageScript = R"js(
     );
     if (title) make('title', {}, title, r);
   };
-  function nice(low, high, n) {
-    const rough = (high - low) / n,
-      power = 10 ** Math.floor(Math.log10(rough)),
-      share = rough / power;
-    const step = power * (share < 1.5 ? 1 : share < 3.5 ? 2 : share < 7.5 ? 5 : 10),
-      out = [];
-    for (
-      let i = Math.ceil(low / step - 1e-9);
-      i * step <= high + 1e-9 * step && out.length < 20;
-      i++
-    )
-      out.push(i * step);
-    return out;
-  }
   // Ticks at the ends of an axis stay inside the picture.
   function anchor(x, text, W) {
     const half = text.length * 3.9;
@@ -121,7 +107,7 @@ const char* const kPageScript = R"js(
       ...list.map((i, k) => Math.max(isFinite(values[i.id]) ? values[i.id] : 0, spans[k][1])),
     );
     const X = (v) => f.left + (v / high) * (f.W - f.left - f.right);
-    f.ticks(nice(0, high, f.narrow ? 2 : 4), X, unit);
+    f.ticks(roundTicks(0, high, f.narrow ? 2 : 4), X, unit);
     list.forEach((item, i) => {
       const v = values[item.id],
         y = f.top(i),
@@ -177,7 +163,7 @@ const char* const kPageScript = R"js(
       ? [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000].filter(
           (t) => T(t) >= low - 1e-9 && T(t) <= high + 1e-9,
         )
-      : nice(low, high, f.narrow ? 2 : 4);
+      : roundTicks(low, high, f.narrow ? 2 : 4);
     f.ticks(ticks, X, unit);
     list.forEach((item, i) => {
       const [a, b, ok] = spans[i],
@@ -229,7 +215,7 @@ const char* const kPageScript = R"js(
     const words = list.map((s) => s.ends.map((e) => show(s.id, e)));
     const room = 12 + 7.6 * Math.max(...words.flat().map((w) => w.length));
     const X = (v) => f.left + room + ((v - low) / (high - low)) * (f.W - f.left - 2 * room - 4);
-    f.ticks(nice(low, high, f.narrow ? 2 : 4), X, unit);
+    f.ticks(roundTicks(low, high, f.narrow ? 2 : 4), X, unit);
     list.forEach((s, i) => {
       const y = f.top(i),
         a = Math.min(s.low, s.high),
@@ -306,7 +292,7 @@ const char* const kPageScript = R"js(
     const X = (x) => L + ((x - chart.xLow) / (chart.xHigh - chart.xLow)) * (W - L - R);
     const Y = (y) => H - B - ((y - low) / (high - low)) * (H - T - B);
     const unit = byId[chart.items[0].id].unit;
-    for (const t of nice(low, high, 5)) {
+    for (const t of roundTicks(low, high, 5)) {
       make('line', { class: 'grid', x1: L, x2: W - R, y1: Y(t), y2: Y(t) }, null, svg);
       make(
         'text',
@@ -315,7 +301,7 @@ const char* const kPageScript = R"js(
         svg,
       );
     }
-    for (const t of nice(chart.xLow, chart.xHigh, W < 560 ? 3 : 7)) {
+    for (const t of roundTicks(chart.xLow, chart.xHigh, W < 560 ? 3 : 7)) {
       const text = show(chart.x, t);
       make(
         'text',

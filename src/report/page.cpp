@@ -332,8 +332,8 @@ std::string to_html(const ReportInput& input) {
   html +=
       "</main>\n<footer>farthing knows what every token cost</footer>\n<div id=\"tip\" hidden>"
       "</div>\n<script type=\"application/json\" id=\"page-data\">" +
-      page_data(series, charts, axes, axis) + "</script>\n<script>" + page_parts::kScript +
-      "</script>\n</body></html>\n";
+      page_data(series, charts, axes, axis) + "</script>\n<script>" + page_parts::kTicksScript +
+      page_parts::kScript + "</script>\n</body></html>\n";
   return html;
 }
 

@@ -18,6 +18,7 @@ Receipt write_receipts(const RunPaths& paths, const RunRecipe& run, const PriceB
 
 namespace page_parts {
 extern const char* const kStyle;
+extern const char* const kTicksScript;  // roundTicks(low, high, n), for other pages too
 extern const char* const kScript;
 }  // namespace page_parts
 

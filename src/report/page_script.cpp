@@ -3,6 +3,24 @@
 
 namespace farthing::page_parts {
 
+const char* const kTicksScript = R"js(
+function roundTicks(low, high, n) {
+  if (!(high > low)) return [];
+  const rough = (high - low) / n,
+    power = 10 ** Math.floor(Math.log10(rough)),
+    share = rough / power;
+  const step = power * (share < 1.5 ? 1 : share < 3.5 ? 2 : share < 7.5 ? 5 : 10),
+    out = [];
+  for (
+    let i = Math.ceil(low / step - 1e-9);
+    i * step <= high + 1e-9 * step && out.length < 20;
+    i++
+  )
+    out.push(i * step);
+  return out;
+}
+)js";
+
 // Its numbers for width, height and margins are those of chart.cpp.
 const char* const kScript = R"js(
 (() => {
@@ -19,21 +37,6 @@ const char* const kScript = R"js(
   let axis = page.axis;
   const zooms = {};
 
-  function ticks(low, high) {
-    if (!(high > low)) return [];
-    const rough = (high - low) / 5,
-      power = 10 ** Math.floor(Math.log10(rough));
-    const share = rough / power,
-      step = power * (share < 1.5 ? 1 : share < 3.5 ? 2 : share < 7.5 ? 5 : 10);
-    const out = [];
-    for (
-      let i = Math.ceil(low / step - 1e-9);
-      i * step <= high + 1e-9 * step && out.length < 20;
-      i++
-    )
-      out.push(i * step);
-    return out;
-  }
   function short(v, digits) {
     if (v === null || v === undefined || !isFinite(v)) return 'none';
     const a = Math.abs(v),
@@ -100,11 +103,11 @@ const char* const kScript = R"js(
     const clip = make('clipPath', { id: 'clip-' + chart.id });
     clip.append(make('rect', { x: L, y: 0, width: W - L - R, height: H - B + 3 }));
     svg.append(clip);
-    for (const t of ticks(...yr)) {
+    for (const t of roundTicks(...yr, 5)) {
       svg.append(make('line', { class: 'grid', x1: L, x2: W - R, y1: Y(t), y2: Y(t) }));
       svg.append(make('text', { x: L - 7, y: Y(t) + 4, 'text-anchor': 'end' }, short(t)));
     }
-    for (const t of ticks(...xr))
+    for (const t of roundTicks(...xr, 5))
       svg.append(make('text', { x: X(t), y: H - B + 17, 'text-anchor': 'middle' }, short(t)));
     svg.append(make('text', { x: W - R, y: H - 4, 'text-anchor': 'end' }, page.axes[axis].label));
     const group = make('g', { class: 'lines', 'clip-path': 'url(#clip-' + chart.id + ')' });

@@ -143,8 +143,9 @@ void Run::find_checkpoint() {
       folder_.paths().checkpoints, [&](const CheckpointEntry& entry, const std::string& fault) {
         damaged_.emplace_back(entry.step, fault);
         say("step " + std::to_string(entry.step) + " is damaged (" + fault +
-            "); using the checkpoint before it");
+            "); trying the checkpoint before it");
       });
+  if (!checkpoint_ && !damaged_.empty()) say("no checkpoint is intact: begins again at step 0");
 }
 
 void Run::restore(const CheckpointEntry& entry) {

@@ -2,32 +2,9 @@
 # cost_test - every money command as a user calls it: text, JSON, page, and what wrong input gets.
 #
 # Arguments: the farthing program, the source tree.
-set -uo pipefail
-farthing=$1
-tree=$2
+. "$2/tests/support.sh"
 export FARTHING_TODAY=2026-11-25
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-faults=0
 
-# expect STATUS WHAT COMMAND...: runs it, keeps its output in out and err.
-expect() {
-  local wanted=$1 what=$2 status=0
-  shift 2
-  "$@" > out 2> err < /dev/null || status=$?
-  [ "$status" = "$wanted" ] && return
-  echo "FAILED $what: status $status, wanted $wanted: $*"
-  head -c 2000 out err
-  faults=$((faults + 1))
-}
-# contains FILE TEXT WHAT
-contains() {
-  grep -qF -- "$2" "$1" && return
-  echo "FAILED $3: $1 does not contain \"$2\""
-  head -c 1500 "$1"
-  faults=$((faults + 1))
-}
 # three WHAT TEXT COMMAND...: as text with TEXT in it, as JSON that begins like it, as a page.
 three() {
   local what=$1 text=$2

@@ -2,24 +2,15 @@
 # full_disk_test - commands that write onto a full disk say so, end with 4, and lose nothing.
 #
 # Arguments: the farthing program, the source tree.  Mounts small tmpfs: needs root, else skipped.
-set -uo pipefail
-farthing=$1
-work=$(mktemp -d)
+. "$2/tests/support.sh"
 disk=$work/disk
 mkdir "$disk"
 trap 'umount -l "$disk" 2> /dev/null; rm -rf "$work"' EXIT
-if ! mount -t tmpfs -o size=200k tmpfs "$disk" 2> "$work/err"; then
-  echo "skipped: cannot mount a tmpfs: $(cat "$work/err")"
+if ! mount -t tmpfs -o size=200k tmpfs "$disk" 2> err; then
+  echo "skipped: cannot mount a tmpfs: $(cat err)"
   exit 77
 fi
-cd "$work" || exit 1
-faults=0
 
-fail() {
-  echo "FAILED $*"
-  head -c 1000 out err
-  faults=$((faults + 1))
-}
 # full WHAT COMMAND...: must end with 4, name the disk's file and say it once.
 full() {
   local what=$1 status=0
@@ -31,34 +22,8 @@ full() {
 }
 fill() { dd if=/dev/zero of="$disk/fill" bs=1k count=40000 2> /dev/null; }
 
-for i in $(seq 1 2000); do
-  printf 'Once upon a time there were %d farthings in a purse, and the %dth was bent.\n\n' "$i" "$((i % 7))"
-done > book.txt
-cat > recipe.toml <<TOML
-[model]
-vocab_size = 320
-hidden_size = 32
-num_hidden_layers = 2
-first_k_dense_replace = 1
-intermediate_size = 64
-moe_intermediate_size = 16
-num_attention_heads = 2
-q_lora_rank = 16
-kv_lora_rank = 16
-qk_nope_head_dim = 8
-qk_rope_head_dim = 8
-v_head_dim = 8
-n_routed_experts = 4
-num_experts_per_tok = 2
-
-[data]
-train = "$work/data"
-sequence_length = 32
-
-[train]
-until = "4steps"
-batch_tokens = 64
-TOML
+write_book 2000
+write_recipe 4steps
 prepare=(data prepare book.txt --documents blank-line --vocab-size 320)
 "$farthing" "${prepare[@]}" -o data > out 2>&1 || fail "data prepare where there is room"
 "$farthing" train recipe.toml --run run > out 2>&1 || fail "train where there is room"

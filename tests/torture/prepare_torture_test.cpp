@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/rng.h"
 #include "process.h"
+#include "small_disk.h"
 
 namespace farthing {
 namespace {
@@ -129,10 +130,7 @@ TEST_F(PrepareTorture, KilledAnywhereItEndsInTheSameBytes) {
 TEST_F(PrepareTorture, AFullDiskIsSaidAndGoneOnWith) {
   const std::string disk = root_ + "/disk";
   fs::create_directories(disk);
-  const auto mount_size = [&](const char* options, unsigned long flags) {
-    return mount("tmpfs", disk.c_str(), "tmpfs", flags, options) == 0;
-  };
-  if (!mount_size("size=600k", 0)) {
+  if (!mount_small_disk(disk, "size=600k")) {
     GTEST_SKIP() << "cannot mount a tmpfs (needs root): " << std::strerror(errno);
   }
   std::string faults;
@@ -142,7 +140,7 @@ TEST_F(PrepareTorture, AFullDiskIsSaidAndGoneOnWith) {
   // Ever larger: it fills in ever later stages, and each attempt goes on where it can.
   int n_full = 0, status = 4;
   for (int kilobytes = 600; status == 4 && kilobytes < 40000; kilobytes += 400) {
-    mount_size(("size=" + std::to_string(kilobytes) + "k").c_str(), MS_REMOUNT);
+    mount_small_disk(disk, "size=" + std::to_string(kilobytes) + "k", MS_REMOUNT);
     status = Process(command(disk + "/out", 2), log()).wait();
     if (status != 4) break;
     ++n_full;

@@ -18,6 +18,7 @@
 #include "ledger/events.h"
 #include "ledger/ledger.h"
 #include "process.h"
+#include "small_disk.h"
 #include "terminal.h"
 #include "train/checkpoint.h"
 #include "train/testing.h"
@@ -199,10 +200,7 @@ TEST_F(Torture, ASecondProcessIsRefused) {
 TEST_F(Torture, AFullDiskStopsTheSaveNotThePast) {
   const std::string disk = root_ + "/disk";
   fs::create_directories(disk);
-  const auto mount_size = [&](const char* options, unsigned long flags) {
-    return mount("tmpfs", disk.c_str(), "tmpfs", flags, options) == 0;
-  };
-  if (!mount_size("size=600k", 0)) {
+  if (!mount_small_disk(disk, "size=600k")) {
     GTEST_SKIP() << "cannot mount a tmpfs (needs root): " << std::strerror(errno);
   }
   const std::string run = disk + "/run";
@@ -213,7 +211,7 @@ TEST_F(Torture, AFullDiskStopsTheSaveNotThePast) {
   const auto kept = list_checkpoints(run + "/checkpoints");
   bool intact = !kept.empty();
   for (const auto& entry : kept) intact = intact && checkpoint_fault(entry.path).empty();
-  const bool grown = mount_size("size=200m", MS_REMOUNT);
+  const bool grown = mount_small_disk(disk, "size=200m", MS_REMOUNT);
   const int resumed = train(run);
   const std::string resumed_words = read_file(log());
   const std::string whole = root_ + "/whole";
