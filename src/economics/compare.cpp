@@ -20,11 +20,14 @@ std::map<std::string, std::string> what_it_is(const Contender& contender) {
   return recipe;
 }
 
-// Pooled over every group of recipes that are alike.
+// Pooled over every group of recipes that are alike; a run given twice is no repeat of itself.
 void measure_spread(const std::vector<Contender>& contenders, EqualComparison& equal) {
   std::map<std::map<std::string, std::string>, std::vector<double>> groups;
+  std::set<double> begun;
   for (std::size_t i = 0; i < contenders.size(); ++i) {
     if (contenders[i].recipe.empty() || !std::isfinite(equal.bits_per_byte[i])) continue;
+    const double when = contenders[i].begun_unix;
+    if (std::isfinite(when) && !begun.insert(when).second) continue;
     groups[what_it_is(contenders[i])].push_back(equal.bits_per_byte[i]);
   }
   double squares = 0;
@@ -58,8 +61,8 @@ void choose_winner(EqualComparison& equal) {
   if (order.size() < 2) return;
   const auto value = [&](int i) { return equal.bits_per_byte[static_cast<std::size_t>(i)]; };
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return value(a) < value(b); });
-  equal.winner = order[0];
   equal.margin = value(order[1]) - value(order[0]);
+  if (equal.margin > 0) equal.winner = order[0];
 }
 
 // Slope of y on x; NaN without two different x.
@@ -110,11 +113,14 @@ double along(const CurvePoint& point, Against against) {
 double value_at(const Contender& contender, Against against, double x) {
   constexpr double kSame = 1e-9;  // a sum of step costs against the run's total
   const CurvePoint* before = nullptr;
+  double exact = kNotStated;  // of two evaluations at x the later, which is on all the text
   for (const CurvePoint& point : contender.curve) {
     const double here = along(point, against);
     if (!std::isfinite(point.bits_per_byte) || !std::isfinite(here)) continue;
-    if (std::abs(here - x) <= kSame * std::abs(x)) return point.bits_per_byte;
-    if (here > x) {
+    if (std::abs(here - x) <= kSame * std::abs(x)) {
+      exact = point.bits_per_byte;
+    } else if (here > x) {
+      if (std::isfinite(exact)) return exact;
       if (before == nullptr) return kNotStated;
       const double low = along(*before, against);
       if (low <= 0) return kNotStated;
@@ -123,22 +129,22 @@ double value_at(const Contender& contender, Against against, double x) {
     }
     before = &point;
   }
-  return kNotStated;
+  return exact;
 }
 
-double usd_to_reach(const Contender& contender, double bits_per_byte) {
+Reached usd_to_reach(const Contender& contender, double bits_per_byte) {
   const CurvePoint* before = nullptr;
   for (const CurvePoint& point : contender.curve) {
     if (!std::isfinite(point.bits_per_byte) || !(point.usd > 0)) continue;
     if (point.bits_per_byte <= bits_per_byte) {
-      if (before == nullptr) return point.bits_per_byte == bits_per_byte ? point.usd : kNotStated;
+      if (before == nullptr) return {point.usd, point.bits_per_byte < bits_per_byte};
       const double share =
           (before->bits_per_byte - bits_per_byte) / (before->bits_per_byte - point.bits_per_byte);
-      return before->usd * std::pow(point.usd / before->usd, share);
+      return {before->usd * std::pow(point.usd / before->usd, share), false};
     }
     before = &point;
   }
-  return kNotStated;
+  return {};
 }
 
 EqualComparison at_equal(const std::vector<Contender>& contenders, Against against,
@@ -153,7 +159,8 @@ EqualComparison at_equal(const std::vector<Contender>& contenders, Against again
   for (const Contender& contender : contenders) {
     equal.bits_per_byte.push_back(std::isfinite(equal.at) ? value_at(contender, against, equal.at)
                                                           : kNotStated);
-    equal.before_the_end.push_back(last_measured(contender, against) > equal.at * (1 + 1e-6));
+    equal.before_the_end.push_back(std::isfinite(equal.bits_per_byte.back()) &&
+                                   last_measured(contender, against) > equal.at * (1 + 1e-6));
   }
   choose_winner(equal);
   measure_spread(contenders, equal);
@@ -188,13 +195,18 @@ double usd_per_centibit(const Contender& from, const Contender& to) {
 }
 
 double last_usd_per_centibit(const Contender& contender) {
-  std::vector<const CurvePoint*> known;
+  std::map<double, std::vector<const CurvePoint*>> by_text;
+  const std::vector<const CurvePoint*>* longest = nullptr;
   for (const CurvePoint& point : contender.curve) {
-    if (std::isfinite(point.bits_per_byte) && std::isfinite(point.usd)) known.push_back(&point);
+    if (!std::isfinite(point.bits_per_byte) || !std::isfinite(point.usd)) continue;
+    auto& known = by_text[point.eval_bytes];
+    if (!known.empty() && known.back()->steps == point.steps) known.pop_back();
+    known.push_back(&point);
+    if (known.size() >= 2) longest = &known;
   }
-  if (known.size() < 2) return kNotStated;
-  const CurvePoint& last = *known.back();
-  const CurvePoint& before = *known[known.size() - 2];
+  if (longest == nullptr) return kNotStated;
+  const CurvePoint& last = *longest->back();
+  const CurvePoint& before = *(*longest)[longest->size() - 2];
   const double bits = before.bits_per_byte - last.bits_per_byte;
   return bits > 0 ? (last.usd - before.usd) / bits * 0.01 : kNotStated;
 }
@@ -214,10 +226,10 @@ Trend trend(const std::vector<Contender>& contenders) {
                    [&](int a, int b) { return at(a).begun_unix < at(b).begun_unix; });
   std::vector<double> days, logs;
   for (const int i : result.order) {
-    const double usd = usd_to_reach(at(i), result.target);
-    if (!(usd > 0)) continue;
+    const Reached reached = usd_to_reach(at(i), result.target);
+    if (!(reached.usd > 0) || reached.at_most) continue;
     days.push_back(at(i).begun_unix / 86400);
-    logs.push_back(std::log(usd));
+    logs.push_back(std::log(reached.usd));
   }
   if (std::set<double>(days.begin(), days.end()).size() >= 3) {
     result.usd_ratio_per_30_days = std::exp(30 * slope(days, logs));

@@ -6,7 +6,8 @@
 //   frontier       nobody else has fewer dollars and fewer bits per byte, one of them strictly
 //   USD per 0.01 bit   (usd2 - usd1) / (bits1 - bits2) * 0.01, between neighbours on the frontier
 //   trend          least squares of log(USD to reach the target) on days; the target is the worst
-//                  of the runs' last values, which all of them have reached
+//                  of the runs' last values, which all of them have reached; a run that was below
+//                  it at its first evaluation shows the most it can have spent and is left out
 //
 // Bits per byte compare only on the same held-out text; loss per token never does across
 // tokenizers.
@@ -38,6 +39,7 @@ struct CurvePoint {
   double seconds = kNotStated;
   double usd = kNotStated;
   double bits_per_byte = kNotStated;
+  double eval_bytes = 0;  // of the text scored; 0: not stated
 };
 double along(const CurvePoint& point, Against against);
 
@@ -64,15 +66,20 @@ Contender contender_from_run(const ReportInput& input, const std::string& recipe
 Contender contender_from_json(const Json& json, const std::string& where);
 
 double value_at(const Contender& contender, Against against, double x);
-// What it had spent when it first reached so few bits; NaN if it never did or began below.
-double usd_to_reach(const Contender& contender, double bits_per_byte);
+// What it had spent when it first reached so few bits; NaN if it never did.  Where already its
+// first evaluation was below, that evaluation's money is the most that it can have been.
+struct Reached {
+  double usd = kNotStated;
+  bool at_most = false;
+};
+Reached usd_to_reach(const Contender& contender, double bits_per_byte);
 
 struct EqualComparison {
   Against against = Against::kUsd;
   double at = kNotStated;             // NaN: nothing to compare at
   std::vector<double> bits_per_byte;  // by contender
   std::vector<bool> before_the_end;   // the run went on from there
-  int winner = -1;                    // -1: fewer than two values
+  int winner = -1;                    // -1: fewer than two values, or a tie
   double margin = kNotStated;         // bits per byte to the second
   // standard deviation of repeats (recipes alike but for seeds)
   double spread = kNotStated;
@@ -84,7 +91,8 @@ EqualComparison at_equal(const std::vector<Contender>& contenders, Against again
 // Indices by rising dollars.
 std::vector<int> frontier(const std::vector<Contender>& contenders);
 double usd_per_centibit(const Contender& from, const Contender& to);
-// Between the last two evaluations of one run; NaN where the last was no better.
+// Between the last two evaluations of one run on as much text, at different steps; NaN where the
+// later was no better.
 double last_usd_per_centibit(const Contender& contender);
 
 struct Trend {
@@ -98,6 +106,9 @@ Trend trend(const std::vector<Contender>& contenders);
 // Keys whose values differ, run names and seeds included: {key, a, b}.
 std::vector<std::vector<std::string>> recipe_difference(const Contender& a, const Contender& b);
 
+// "0.0006592 USD": enough digits to do the division again by hand.
+std::string money_words(double usd);
+
 // What a reader should know before he believes the table: one sentence each.
 std::vector<std::string> cautions(const std::vector<Contender>& contenders,
                                   const EqualComparison& equal);
@@ -107,6 +118,8 @@ Table equal_table(const std::vector<Contender>& contenders, const EqualCompariso
 Table frontier_table(const std::vector<Contender>& contenders);
 Table trend_table(const std::vector<Contender>& contenders, const Trend& trend);
 std::string winner_words(const std::vector<Contender>& contenders, const EqualComparison& equal);
+// The same after "At ... each: ".
+std::string winner_verdict(const std::vector<Contender>& contenders, const EqualComparison& equal);
 
 std::string compare_text(const std::vector<Contender>& contenders, const EqualComparison& equal);
 Json compare_json(const std::vector<Contender>& contenders, const EqualComparison& equal);

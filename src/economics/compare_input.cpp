@@ -174,7 +174,7 @@ Contender contender_from_run(const ReportInput& input, const std::string& recipe
   for (std::size_t i = 0; i < columns.at("bits_per_byte").size(); ++i) {
     contender.curve.push_back({columns.at("steps")[i], columns.at("tokens")[i],
                                columns.at("seconds")[i], columns.at("usd")[i],
-                               columns.at("bits_per_byte")[i]});
+                               columns.at("bits_per_byte")[i], columns.at("eval_bytes")[i]});
   }
   return contender;
 }

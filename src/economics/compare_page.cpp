@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "economics/compare.h"
 #include "report/chart.h"
@@ -15,8 +16,8 @@ constexpr std::size_t kMostTiles = 6;
 
 std::string id_of(const char* what, std::size_t i) { return fmt::format("{}_{}", what, i); }
 
-PageTable plain(const std::string& heading, const Table& table, const std::string& note = "") {
-  PageTable page{.heading = heading, .headings = table.headings, .rows = {}, .note = note};
+PageTable plain(const std::string& heading, const Table& table) {
+  PageTable page{.heading = heading, .headings = table.headings, .rows = {}};
   page.is_prose = true;
   for (const auto& row : table.rows) {
     page.rows.emplace_back();
@@ -72,7 +73,6 @@ Sheet spending_sheet(const std::vector<Contender>& contenders) {
                .unit = "USD",
                .formula = id_of("usd", i) + " / " + id_of("mtokens", i)});
   }
-  sheet.finish("comparison");
   return sheet;
 }
 
@@ -127,24 +127,87 @@ PageDrawing curves(const std::vector<Contender>& contenders, Against against) {
   if (against == Against::kSeconds && most > 300) axis = {"x", "minutes", 60};
   if (against == Against::kSeconds && most > 3 * 3600) axis = {"x", "hours", 3600};
   const std::string svg = with_legend(to_svg(chart, series, axis), chart);
-  return {fmt::format("Held-out bits per byte, against {}", axis.label), svg};
+  const char* note = against == Against::kUsd
+                         ? "At the runs' own prices: another rent stretches this axis alone."
+                         : "";
+  return {fmt::format("Held-out bits per byte, against {}", axis.label), svg, note};
 }
 
-}  // namespace
-
-MoneyPage compare_page(const std::vector<Contender>& contenders, const EqualComparison& equal,
-                       const std::string& today) {
-  MoneyPage page;
-  const bool runs = std::all_of(contenders.begin(), contenders.end(),
-                                [](const Contender& c) { return c.kind == "run"; });
-  page.title = fmt::format("{} {} compared", contenders.size(), runs ? "runs" : "records");
-  page.answer = winner_words(contenders, equal);
-  page.sheet = spending_sheet(contenders);
-  page.made_on = today;
-  page.command = "farthing compare";
-  for (std::size_t i = 0; i < std::min(contenders.size(), kMostTiles); ++i) {
-    page.tiles.push_back(id_of("usd", i));
+std::optional<double> rent_of(const Sheet& sheet) {
+  for (const SheetLine& line : sheet.lines()) {
+    if (line.id == "rent" && line.value > 0) return line.value;
   }
+  return std::nullopt;
+}
+
+// Dollars at the runs' own price; where all share a rent, a line of the sheet that follows it.
+class MoneyLines {
+ public:
+  explicit MoneyLines(Sheet& sheet) : sheet_(sheet), rent_(rent_of(sheet)) {}
+
+  PageCell cell(const std::string& label, double usd, const std::string& before = "") {
+    if (!std::isfinite(usd)) return {.text = "not stated"};
+    if (!rent_) return {.text = before + money_words(usd)};
+    return {.text = "", .sentences = {{.text = before + "{" + line(label, usd) + "}"}}};
+  }
+  // Its id in braces, or the money in words.
+  std::string words(const std::string& label, double usd) {
+    return rent_ ? "{" + line(label, usd) + "}" : money_words(usd);
+  }
+
+ private:
+  std::string line(const std::string& label, double usd) {
+    const std::string id = id_of("money", ++n_);
+    sheet_.add({.id = id,
+                .label = label,
+                .unit = "USD",
+                .formula = fmt::format("{} * rent", usd / *rent_)});
+    return id;
+  }
+
+  Sheet& sheet_;
+  std::optional<double> rent_;
+  std::size_t n_ = 0;
+};
+
+PageTable frontier_cells(const std::vector<Contender>& contenders, MoneyLines& money) {
+  PageTable table{.heading = "The frontier",
+                  .headings = {"", "money", "bits per byte", "for 0.01 bit, from the one above"},
+                  .rows = {}};
+  const Contender* before = nullptr;
+  for (const int i : frontier(contenders)) {
+    const Contender& contender = contenders[static_cast<std::size_t>(i)];
+    table.rows.push_back(
+        {{.text = contender.name},
+         figure_cell(id_of("usd", static_cast<std::size_t>(i))),
+         figure_cell(id_of("bits", static_cast<std::size_t>(i))),
+         before == nullptr ? PageCell{.text = "-"}
+                           : money.cell("0.01 bit, from " + before->name + " to " + contender.name,
+                                        usd_per_centibit(*before, contender))});
+    before = &contender;
+  }
+  return table;
+}
+
+// The columns of trend_table() that are money become cells that follow the rent.
+PageTable trend_cells(const std::vector<Contender>& contenders, MoneyLines& money) {
+  const Trend over_time = trend(contenders);
+  const Table words = trend_table(contenders, over_time);
+  PageTable table = plain("Over time", words);
+  double spent = 0;
+  for (std::size_t row = 0; row < over_time.order.size(); ++row) {
+    const Contender& contender = contenders[static_cast<std::size_t>(over_time.order[row])];
+    if (std::isfinite(contender.end.usd)) spent += contender.end.usd;
+    const Reached reached = usd_to_reach(contender, over_time.target);
+    table.rows[row][2] = money.cell(contender.name, contender.end.usd);
+    table.rows[row][3] = money.cell("spent up to " + contender.name, spent);
+    table.rows[row][6] = money.cell(contender.name + ", to the target", reached.usd,
+                                    reached.at_most ? "at most " : "");
+  }
+  return table;
+}
+
+PageTable spent_cells(const std::vector<Contender>& contenders) {
   PageTable spent{
       .heading = "What each spent and reached",
       .headings = {"", "kind", "money", "bits per byte", "per million tokens", "tokens"},
@@ -156,33 +219,64 @@ MoneyPage compare_page(const std::vector<Contender>& contenders, const EqualComp
                           figure_cell(id_of("bits", i)),
                           figure_cell(id_of("per_mtoken", i)),
                           {.text = format_figure(contenders[i].end.tokens, "")}});
-    page.sources.push_back(contenders[i].name + ": " + contenders[i].kind + ", " +
-                           contenders[i].price);
   }
-  page.add(std::move(spent));
-  if (!drawn(contenders).empty()) {
-    for (const Against against : {Against::kUsd, Against::kTokens}) {
-      page.add(curves(contenders, against));
-    }
-  }
-  const std::string fixed = "With the prices of the runs; the slider does not move this table.";
-  if (std::isfinite(equal.at))
-    page.add(plain("At equal cost", equal_table(contenders, equal), fixed));
-  if (const Table table = frontier_table(contenders); !table.rows.empty()) {
-    page.add(plain("The frontier", table, fixed));
-  }
-  const Trend over_time = trend(contenders);
-  if (over_time.order.size() > 1) {
-    page.add(plain("Over time", trend_table(contenders, over_time), fixed));
-  }
+  return spent;
+}
+
+// What is the same at any rent.
+void add_the_rest(const std::vector<Contender>& contenders, const EqualComparison& equal,
+                  MoneyPage& page) {
   if (contenders.size() == 2 && !contenders[0].recipe.empty() && !contenders[1].recipe.empty()) {
     const Table table{.headings = {"recipe", contenders[0].name, contenders[1].name},
                       .rows = recipe_difference(contenders[0], contenders[1])};
     if (!table.rows.empty()) page.add(plain("The difference of the recipes", table));
+    if (table.rows.empty()) page.add(PageText{"The recipes", {"They are the same."}});
   }
   if (const auto notes = cautions(contenders, equal); !notes.empty()) {
     page.add(PageText{"Before you believe it", notes});
   }
+  for (const Contender& contender : contenders) {
+    page.sources.push_back(contender.name + ": " + contender.kind + ", " + contender.price);
+  }
+}
+
+}  // namespace
+
+MoneyPage compare_page(const std::vector<Contender>& contenders, const EqualComparison& equal,
+                       const std::string& today) {
+  MoneyPage page;
+  const bool runs = std::all_of(contenders.begin(), contenders.end(),
+                                [](const Contender& c) { return c.kind == "run"; });
+  page.title = fmt::format("{} {} compared", contenders.size(), runs ? "runs" : "records");
+  page.made_on = today;
+  page.command = "farthing compare";
+  for (std::size_t i = 0; i < std::min(contenders.size(), kMostTiles); ++i) {
+    page.tiles.push_back(id_of("usd", i));
+  }
+  page.sheet = spending_sheet(contenders);
+  MoneyLines money(page.sheet);
+  page.says.push_back({equal.against == Against::kUsd && std::isfinite(equal.at)
+                           ? "At " + money.words("equal cost", equal.at) +
+                                 " each: " + winner_verdict(contenders, equal)
+                           : winner_words(contenders, equal)});
+  page.add(spent_cells(contenders));
+  if (!drawn(contenders).empty()) {
+    page.add(curves(contenders, Against::kUsd));
+    page.add(curves(contenders, Against::kTokens));
+  }
+  if (std::isfinite(equal.at)) {
+    Table table = equal_table(contenders, equal);
+    table.headings[0] = "";
+    page.add(plain(fmt::format("At equal {}",
+                               equal.against == Against::kUsd ? "cost" : to_string(equal.against)),
+                   table));
+  }
+  if (PageTable table = frontier_cells(contenders, money); !table.rows.empty()) {
+    page.add(std::move(table));
+  }
+  if (trend(contenders).order.size() > 1) page.add(trend_cells(contenders, money));
+  page.sheet.finish("comparison");
+  add_the_rest(contenders, equal, page);
   return page;
 }
 

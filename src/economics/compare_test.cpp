@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -29,8 +30,12 @@ TEST(Compare, ValuesBetweenEvaluationsAreLinearInTheLogarithm) {
   EXPECT_NEAR(value_at(run, Against::kSteps, std::sqrt(100.0 * 200)), 2.75, 1e-12);
   EXPECT_TRUE(std::isnan(value_at(run, Against::kSteps, 99)));
   EXPECT_TRUE(std::isnan(value_at(run, Against::kSteps, 401)));
-  EXPECT_NEAR(usd_to_reach(run, 2.75), 0.01 * std::sqrt(100.0 * 200), 1e-12);
-  EXPECT_TRUE(std::isnan(usd_to_reach(run, 2.1)));
+  EXPECT_NEAR(usd_to_reach(run, 2.75).usd, 0.01 * std::sqrt(100.0 * 200), 1e-12);
+  EXPECT_FALSE(usd_to_reach(run, 2.75).at_most);
+  EXPECT_TRUE(std::isnan(usd_to_reach(run, 2.1).usd));
+  EXPECT_FALSE(usd_to_reach(run, 3).at_most);
+  EXPECT_EQ(usd_to_reach(run, 3.5).usd, 1);  // below it at its first evaluation
+  EXPECT_TRUE(usd_to_reach(run, 3.5).at_most);
 }
 
 TEST(Compare, TheWinnerAtEqualStepsMayLoseAtEqualDollars) {
@@ -83,6 +88,53 @@ TEST(Compare, ATrendThatHalvesEveryThirtyDays) {
   EXPECT_EQ(over_time.order, (std::vector<int>{1, 2, 0}));
   EXPECT_NEAR(over_time.usd_ratio_per_30_days, 0.5, 1e-6);
   EXPECT_EQ(trend_table(runs, over_time).rows[1][0], "1970-01-31");
+}
+
+TEST(Compare, ARunThatBeatsTheTargetAtOnceSaysTheMostItSpent) {
+  const double day = 86400;
+  const std::vector<Contender> runs = {contender("a", 0.01, {3, 2}, 1),
+                                       contender("b", 0.005, {1.5, 1.2}, day),
+                                       contender("c", 0.004, {3, 1.9}, 2 * day)};
+  const Trend over_time = trend(runs);
+  EXPECT_EQ(over_time.target, 2);
+  const Table table = trend_table(runs, over_time);
+  EXPECT_EQ(table.rows[1].back(), "at most 0.5000 USD");
+  EXPECT_TRUE(std::isnan(over_time.usd_ratio_per_30_days));  // of two exact points: no trend
+}
+
+TEST(Compare, EvaluationsOnASampleAndOnAllTheTextDoNotMix) {
+  Contender run = contender("a", 0.01, {3, 2.5, 2.2, 2.1});
+  for (CurvePoint& point : run.curve) point.eval_bytes = 1000;
+  CurvePoint all = run.curve.back();
+  all.bits_per_byte = 2.15, all.usd = 8.1, all.eval_bytes = 50000;
+  run.curve.push_back(all);
+  EXPECT_NEAR(last_usd_per_centibit(run), (8 - 4) / 0.1 * 0.01, 1e-12);
+  EXPECT_EQ(value_at(run, Against::kSteps, 800), 2.15);
+  const auto notes = cautions({run, run}, at_equal({run, run}, Against::kSteps));
+  EXPECT_TRUE(std::any_of(notes.begin(), notes.end(), [](const std::string& note) {
+    return note.find("a sample of the held-out text") != std::string::npos;
+  }));
+}
+
+TEST(Compare, WithoutAWinnerItSaysWhatIsKnown) {
+  std::vector<Contender> two = {contender("cheap", 0.01, {3}), contender("dear", 0.02, {2.5})};
+  EXPECT_NE(winner_words(two, at_equal(two, Against::kUsd)).find("who spent more is better"),
+            std::string::npos);
+  two[1].curve[0].bits_per_byte = two[1].end.bits_per_byte = 3.5;
+  EXPECT_NE(winner_words(two, at_equal(two, Against::kUsd)).find("cheap spent least and is best"),
+            std::string::npos);
+}
+
+TEST(Compare, ARunAgainstItselfIsATieAndNoRepeat) {
+  std::vector<Contender> twice = {contender("a", 0.01, {3, 2}, 5),
+                                  contender("a (2)", 0.01, {3, 2}, 5)};
+  twice[0].recipe = twice[1].recipe = {{"train.seed", "1"}};
+  const EqualComparison equal = at_equal(twice, Against::kUsd);
+  EXPECT_EQ(equal.winner, -1);
+  EXPECT_EQ(equal.n_repeats, 0);
+  EXPECT_EQ(winner_words(twice, equal), "At 2.00 USD each: the best are equal, no winner.");
+  EXPECT_EQ(frontier(twice), (std::vector<int>{0}));
+  EXPECT_TRUE(compare_json(twice, equal)["equal"]["winner"].is_null());
 }
 
 Json receipt() {

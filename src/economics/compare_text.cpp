@@ -24,9 +24,12 @@ std::string bits_words(double value) {
 }
 std::string amount(double value, Against against) {
   if (!std::isfinite(value)) return "not stated";
-  if (against == Against::kUsd) return format_usd(value);
+  if (against == Against::kUsd) return money_words(value);
   if (against == Against::kSeconds) return format_seconds(value);
   return format_count(value) + " " + to_string(against);
+}
+std::string reached_words(const Reached& reached) {
+  return (reached.at_most ? "at most " : "") + words(reached.usd, money_words);
 }
 std::string day_of(double unix_seconds) {
   if (!std::isfinite(unix_seconds)) return "not stated";
@@ -62,7 +65,37 @@ bool all_alike(const std::vector<Contender>& contenders, Get get) {
   return values.size() < 2;
 }
 
+// Evaluations on the way take a sample of the held-out text, the last one all of it.
+bool is_on_mixed_texts(const Contender& contender) {
+  std::set<double> bytes;
+  for (const CurvePoint& point : contender.curve) bytes.insert(point.eval_bytes);
+  return bytes.size() > 1;
+}
+
+// Why there is no winner at equal cost, and what can be said all the same.
+std::string without_winner(const std::vector<Contender>& contenders) {
+  const std::vector<int> best = frontier(contenders);
+  const auto n_known = std::count_if(contenders.begin(), contenders.end(), [](const auto& c) {
+    return std::isfinite(c.end.usd) && std::isfinite(c.end.bits_per_byte);
+  });
+  const std::string why = "fewer than two were measured there, no winner at equal cost";
+  if (n_known < 2) return why + ".";
+  if (best.size() == 1) {
+    return why + "; " + at(contenders, best[0]).name +
+           " spent least and is best at its end, so no other is worth its money.";
+  }
+  return why +
+         "; at their ends who spent more is better (the frontier). Evaluations on the way, "
+         "--set train.eval_every=STEPS, would settle it.";
+}
+
 }  // namespace
+
+std::string money_words(double usd) {
+  const double size = std::abs(usd);
+  if (!std::isfinite(usd) || size == 0 || size >= 1) return format_usd(usd);
+  return fmt::format("{:.{}f} USD", usd, 3 - static_cast<int>(std::floor(std::log10(size))));
+}
 
 Table totals_table(const std::vector<Contender>& contenders) {
   Table table{.headings = {"", "kind", "steps", "tokens", "time", "money", "per M tokens",
@@ -72,10 +105,10 @@ Table totals_table(const std::vector<Contender>& contenders) {
     const CurvePoint& end = contender.end;
     table.rows.push_back({contender.name, contender.kind, words(end.steps, format_count),
                           words(end.tokens, format_count), words(end.seconds, format_seconds),
-                          words(end.usd, format_usd),
-                          end.tokens > 0 ? words(end.usd / end.tokens * 1e6, format_usd) : "-",
+                          words(end.usd, money_words),
+                          end.tokens > 0 ? words(end.usd / end.tokens * 1e6, money_words) : "-",
                           bits_words(end.bits_per_byte),
-                          words(last_usd_per_centibit(contender), format_usd)});
+                          words(last_usd_per_centibit(contender), money_words)});
   }
   return table;
 }
@@ -101,8 +134,8 @@ Table frontier_table(const std::vector<Contender>& contenders) {
   for (const int i : frontier(contenders)) {
     const Contender& contender = at(contenders, i);
     table.rows.push_back(
-        {contender.name, format_usd(contender.end.usd), bits_words(contender.end.bits_per_byte),
-         before < 0 ? "-" : format_usd(usd_per_centibit(at(contenders, before), contender))});
+        {contender.name, money_words(contender.end.usd), bits_words(contender.end.bits_per_byte),
+         before < 0 ? "-" : money_words(usd_per_centibit(at(contenders, before), contender))});
     before = i;
   }
   return table;
@@ -120,19 +153,25 @@ Table trend_table(const std::vector<Contender>& contenders, const Trend& trend) 
       best = contender.end.bits_per_byte;
     }
     table.rows.push_back({day_of(contender.begun_unix), contender.name,
-                          words(contender.end.usd, format_usd), format_usd(spent),
+                          words(contender.end.usd, money_words), money_words(spent),
                           bits_words(contender.end.bits_per_byte), bits_words(best),
-                          words(usd_to_reach(contender, trend.target), format_usd)});
+                          reached_words(usd_to_reach(contender, trend.target))});
   }
   return table;
 }
 
 std::string winner_words(const std::vector<Contender>& contenders, const EqualComparison& equal) {
   if (!std::isfinite(equal.at)) return "No held-out bits per byte to compare.";
-  const std::string where = "At " + amount(equal.at, equal.against) + " each: ";
-  if (equal.winner < 0) return where + "fewer than two were measured there, no winner.";
-  std::string text = where + at(contenders, equal.winner).name +
-                     fmt::format(" is best, by {:.4f} bits per byte", equal.margin);
+  return "At " + amount(equal.at, equal.against) + " each: " + winner_verdict(contenders, equal);
+}
+
+std::string winner_verdict(const std::vector<Contender>& contenders, const EqualComparison& equal) {
+  if (equal.margin == 0) return "the best are equal, no winner.";
+  if (equal.winner < 0) return without_winner(contenders);
+  std::string text = at(contenders, equal.winner).name + " is best, by " +
+                     (equal.margin < 5e-5 ? std::string("less than 0.0001")
+                                          : fmt::format("{:.4f}", equal.margin)) +
+                     " bits per byte";
   if (std::isfinite(equal.spread) && equal.spread > 0) {
     const double times = equal.margin / equal.spread;
     return text + fmt::format(", {:.1f} standard deviations of its {} repeats{}.", times,
@@ -165,6 +204,14 @@ std::vector<std::string> cautions(const std::vector<Contender>& contenders,
     lines.push_back(
         "Some values are from before a run's end, where its learning rate had not "
         "decayed: a run planned for this length would stand better.");
+    break;
+  }
+  for (const Contender& contender : contenders) {
+    if (!is_on_mixed_texts(contender)) continue;
+    lines.push_back(
+        "Evaluations on the way score a sample of the held-out text, the last one all of it: "
+        "between "
+        "the two a difference of some thousandths is the text's.");
     break;
   }
   for (const Contender& contender : contenders) {

@@ -196,6 +196,7 @@ void HistoryReader::add_eval(const Fields& fields) {
   record.run_seconds = run_seconds();
   record.bits_per_byte = fields.number("bits_per_byte", kNone);
   record.loss = fields.number("loss", kNone);
+  record.bytes = fields.number("bytes", 0);
   record.per_source = fields.object("per_source");
   Share share{history_.attempts.size() - 1, record.step, {}};
   const double own = close(fields.number("seconds", 0), Category::kEval, share.seconds);

@@ -61,6 +61,7 @@ struct EvalRecord {
   double run_seconds = 0;
   double bits_per_byte = 0;
   double loss = 0;
+  double bytes = 0;  // of the text that it scored; 0: not stated
   std::map<std::string, double> per_source;
   bool recomputed = false;
 };

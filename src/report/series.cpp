@@ -106,6 +106,7 @@ Columns eval_columns(const RunHistory& history, const Steps& steps, double usd_p
     columns["usd"].push_back(eval.run_seconds * usd_per_second);
     columns["bits_per_byte"].push_back(eval.bits_per_byte);
     columns["eval_loss"].push_back(eval.loss);
+    columns["eval_bytes"].push_back(eval.bytes);
   }
   return columns;
 }

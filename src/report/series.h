@@ -30,7 +30,7 @@ struct HeatMap {
 
 struct RunSeries {
   // "steps": loss, smooth_loss, mtp_loss, tokens_per_second, learning_rate, grad_norm, max_vio.
-  // "evals": bits_per_byte, eval_loss.
+  // "evals": bits_per_byte, eval_loss, eval_bytes.
   std::map<std::string, Columns> data;
   std::vector<HeatMap> heat_maps;  // MaxVio by layer over steps; expert load by layer
 };
