@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/check.h"
 #include "report/page.h"
@@ -26,8 +27,48 @@ std::string bound(const Sheet& sheet, const std::string& id, bool with_range) {
                      escape_html(text));
 }
 
+// The figure that stands between braces, or nothing.
+std::optional<std::string> figure_in_words(const Sheet& sheet, std::string id) {
+  const bool wants_range = id.ends_with(":range");
+  if (wants_range) id.resize(id.size() - 6);
+  if (sheet.find(id) == nullptr) return std::nullopt;
+  const auto range = wants_range ? sheet.range(id) : std::nullopt;
+  if (!range) return bound(sheet, id, false);
+  return fmt::format("<span data-id=\"{}\" data-ends=\"1\">{}</span>", id,
+                     escape_html(format_figure(*range, sheet.at(id).unit)));
+}
+
+// What no line of the sheet is called stays as it stands, braces and all.
+std::string words_html(const Sheet& sheet, const std::string& words) {
+  std::string html;
+  for (std::size_t at = 0; at < words.size();) {
+    const std::size_t open = std::min(words.find('{', at), words.size());
+    html += escape_html(words.substr(at, open - at));
+    if (open == words.size()) break;
+    const std::size_t close = std::min(words.find('}', open), words.size());
+    const auto figure = figure_in_words(sheet, words.substr(open + 1, close - open - 1));
+    html += figure.value_or(escape_html(words.substr(open, close - open + 1)));
+    at = close + 1;
+  }
+  return html;
+}
+
+std::string sentence_html(const Sheet& sheet, const PageSentence& sentence, const char* tag) {
+  std::string when;
+  if (!sentence.when.empty()) {
+    when = fmt::format(" data-when=\"{}\"{}", sentence.when,
+                       sheet.value(sentence.when) > 0 ? "" : " hidden");
+  }
+  return fmt::format("<{}{}>{}</{}>", tag, when, words_html(sheet, sentence.text), tag);
+}
+
 std::string cell_html(const Sheet& sheet, const PageCell& cell) {
-  if (cell.id.empty()) return escape_html(cell.text);
+  if (cell.is_likely) {
+    return fmt::format("<span data-likely=\"{}\">{}</span>", cell.id, escape_html(cell.text));
+  }
+  std::string sentences;
+  for (const auto& sentence : cell.sentences) sentences += sentence_html(sheet, sentence, "span");
+  if (cell.id.empty()) return escape_html(cell.text) + sentences;
   const std::string from = bound(sheet, cell.id, cell.with_range);
   return cell.to.empty() ? from : from + " to " + bound(sheet, cell.to, cell.with_range);
 }
@@ -65,9 +106,12 @@ std::string sliders(const MoneyPage& page) {
          "<span id=\"changed\" class=\"fine\"></span></p></section>\n";
 }
 
-std::string section_html(const MoneyPage&, const PageText& text, std::size_t) {
+std::string section_html(const MoneyPage& page, const PageText& text, std::size_t) {
   std::string html = "<section class=\"card prose\"><h2>" + escape_html(text.heading) + "</h2>\n";
   for (const auto& paragraph : text.paragraphs) html += "<p>" + escape_html(paragraph) + "</p>\n";
+  for (const auto& sentence : text.sentences) {
+    html += sentence_html(page.sheet, sentence, "p") + "\n";
+  }
   return html + "</section>\n";
 }
 
@@ -131,6 +175,7 @@ std::string sheet_html(const Sheet& sheet) {
       "<table><tr><th>name</th><th>what</th><th>value</th><th>formula, or source</th></tr>\n";
   for (const auto& id : sheet.order()) {
     const SheetLine& line = sheet.at(id);
+    if (line.condition) continue;
     std::string from = line.formula.empty() ? line.source : "= " + line.formula;
     if (!line.formula.empty() && !line.source.empty()) from += "; " + line.source;
     for (const auto* more : {&line.date, &line.confidence, &line.note}) {
@@ -188,6 +233,18 @@ std::string citation(const MoneyPage& page) {
                      : ""));
 }
 
+std::string header_html(const MoneyPage& page) {
+  const std::string& heading = page.heading.empty() ? page.title : page.heading;
+  std::string html = "<header><h1>" + words_html(page.sheet, heading) + "</h1>";
+  if (!page.answer.empty()) {
+    html += "<p>" + escape_html(page.answer) +
+            "</p><p class=\"fine\" id=\"asked\" hidden>So far the words of the sources; the "
+            "figures below are the reader's.</p>";
+  }
+  for (const auto& sentence : page.says) html += sentence_html(page.sheet, sentence, "p");
+  return html + "</header>\n";
+}
+
 std::string tiles_html(const MoneyPage& page) {
   if (page.tiles.empty()) return "";
   std::string html = "<div class=\"tiles\">";
@@ -217,9 +274,8 @@ std::string to_html(const MoneyPage& page) {
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<meta name=\"color-scheme\" content=\"light dark\">\n<title>";
   html += escape_html(page.title) + "</title>\n<style>" + page_parts::kStyle + money_parts::kStyle +
-          "</style></head><body class=\"moneypage\">\n<header><h1>" + escape_html(page.title) +
-          "</h1><p>" + escape_html(page.answer) + "</p></header>\n<main>\n" + tiles_html(page) +
-          sliders(page);
+          "</style></head><body class=\"moneypage\">\n" + header_html(page) + "<main>\n" +
+          tiles_html(page) + sliders(page);
   for (std::size_t i = 0; i < page.sections.size(); ++i) {
     html += std::visit([&](const auto& section) { return section_html(page, section, i); },
                        page.sections[i]);

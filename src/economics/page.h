@@ -8,9 +8,10 @@
 //   write_file_atomically("answer.html", to_html(page));
 //
 // Every line of the sheet with `slider` becomes a slider; moving one recalculates every figure,
-// cell and chart that is bound to an id, offline, by the same postfix programs as
-// Formula::evaluate. Without its script the page shows the tables with the values as they were
-// made.  Charts save as SVG; "cite" copies a reference.  No file, font or address outside the page.
+// sentence, cell and chart that is bound to an id, offline, by the same postfix programs as
+// Formula::evaluate.  Text without ids states only what no slider changes, or says of whom it is.
+// Without its script the page shows the tables with the values as they were made.  Charts save as
+// SVG; "cite" copies a reference.  No file, font or address outside the page.
 //
 // Errors   CHECK: an id that is not in the sheet.
 #pragma once
@@ -22,21 +23,34 @@
 
 namespace farthing {
 
+// Words with {id} as a figure of the sheet and {id:range} as its range; shown only while the line
+// `when` is above zero, where it names one.
+struct PageSentence {
+  std::string text;
+  std::string when = {};
+};
+
 // Plain text, or a figure of the sheet (id not empty; `with_range` adds its low and high; `to` is
-// the upper end of a range of two figures).
+// the upper end of a range of two figures; `is_likely`: P10 to P90 of draws, `text` as it was
+// made), or sentences.
 struct PageCell {
   std::string text;
   std::string id = {};
   bool with_range = false;
   std::string to = {};
+  std::vector<PageSentence> sentences = {};
+  bool is_likely = false;
 };
 inline PageCell figure_cell(const std::string& id, bool with_range = false) {
-  return {"", id, with_range, ""};
+  PageCell cell;
+  cell.id = id, cell.with_range = with_range;
+  return cell;
 }
 
 struct PageText {
   std::string heading;
   std::vector<std::string> paragraphs;
+  std::vector<PageSentence> sentences = {};
 };
 
 struct PageTable {
@@ -79,9 +93,11 @@ using PageSection = std::variant<PageText, PageTable, PageChart, PageDrawing>;
 
 struct MoneyPage {
   std::string title;
-  std::string answer;              // a sentence or two under the title
-  std::vector<std::string> tiles;  // ids
-  Sheet sheet;                     // finished
+  std::string heading = {};             // the title with {id}; empty: the title
+  std::string answer;                   // a sentence or two under the title: of the sources
+  std::vector<PageSentence> says = {};  // under it: these follow the sliders
+  std::vector<std::string> tiles;       // ids
+  Sheet sheet;                          // finished
   std::vector<PageSection> sections;
   std::vector<std::string> sources;
   std::string made_on;  // YYYY-MM-DD

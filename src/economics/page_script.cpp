@@ -7,7 +7,7 @@ const char* const kPageScript = R"js(
 (() => {
   'use strict';
   const page = JSON.parse(document.getElementById('page-data').textContent);
-  const { evaluate, swings, range, format } = farthingSheet,
+  const { evaluate, swings, range, likely, format } = farthingSheet,
     lines = page.sheet;
   const byId = Object.fromEntries(lines.map((l) => [l.id, l]));
   const first = evaluate(lines),
@@ -348,12 +348,27 @@ const char* const kPageScript = R"js(
       if (chart.kind !== 'drawing') kinds[chart.kind](figure.querySelector('svg'), chart);
     }
   }
+  let drawing;
+  function showLikely() {
+    const nodes = [...document.querySelectorAll('[data-likely]')];
+    if (!nodes.length) return;
+    const ids = nodes.map((node) => node.dataset.likely),
+      found = likely(lines, ids, inputs);
+    nodes.forEach((node, i) => {
+      const ends = (found[ids[i]] ?? []).map((end) => show(ids[i], end));
+      node.textContent = ends[0] === ends[1] ? '' : ends.join(' to ');
+    });
+  }
   function refresh() {
     values = evaluate(lines, inputs);
     for (const node of document.querySelectorAll('[data-id]')) {
       const id = node.dataset.id,
         v = values[id];
       node.textContent = show(id, v);
+      if (node.dataset.ends && isFinite(v)) {
+        const ends = range(lines, id, inputs).map((end) => show(id, end));
+        node.textContent = ends[0] === ends[1] ? ends[0] : ends.join(' to ');
+      }
       if (node.dataset.range && isFinite(v)) {
         const [low, high] = range(lines, id, inputs);
         if (show(id, low) !== show(id, high)) {
@@ -366,8 +381,14 @@ const char* const kPageScript = R"js(
       if (node.tagName === 'OUTPUT') node.parentElement.classList.toggle('moved', moved);
       else node.classList.toggle('changed', moved);
     }
+    for (const node of document.querySelectorAll('[data-when]'))
+      node.hidden = !(values[node.dataset.when] > 0);
+    clearTimeout(drawing);
+    drawing = setTimeout(showLikely, 120);
     const n = Object.keys(inputs).length,
-      words = document.getElementById('changed');
+      words = document.getElementById('changed'),
+      asked = document.getElementById('asked');
+    if (asked) asked.hidden = !n;
     if (words)
       words.textContent = n ? `${n} changed by the reader: no longer the sources' figures` : '';
     drawAll();

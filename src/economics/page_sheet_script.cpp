@@ -94,6 +94,50 @@ const farthingSheet = (() => {
     }
     return [evaluate(lines, lowest)[target], evaluate(lines, highest)[target]];
   }
+  // Philox4x32-10, the program's own draws: uniform in [0, 1) of an index below 2 ** 32.
+  function uniform(index) {
+    let c = [index, 0, 3, 0],
+      k = [20261101, 0];
+    for (let round = 0; round < 10; ++round) {
+      const a = 0xd2511f53n * BigInt(c[0]),
+        b = 0xcd9e8d57n * BigInt(c[2]),
+        top = (v) => Number(v >> 32n) >>> 0,
+        low = (v) => Number(v & 0xffffffffn);
+      c = [(top(b) ^ c[1] ^ k[0]) >>> 0, low(b), (top(a) ^ c[3] ^ k[1]) >>> 0, low(a)];
+      k = [(k[0] + 0x9e3779b9) >>> 0, (k[1] + 0xbb67ae85) >>> 0];
+    }
+    return (c[1] * 2097152 + Math.floor(c[0] / 2048)) / 2 ** 53;
+  }
+  const drawn = [];
+  function triangular(low, value, high, u) {
+    if (!(high > low)) return value;
+    const share = (value - low) / (high - low);
+    return u < share
+      ? low + Math.sqrt(u * (high - low) * (value - low))
+      : high - Math.sqrt((1 - u) * (high - low) * (high - value));
+  }
+  // {id: [P10, P90]} of 1,000 draws, as likely_ranges() of scenario.cpp has it.
+  function likely(lines, ids, inputs = {}) {
+    const found = Object.fromEntries(ids.map((id) => [id, []])),
+      open = lines.filter((l) => !l.program && (l.low !== undefined || l.high !== undefined));
+    for (let draw = 0, n = 0; draw < 1000; ++draw) {
+      const now = { ...inputs };
+      for (const line of open) {
+        const [low, high] = ends(line, inputs);
+        const u = (drawn[n] ??= uniform(n));
+        now[line.id] = triangular(low, inputs[line.id] ?? line.value, high, u);
+        ++n;
+      }
+      const all = evaluate(lines, now);
+      for (const id of ids) if (isFinite(all[id])) found[id].push(all[id]);
+    }
+    for (const id of ids) {
+      const list = found[id].sort((a, b) => a - b),
+        at = (share) => list[Math.floor((list.length * share) / 10)];
+      found[id] = list.length < 900 ? undefined : [at(1), at(9)];
+    }
+    return found;
+  }
   const four = (v) => {
     const t = Number(v.toPrecision(4));
     return Math.abs(t) < 1e-4 && t !== 0
@@ -135,7 +179,7 @@ const farthingSheet = (() => {
     if (unit === 'share') return scaled(v * 100) + ' %';
     return scaled(v) + (unit ? ' ' + unit : '');
   }
-  return { evaluate, swings, range, format };
+  return { evaluate, swings, range, likely, format };
 })();
 if (typeof module !== 'undefined') module.exports = farthingSheet;
 )js";

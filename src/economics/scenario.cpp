@@ -417,8 +417,18 @@ std::map<std::string, std::vector<double>> draw(const Scenario& scenario,
   return columns;
 }
 
+std::string with_device(std::string text, const Scenario& scenario) {
+  const std::string word = "{device}";
+  for (std::size_t at = 0; (at = text.find(word, at)) != std::string::npos;) {
+    text.replace(at, word.size(), scenario.device);
+    at += scenario.device.size();
+  }
+  return text;
+}
+
 // Text with {id} and {id:range} as figures of the sheet.
-static std::string filled(const std::string& template_text, const Scenario& scenario) {
+static std::string filled(const std::string& words, const Scenario& scenario) {
+  const std::string template_text = with_device(words, scenario);
   std::string text;
   for (std::size_t at = 0; at < template_text.size();) {
     const std::size_t open = std::min(template_text.find('{', at), template_text.size());
@@ -427,10 +437,6 @@ static std::string filled(const std::string& template_text, const Scenario& scen
     const std::size_t close = std::min(template_text.find('}', open), template_text.size() - 1);
     std::string id = template_text.substr(open + 1, close - open - 1);
     at = close + 1;
-    if (id == "device") {
-      text += scenario.device;
-      continue;
-    }
     const bool wants_range = id.ends_with(":range");
     if (wants_range) id.resize(id.size() - 6);
     const std::string& unit = scenario.sheet.at(id).unit;

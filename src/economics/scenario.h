@@ -116,6 +116,8 @@ std::map<std::string, std::vector<double>> draw(const Scenario& scenario,
 
 // {id} and {id:range} replaced; only the sentences whose condition holds.
 std::vector<std::string> spoken(const Scenario& scenario);
+// {device} alone replaced; {id} stay for a page to fill.
+std::string with_device(std::string text, const Scenario& scenario);
 // The title with {id} as in a sentence and {device}.
 std::string spoken_title(const Scenario& scenario);
 // Prices more than kStaleMonths older than `today` ("2026-11"), or than the scenario's own as_of.

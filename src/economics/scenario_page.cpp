@@ -1,4 +1,7 @@
 // scenario_page.cpp - a scenario as a page: tiles, what to say, tornado, curves, months, checks.
+#include <fmt/core.h>
+
+#include <cctype>
 #include <set>
 
 #include "economics/scenario.h"
@@ -6,13 +9,95 @@
 namespace farthing {
 namespace {
 
-PageTable plain_cells(const std::string& heading, const Table& table, const std::string& note) {
-  PageTable page{.heading = heading, .headings = table.headings, .rows = {}, .note = note};
-  for (const auto& row : table.rows) {
-    page.rows.emplace_back();
-    for (const auto& cell : row) page.rows.back().push_back({.text = cell});
+// The text of a formula with its `month` replaced.
+std::string in_month(const std::string& formula, int month) {
+  const auto is_letter = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+  };
+  std::string text;
+  for (std::size_t at = 0; at < formula.size();) {
+    std::size_t end = at;
+    while (end < formula.size() && is_letter(formula[end])) ++end;
+    const std::string word = formula.substr(at, end - at);
+    text += word == "month" ? std::to_string(month) : word;
+    if (end < formula.size()) text += formula[end++];
+    at = end;
   }
-  return page;
+  return text;
+}
+
+// Lines for every month, so that the table follows the sliders; the same sums as cash_months().
+PageTable live_months(const Scenario& scenario, Sheet& sheet) {
+  PageTable table{.heading = "Month by month",
+                  .headings = {"month", "in", "out", "net", "in the purse"},
+                  .rows = {}};
+  const auto add = [&](const char* what, int month, const char* words, const std::string& formula) {
+    const std::string id = fmt::format("month_{}_{}", month, what);
+    sheet.add({.id = id,
+               .label = fmt::format("month {}, {}", month, words),
+               .unit = "USD",
+               .formula = formula});
+    return id;
+  };
+  std::string purse = scenario.opening.empty() ? "0" : scenario.opening.text();
+  for (int month = 1; month <= scenario.n_months; ++month) {
+    std::string in = "0", out = "0";
+    for (const CashFlow& flow : scenario.flows) {
+      if (month < flow.first || month > flow.last) continue;
+      const std::string amount = "(" + in_month(flow.amount.text(), month) + ")";
+      in += (flow.is_income ? " + max(0, " : " + max(0, -") + amount + ")";
+      out += (flow.is_income ? " + min(0, " : " + min(0, -") + amount + ")";
+    }
+    const std::string in_id = add("in", month, "in", in), out_id = add("out", month, "out", out);
+    const std::string net = add("net", month, "net", in_id + " + " + out_id);
+    purse = add("purse", month, "in the purse", "(" + purse + ") + " + net);
+    table.rows.push_back({{.text = std::to_string(month)},
+                          figure_cell(in_id),
+                          figure_cell(out_id),
+                          figure_cell(net),
+                          figure_cell(purse)});
+  }
+  return table;
+}
+
+PageTable live_checks(const Scenario& scenario, Sheet& sheet) {
+  PageTable table{
+      .heading = "Against what was published",
+      .headings = {"published", "stated", "computed", "error", "wanted within"},
+      .rows = {},
+      .note = "A slider moves the computed side: then it is no longer the sources' case."};
+  for (std::size_t i = 0; i < scenario.checks.size(); ++i) {
+    const PublishedFigure& check = scenario.checks[i];
+    const SheetLine& line = sheet.at(check.of);
+    const std::string id = fmt::format("check_{}_error", i + 1);
+    table.rows.push_back({{.text = line.label},
+                          {.text = format_figure(check.stated, line.unit)},
+                          figure_cell(check.of),
+                          figure_cell(id),
+                          {.text = fmt::format("{:.3g} %", 100 * check.within)}});
+    sheet.add({.id = id,
+               .label = "error of: " + line.label,
+               .unit = "%",
+               .formula = fmt::format("100 * ({} / {} - 1)", check.of, check.stated)});
+  }
+  return table;
+}
+
+std::vector<PageSentence> live_sentences(const Scenario& scenario, Sheet& sheet) {
+  std::vector<PageSentence> sentences;
+  for (std::size_t i = 0; i < scenario.sentences.size(); ++i) {
+    PageSentence sentence{.text = with_device(scenario.sentences[i].text, scenario)};
+    if (!scenario.sentences[i].when.empty()) {
+      sentence.when = fmt::format("sentence_{}", i + 1);
+      sheet.add({.id = sentence.when,
+                 .label = "whether it is said",
+                 .unit = "",
+                 .formula = scenario.sentences[i].when.text(),
+                 .condition = true});
+    }
+    sentences.push_back(std::move(sentence));
+  }
+  return sentences;
 }
 
 }  // namespace
@@ -20,9 +105,16 @@ PageTable plain_cells(const std::string& heading, const Table& table, const std:
 MoneyPage scenario_page(const Scenario& scenario, const std::string& today) {
   MoneyPage page;
   page.title = spoken_title(scenario);
+  page.heading = with_device(scenario.title, scenario);
   page.answer = scenario.about;
   page.tiles = scenario.answers;
   page.sheet = scenario.sheet;
+  PageText words{.heading = "What follows",
+                 .paragraphs = {},
+                 .sentences = live_sentences(scenario, page.sheet)};
+  PageTable checks = live_checks(scenario, page.sheet);
+  PageTable months = live_months(scenario, page.sheet);
+  page.sheet.finish(scenario.name);
   page.made_on = today;
   page.command = "farthing cost scenario " + scenario.name;
   const auto likely = likely_ranges(scenario);
@@ -35,16 +127,17 @@ MoneyPage scenario_page(const Scenario& scenario, const std::string& today) {
     const bool spread = found != likely.end() && found->second.low < found->second.high;
     answers.rows.push_back({{.text = line.label},
                             figure_cell(id, true),
-                            {.text = spread ? format_figure(found->second, line.unit) : ""}});
+                            {.text = spread ? format_figure(found->second, line.unit) : "",
+                             .id = id,
+                             .is_likely = true}});
   }
   answers.is_prose = true;
   answers.note =
-      "P10 to P90: 1,000 draws with the ranges of the sources; the sliders do not move it. " +
-      lucky_words(scenario, likely);
+      "P10 to P90: 1,000 draws, every quantity with a range triangular between its ends; a slider "
+      "moves the middle. With the sources' values some may lie outside it: those sit at one end of "
+      "their ranges.";
   page.add(std::move(answers));
-  if (const auto lines = spoken(scenario); !lines.empty()) {
-    page.add(PageText{"With the values of the sources", lines});
-  }
+  if (!words.sentences.empty()) page.add(std::move(words));
   for (const ScenarioChart& chart : scenario.charts) {
     PageChart curve{.kind = "curve", .heading = chart.title + ", " + chart.unit};
     if (chart.unit.empty()) curve.heading = chart.title;
@@ -61,13 +154,8 @@ MoneyPage scenario_page(const Scenario& scenario, const std::string& today) {
                        .target = id});
     break;
   }
-  const std::string fixed = "With the values of the sources; the sliders do not move this table.";
-  if (const Table months = months_table(scenario); !months.rows.empty()) {
-    page.add(plain_cells("Month by month", months, fixed));
-  }
-  if (const Table checks = checks_table(scenario); !checks.rows.empty()) {
-    page.add(plain_cells("Against what was published", checks, fixed));
-  }
+  if (!months.rows.empty()) page.add(std::move(months));
+  if (!checks.rows.empty()) page.add(std::move(checks));
   std::set<std::string> seen;
   for (const SheetLine& line : scenario.sheet.lines()) {
     if (line.source.empty() || !seen.insert(line.source).second) continue;

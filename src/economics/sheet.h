@@ -36,7 +36,8 @@ struct SheetLine {
   double value = std::numeric_limits<double>::quiet_NaN();  // of an input; NaN: not stated
   std::optional<double> low = {}, high = {};                // of an input
   std::string source = {}, date = {}, confidence = {}, note = {};
-  bool slider = false;  // a page's reader may change it
+  bool slider = false;     // a page's reader may change it
+  bool condition = false;  // of a sentence: no row in the page's list of numbers
 };
 
 struct SheetRange {
