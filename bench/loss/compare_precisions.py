@@ -3,22 +3,30 @@
 
     python3 bench/loss/compare_precisions.py --data DATA --out DIR                 all, 20 minutes
     python3 bench/loss/compare_precisions.py --data DATA --out DIR --slice 60      one slice of 60 s
-    python3 bench/loss/compare_precisions.py --out DIR --table                     what there is so far
+    python3 bench/loss/compare_precisions.py --table                               what there is so far
     python3 bench/loss/compare_precisions.py --data DATA --out DIR --plan tiny --tokens 2e5 --seeds 1
+    python3 bench/loss/compare_precisions.py --data DATA --out DIR --variants fp8 --threads 1
 
 DATA is a folder made by `farthing data prepare` whose vocabulary fits the preset's.  The plan is
 `tiny`, 4 million tokens, seeds 1 2 3, then `small`, 1.5 million tokens, seed 1; each in fp32, bf16,
 fp16, fp8 and as a control fp32 with micro-batches of one sequence: the same mathematics added up in
-another order.  A run that is cut by the end of a slice is saved and resumed by the next.
+another order.  A run that is cut by the end of a slice is saved and resumed by the next.  Finished runs
+are lines of --results (bench/loss/results.csv, kept with the sources), named by the SHA-256 of the
+training tokens: what is there, is not run again, on any machine.  Bits do not depend on threads, so
+calls with different --variants may work side by side, each with few of them.
 
 The table: mean over seeds of the paired difference of final validation loss (always evaluated in
 FP32) from fp32 with the same seed, in per cent, and its standard error.  The bar: within 0.25 % for
 fp8 (DeepSeek's own figure), 0.1 % for fp16 and bf16, or within two standard errors of the control.
 """
 import argparse
+import csv
+import fcntl
+import hashlib
 import json
 import math
 import pathlib
+import platform
 import signal
 import statistics
 import subprocess
@@ -38,20 +46,57 @@ def folder(out, preset, tokens, seed, variant):
 
 
 def final_loss(run):
-    """Validation loss, nats per token, of a finished run; None where there is none yet."""
+    """Validation loss, nats per token, of a finished run and its start; None where there is none yet."""
     events = run / "events.jsonl"
     if not events.exists():
-        return None
-    loss = finished = None
+        return None, None
+    loss = finished = start = None
     for line in events.read_text().splitlines():
         try:
             event = json.loads(line)
         except json.JSONDecodeError:
             continue  # a torn last line
+        if event["kind"] == "run_start":
+            start = event
         if event["kind"] == "eval" and event.get("complete", True):
             loss = event["loss"]
         finished = event["kind"] == "run_end" and event.get("reason") == "finished"
-    return loss if finished else None
+    return (loss if finished else None), start
+
+
+COLUMNS = ["data", "preset", "tokens", "seed", "variant", "loss", "isa", "cpu", "version"]
+
+
+class Results:
+    """The lines of a CSV file: one finished run each."""
+
+    def __init__(self, path, data):
+        self.path, self.data = path, data
+
+    def losses(self):
+        if not self.path.exists():
+            return {}
+        with open(self.path, newline="", encoding="utf-8") as file:
+            return {(row["preset"], float(row["tokens"]), int(row["seed"]), row["variant"]):
+                    float(row["loss"]) for row in csv.DictReader(file)
+                    if self.data in (None, row["data"])}
+
+    def add(self, preset, tokens, seed, variant, loss, start, version):
+        with open(self.path, "a", newline="", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            writer = csv.writer(file, lineterminator="\n")
+            if file.tell() == 0:
+                writer.writerow(COLUMNS)
+            writer.writerow([self.data, preset, f"{tokens:.0f}", seed, variant, repr(loss), start["isa"],
+                             start.get("cpu", platform.machine()), version])
+
+
+def data_name(folder):
+    digest = hashlib.sha256()
+    with open(folder / "train.bin", "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()[:16]
 
 
 def train(args, run, preset, tokens, seed, variant, seconds):
@@ -61,6 +106,8 @@ def train(args, run, preset, tokens, seed, variant, seconds):
     command = [str(args.farthing), "train", preset, "--run", str(run), "--until", f"{tokens:.0f}tok"]
     for value in sets:
         command += ["--set", value]
+    if args.threads:
+        command += ["--threads", str(args.threads)]
     with open(f"{run}.log", "a", encoding="utf-8") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
@@ -73,14 +120,11 @@ def train(args, run, preset, tokens, seed, variant, seconds):
     return status == 0
 
 
-def paired(out, preset, tokens, seeds, variant):
-    differences = []
-    for seed in seeds:
-        base = final_loss(folder(out, preset, tokens, seed, "fp32"))
-        other = final_loss(folder(out, preset, tokens, seed, variant))
-        if base is not None and other is not None:
-            differences.append(100 * (other / base - 1))
-    return differences
+def paired(losses, preset, tokens, seeds, variant):
+    """Per cent, of the seeds that have both."""
+    both = [(losses.get((preset, tokens, seed, "fp32")), losses.get((preset, tokens, seed, variant)))
+            for seed in seeds]
+    return [100 * (other / base - 1) for base, other in both if base is not None and other is not None]
 
 
 def verdict(variant, mean, error, control):
@@ -93,17 +137,17 @@ def verdict(variant, mean, error, control):
     return "outside the bar"
 
 
-def table(out, plan):
+def table(losses, plan):
     lines = ["| preset | tokens | precision | runs | validation loss | difference from fp32 | verdict |",
              "|---|---|---|---|---|---|---|"]
     for preset, tokens, seeds in plan:
-        control = paired(out, preset, tokens, seeds, "control")
+        control = paired(losses, preset, tokens, seeds, "control")
         for variant in VARIANTS:
-            losses = [final_loss(folder(out, preset, tokens, seed, variant)) for seed in seeds]
-            losses = [loss for loss in losses if loss is not None]
-            if not losses:
+            values = [losses[key] for seed in seeds
+                      if (key := (preset, tokens, seed, variant)) in losses]
+            if not values:
                 continue
-            differences = paired(out, preset, tokens, seeds, variant)
+            differences = paired(losses, preset, tokens, seeds, variant)
             text = word = ""
             if variant != "fp32" and differences:
                 mean = statistics.mean(differences)
@@ -111,8 +155,8 @@ def table(out, plan):
                          if len(differences) > 1 else None)
                 text = f"{mean:+.3f} % " + (f"± {error:.3f} %" if error is not None else "(one run)")
                 word = verdict(variant, mean, error, control)
-            lines.append(f"| {preset} | {tokens:.3g} | {variant} | {len(losses)} of {len(seeds)} | "
-                         f"{statistics.mean(losses):.4f} | {text} | {word} |")
+            lines.append(f"| {preset} | {tokens:.3g} | {variant} | {len(values)} of {len(seeds)} | "
+                         f"{statistics.mean(values):.4f} | {text} | {word} |")
     return "\n".join(lines)
 
 
@@ -120,32 +164,45 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=pathlib.Path, help="folder with train.bin and val.bin")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="where the runs are kept")
+    parser.add_argument("--out", type=pathlib.Path, help="where the runs are kept")
     parser.add_argument("--farthing", type=pathlib.Path, default=ROOT / "build/release/farthing")
     parser.add_argument("--slice", type=float, default=1200, help="seconds of this call")
     parser.add_argument("--plan", choices=["tiny", "small"], help="one preset alone")
     parser.add_argument("--tokens", type=float, help="instead of the plan's")
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of the plan's")
+    parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    parser.add_argument("--threads", type=int, help="of a run; default: all")
+    parser.add_argument("--results", type=pathlib.Path,
+                        default=pathlib.Path(__file__).resolve().parent / "results.csv")
     parser.add_argument("--table", action="store_true", help="print the table and train nothing")
     args = parser.parse_args()
     plan = [(preset, args.tokens or tokens, tuple(args.seeds or seeds))
             for preset, tokens, seeds in PLAN if args.plan in (None, preset)]
+    results = Results(args.results, data_name(args.data) if args.data else None)
     if not args.table:
-        if args.data is None:
-            parser.error("--data is needed to train")
+        if args.data is None or args.out is None:
+            parser.error("--data and --out are needed to train")
         args.out.mkdir(parents=True, exist_ok=True)
-        end = time.monotonic() + args.slice
-        # Seed by seed, so that a partial table already compares all precisions.
-        work = [(preset, tokens, seed, variant) for preset, tokens, seeds in plan
-                for seed in seeds for variant in VARIANTS]
-        for preset, tokens, seed, variant in work:
-            run = folder(args.out, preset, tokens, seed, variant)
-            left = end - time.monotonic()
-            if final_loss(run) is None and (left <= 1 or not train(args, run, preset, tokens, seed,
-                                                                  variant, left)):
-                break
-        (args.out / "table.md").write_text(table(args.out, plan) + "\n")
-    print(table(args.out, plan))
+        train_all(args, plan, results)
+    print(table(results.losses(), plan))
+
+
+def train_all(args, plan, results):
+    """What the results lack, until the slice ends: seed by seed, so that a partial table already
+    compares all variants."""
+    end = time.monotonic() + args.slice
+    version = subprocess.run([args.farthing, "--version"], capture_output=True, text=True).stdout.strip()
+    work = [(preset, tokens, seed, variant) for preset, tokens, seeds in plan
+            for seed in seeds for variant in args.variants]
+    for preset, tokens, seed, variant in work:
+        if (preset, tokens, seed, variant) in results.losses():
+            continue
+        run = folder(args.out, preset, tokens, seed, variant)
+        left = end - time.monotonic()
+        if left <= 1 or not train(args, run, preset, tokens, seed, variant, left):
+            return
+        loss, start = final_loss(run)
+        results.add(preset, tokens, seed, variant, loss, start, version)
 
 
 if __name__ == "__main__":

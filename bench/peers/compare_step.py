@@ -6,8 +6,8 @@
 First times one step of every way to run it in PyTorch: eager and compiled, FP32 and bf16 autocast,
 each with micro-batches of 1, 2, 4 and 8 sequences; what the budget does not reach is named as not
 measured.  Then the fastest and `farthing bench step PRESET` without MTP take turns, --rounds times,
-4096 tokens a step on both sides, and the medians, the spread and the ratio are printed with
-versions.  --alone CMD is put before every measurement, for example one that waits until the machine
+4096 tokens a step on both sides, and the medians, the spread, the ratio and the most memory that
+either had resident are printed with versions.  --alone CMD is put before every measurement, for example one that waits until the machine
 is quiet and holds others off; what compiles runs outside of it.  Whoever took more than a
 tenth of the time of the --threads processors that a measurement needs disturbed it: it is repeated, at most --tries
 times, and the least disturbed one counts; what remains disturbed is said.
@@ -87,6 +87,7 @@ class Torch:
              *(word for text in options.set for word in ("--set", text))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.about = self.answer()
+        self.peak_bytes = 0
 
     def answer(self):
         line = self.process.stdout.readline()
@@ -97,7 +98,9 @@ class Torch:
     def ask(self, micro_batch, steps):
         self.process.stdin.write(json.dumps({"micro_batch": micro_batch, "steps": steps}) + "\n")
         self.process.stdin.flush()
-        return self.answer()["seconds"]
+        answer = self.answer()
+        self.peak_bytes = answer["peak_bytes"]
+        return answer["seconds"]
 
     def own_seconds(self):
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -146,7 +149,8 @@ def farthing_round(options):
                str(options.steps), "--threads", str(options.threads),
                "--precision", options.own_precision, "--set",
                "model.num_nextn_predict_layers=0",
-               *(word for text in options.set for word in ("--set", "model." + text))]
+               *(word for text in options.set for word in ("--set", "model." + text)),
+               *(word for text in options.own_set for word in ("--set", text))]
     def own_seconds():
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         return used.ru_utime + used.ru_stime
@@ -188,6 +192,8 @@ def main():
     parser.add_argument("--alone", default="", metavar="CMD", help="put before every measurement")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
                         help="a field of [model], for both")
+    parser.add_argument("--own-set", action="append", default=[], metavar="FIELD=VALUE",
+                        help="a field of the recipe, for farthing alone")
     options = parser.parse_args()
     began = time.monotonic()
     mode, precision, micro_batch = best_of_torch(options,
@@ -215,6 +221,9 @@ def main():
     their_median = described(f"PyTorch {peer.about['torch']} {mode} {precision}, "
                              f"micro-batch {micro_batch}", theirs)
     print(f"{'ratio':48s} {our_median / their_median:8.2f}")
+    our_peak = own["peak_resident_bytes"]
+    print(f"{'most memory resident':48s} {our_peak / 1e9:8.2f} GB, PyTorch's {peer.peak_bytes / 1e9:.2f} GB: "
+          f"{our_peak / peer.peak_bytes:.2f}")
 
 
 if __name__ == "__main__":

@@ -9,14 +9,16 @@ A step is what `farthing bench step` runs without MTP: 4096 random tokens, forwa
 sequence-wise balance loss, global-norm clipping, fused AdamW, bias update.  Experts are grouped by
 sorting the (token, expert) pairs; attention is scaled_dot_product_attention.  The shape comes from
 recipes/PRESET.toml.  --micro-batch 0 tries 1, 2, 4 and 8 sequences and keeps the fastest.
---serve measures on request: a line {"micro_batch": 2, "steps": 1} in, its seconds out; what has
-not run yet with that micro-batch is warmed up (and compiled) by {"micro_batch": 2, "steps": 0}.
+--serve measures on request: a line {"micro_batch": 2, "steps": 1} in, its seconds and the most
+memory it has had resident out; what has not run yet with that micro-batch is warmed up (and compiled)
+by {"micro_batch": 2, "steps": 0}.
 
 Written from the DeepSeek-V3 report; prints one JSON object.
 """
 import argparse
 import json
 import pathlib
+import resource
 import statistics
 import sys
 import time
@@ -240,6 +242,11 @@ def seconds_of(step, rows, micro_batch):
     return time.perf_counter() - begin
 
 
+def peak_bytes():
+    """The most memory that this process has had resident."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def prepare(options):
     config, length = preset(options.preset, options.set)
     torch.manual_seed(1)
@@ -259,7 +266,7 @@ def serve(options):
         if asked["steps"] == 0:
             step(rows[:micro_batch], micro_batch)  # one micro-batch warms up and compiles
         seconds = [seconds_of(step, rows, micro_batch) for _ in range(asked["steps"])]
-        print(json.dumps({"seconds": seconds}), flush=True)
+        print(json.dumps({"seconds": seconds, "peak_bytes": peak_bytes()}), flush=True)
 
 
 def measure(options):
