@@ -260,6 +260,53 @@ void exit_when_a_file_is_cut() {
   sigaction(SIGBUS, &action, nullptr);
 }
 
+OffsetFile OffsetFile::open(const std::string& path) {
+  const int descriptor = open_to_read(path);
+  struct stat status {};
+  fstat(descriptor, &status);
+  return {path, descriptor, static_cast<std::int64_t>(status.st_size)};
+}
+
+OffsetFile OffsetFile::temporary(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (descriptor < 0) throw_cannot("write", path, errno);
+  unlink(path.c_str());
+  return {path, descriptor, 0};
+}
+
+OffsetFile::OffsetFile(OffsetFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      size_(std::exchange(other.size_, 0)) {}
+
+OffsetFile& OffsetFile::operator=(OffsetFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+OffsetFile::~OffsetFile() {
+  if (descriptor_ >= 0) close(descriptor_);
+}
+
+void OffsetFile::append(std::span<const std::byte> bytes) {
+  write_all(descriptor_, reinterpret_cast<const char*>(bytes.data()), bytes.size(), path_);
+  size_ += static_cast<std::int64_t>(bytes.size());
+}
+
+void OffsetFile::read(std::int64_t offset, std::span<std::byte> out) const {
+  CHECK(offset >= 0 && offset <= size_ - static_cast<std::int64_t>(out.size()));
+  while (!out.empty()) {
+    const ssize_t got = pread(descriptor_, out.data(), out.size(), offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw_cannot("read", path_, errno);
+    if (got == 0) throw_bad_input({path_, "cut short while it was read", "", "", ""});
+    out = out.subspan(static_cast<std::size_t>(got));
+    offset += got;
+  }
+}
+
 MappedFile::MappedFile(const std::string& path) : path_(path) {
   const int descriptor = open_to_read(path);
   struct stat status {};

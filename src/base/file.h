@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace farthing {
@@ -75,6 +76,30 @@ class LineAppender {
  private:
   std::string path_;
   int descriptor_ = -1;
+};
+
+// A file read at any offset, with read() and not by a mapping, so that its pages are never this
+// process's: one that is there, or a temporary one that grows at its end and goes with the process.
+class OffsetFile {
+ public:
+  static OffsetFile open(const std::string& path);
+  static OffsetFile temporary(const std::string& path);  // its name is free again at once
+  OffsetFile(OffsetFile&& other) noexcept;
+  OffsetFile& operator=(OffsetFile&& other) noexcept;
+  OffsetFile(const OffsetFile&) = delete;
+  ~OffsetFile();
+  void append(std::span<const std::byte> bytes);
+  // REQUIRES: the range lies inside.  Errors: Error{kBadInput} for a file that was cut meanwhile.
+  void read(std::int64_t offset, std::span<std::byte> out) const;
+  std::int64_t size() const { return size_; }
+
+ private:
+  OffsetFile(std::string path, int descriptor, std::int64_t size)
+      : path_(std::move(path)), descriptor_(descriptor), size_(size) {}
+
+  std::string path_;
+  int descriptor_ = -1;
+  std::int64_t size_ = 0;
 };
 
 // A read-only mapping of a whole file; an empty file maps to an empty span.  Reading past what is

@@ -243,5 +243,35 @@ TEST_F(FileTest, AMappedFileCutShortMeanwhileEndsTheProcessInWords) {
       ::testing::ExitedWithCode(3), "cut.bin: cut short while it was read");
 }
 
+TEST_F(FileTest, AnOffsetFileGrowsIsReadAnywhereAndLeavesNothing) {
+  OffsetFile file = OffsetFile::temporary(path("spill"));
+  EXPECT_EQ(n_files(), 0u);
+  const std::string text = "abcdefgh";
+  file.append(std::as_bytes(std::span(text)));
+  file.append(std::as_bytes(std::span(text)));
+  EXPECT_EQ(file.size(), 16);
+  std::string read(6, '?');
+  file.read(5, std::as_writable_bytes(std::span(read)));
+  EXPECT_EQ(read, "fghabc");
+  OffsetFile moved = std::move(file);
+  moved.read(10, std::as_writable_bytes(std::span(read)));
+  EXPECT_EQ(read, "cdefgh");
+  write_file_atomically(path("there"), text);
+  const OffsetFile there = OffsetFile::open(path("there"));
+  fs::resize_file(path("there"), 3);
+  EXPECT_THROW(there.read(2, std::as_writable_bytes(std::span(read))), Error);
+}
+
+TEST_F(FileTest, AnOffsetFileOnAFullDiskSaysSo) {
+  OffsetFile file = OffsetFile::temporary(path("spill"));
+  const SmallDisk disk(4);
+  try {
+    file.append(std::as_bytes(std::span(std::string_view("abcdefgh"))));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kOutOfResource);
+  }
+}
+
 }  // namespace
 }  // namespace farthing
