@@ -1,26 +1,28 @@
-// duplicates.cpp - split by key, sort each part, compare within groups, join what belongs together.
+// duplicates.cpp - sort by key, compare within equal keys, join what belongs together.
 #include "data/duplicates.h"
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
-#include <unordered_map>
+#include <optional>
+#include <vector>
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/hash.h"
-#include "base/pipeline.h"
-#include "base/units.h"
-#include "data/key_parts.h"
+#include "data/external_sort.h"
 
 namespace farthing {
 namespace {
 
 constexpr std::size_t kMaxRepresentatives = 16;  // of a group that a document is compared with
+constexpr std::size_t kReadBytes = std::size_t{1} << 20;
+constexpr std::int64_t kProgressEvery = 1 << 14;  // records
+constexpr std::int64_t kJoinBytes = 64;           // of memory for a pair that is being joined
 
 struct ExactEntry {
   Hash128 hash;
-  std::uint32_t document;
+  std::int64_t document;
   bool operator<(const ExactEntry& other) const {
     return hash == other.hash ? document < other.document : hash < other.hash;
   }
@@ -28,221 +30,332 @@ struct ExactEntry {
 
 struct BandEntry {
   std::uint64_t key;
-  std::uint32_t document;
+  std::int64_t document;
   bool operator<(const BandEntry& other) const {
     return key != other.key ? key < other.key : document < other.document;
   }
 };
 
-// Sets of documents; the root of a set is its first document.
-class Clusters {
+struct Pair {
+  std::int64_t first, second;
+};
+
+// A duplicate, and the first document of its cluster as far as is known yet.
+struct Duplicate {
+  std::int64_t document, root;
+  std::int64_t is_exact;
+  bool operator<(const Duplicate& other) const { return document < other.document; }
+};
+
+struct Root {
+  std::int64_t document;
+  bool operator<(const Root& other) const { return document < other.document; }
+};
+
+// What a batch of pairs joins.
+class Joined {
  public:
-  explicit Clusters(std::int64_t n) : parent_(static_cast<std::size_t>(n)) {
-    for (std::size_t i = 0; i < parent_.size(); ++i) parent_[i] = static_cast<std::uint32_t>(i);
-  }
-  std::uint32_t root(std::uint32_t document) {
-    while (parent_[document] != document) {
-      parent_[document] = parent_[parent_[document]];
-      document = parent_[document];
+  explicit Joined(const std::vector<Pair>& pairs) {
+    documents_.reserve(2 * pairs.size());
+    for (const Pair& pair : pairs) {
+      documents_.push_back(pair.first);
+      documents_.push_back(pair.second);
     }
-    return document;
+    std::sort(documents_.begin(), documents_.end());
+    documents_.erase(std::unique(documents_.begin(), documents_.end()), documents_.end());
+    for (std::uint32_t i = 0; i < documents_.size(); ++i) parent_.push_back(i);
+    for (const Pair& pair : pairs) join(index(pair.first), index(pair.second));
   }
-  void join(std::uint32_t a, std::uint32_t b) {
-    a = root(a);
-    b = root(b);
-    parent_[std::max(a, b)] = std::min(a, b);
+
+  // The first document of what this one hangs together with; itself when it is in no pair.
+  std::int64_t root(std::int64_t document) {
+    const auto at = std::lower_bound(documents_.begin(), documents_.end(), document);
+    if (at == documents_.end() || *at != document) return document;
+    return documents_[find(static_cast<std::uint32_t>(at - documents_.begin()))];
+  }
+
+  template <class Visit>
+  void for_each_duplicate(const Visit& visit) {
+    for (std::uint32_t i = 0; i < documents_.size(); ++i) {
+      if (find(i) != i) visit(documents_[i], documents_[find(i)]);
+    }
   }
 
  private:
-  std::vector<std::uint32_t> parent_;
-};
-
-struct Found {
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> pairs;
-  std::int64_t n_candidates = 0;
-};
-
-Found exact_pairs(std::vector<ExactEntry> entries) {
-  Found found;
-  for (std::size_t first = 0, i = 0; i < entries.size(); ++i) {
-    if (!(entries[i].hash == entries[first].hash)) first = i;
-    if (i > first) found.pairs.emplace_back(entries[first].document, entries[i].document);
+  std::uint32_t index(std::int64_t document) const {
+    return static_cast<std::uint32_t>(
+        std::lower_bound(documents_.begin(), documents_.end(), document) - documents_.begin());
   }
-  return found;
-}
-
-// Each document of a group is compared with those before it that were like none.
-Found near_pairs(const std::vector<BandEntry>& entries, const FingerprintFiles& files,
-                 const MinHasher& hasher) {
-  Found found;
-  const double threshold = hasher.threshold();
-  const auto fingerprint = [&](std::uint32_t document) {
-    return files.record(document) + sizeof(Hash128);
-  };
-  std::vector<std::uint32_t> representatives;
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    if (i == 0 || entries[i].key != entries[i - 1].key) representatives.clear();
-    const std::uint32_t document = entries[i].document;
-    const auto alike =
-        std::find_if(representatives.begin(), representatives.end(), [&](std::uint32_t other) {
-          ++found.n_candidates;
-          return hasher.similarity(fingerprint(other), fingerprint(document)) >= threshold;
-        });
-    if (alike != representatives.end()) {
-      found.pairs.emplace_back(*alike, document);
-    } else if (representatives.size() < kMaxRepresentatives) {
-      representatives.push_back(document);
+  std::uint32_t find(std::uint32_t i) {
+    while (parent_[i] != i) {
+      parent_[i] = parent_[parent_[i]];
+      i = parent_[i];
     }
+    return i;
   }
-  return found;
-}
+  void join(std::uint32_t a, std::uint32_t b) {
+    a = find(a);
+    b = find(b);
+    parent_[std::max(a, b)] = std::min(a, b);
+  }
+
+  std::vector<std::int64_t> documents_;  // sorted
+  std::vector<std::uint32_t> parent_;    // by the place in documents_
+};
 
 class Search {
  public:
   Search(const FingerprintFiles& files, const DedupOptions& options,
          const std::function<void(double)>& progress)
-      : files_(files), options_(options), progress_(progress), clusters_(files.size()) {
-    result_.fate.assign(static_cast<std::size_t>(files.size()), Fate::kKept);
-  }
+      : files_(files),
+        options_(options),
+        progress_(progress),
+        share_(options.memory_bytes / 2),
+        duplicates_(temporary("duplicates")),
+        signatures_(temporary("signatures")),
+        pairs_(temporary("pairs")) {}
 
-  DedupResult run() {
+  DedupResult run(const std::string& fate_path) {
     find_exact();
-    if (options_.near) find_near();
+    if (options_.near) {
+      find_near();
+      join_pairs();
+    }
+    write_fates(fate_path);
     count_clusters();
-    return std::move(result_);
+    return result_;
   }
 
  private:
-  // Every part through `pairs_of` on all threads; their pairs in order to `use`.
-  template <class Entry, class PairsOf, class Use>
-  void go_through(KeyParts<Entry>& parts, const PairsOf& pairs_of, const Use& use) {
-    parts.finish();
-    result_.spilled_bytes += parts.spilled_bytes();
-    std::size_t next = 0, done = 0;
-    run_pipeline<std::vector<Entry>, Found>(
-        {.n_threads = options_.n_threads, .max_in_flight = options_.n_threads},
-        [&](std::vector<Entry>& entries, std::int64_t&) {
-          if (next == parts.size()) return false;
-          entries = parts.take(next++);
-          return true;
-        },
-        [&](std::vector<Entry>& entries) { return pairs_of(std::move(entries)); },
-        [&](Found& found) {
-          result_.n_candidates += found.n_candidates;
-          for (const auto& [a, b] : found.pairs) use(a, b);
-          if (progress_) progress_(static_cast<double>(++done) / static_cast<double>(parts.size()));
-        });
-  }
+  std::string path(const char* name) const { return options_.spill_folder + "/" + name + ".spill"; }
+  OffsetFile temporary(const char* name) const { return OffsetFile::temporary(path(name)); }
 
-  template <class Entry>
-  KeyParts<Entry> make_parts(std::int64_t n_entries) const {
-    const std::int64_t all = static_cast<std::int64_t>(sizeof(Entry)) * n_entries;
-    const std::int64_t budget = options_.memory_bytes / 2;
-    return KeyParts<Entry>(n_entries, budget / (2 * options_.n_threads), all > budget,
-                           options_.spill_folder);
+  // Of five steps this one is done so far.
+  void show(int step, std::int64_t done, std::int64_t of) const {
+    if (!progress_ || done % kProgressEvery != 0) return;
+    progress_(
+        (step + static_cast<double>(done) / static_cast<double>(std::max<std::int64_t>(of, 1))) /
+        5);
   }
 
   void find_exact() {
-    auto parts = make_parts<ExactEntry>(files_.size());
-    for (std::int64_t document = 0; document < files_.size(); ++document) {
-      ExactEntry entry{{}, static_cast<std::uint32_t>(document)};
-      std::memcpy(&entry.hash, files_.record(document), sizeof(Hash128));
-      parts.add(entry.hash.high, entry);
-    }
-    go_through(parts, exact_pairs, [&](std::uint32_t first, std::uint32_t copy) {
-      result_.fate[copy] = Fate::kExactDuplicate;
-      ++result_.n_exact;
-      clusters_.join(first, copy);
+    ExternalSort<ExactEntry> by_hash(share_, path("hashes"));
+    EntryWriter<char> signatures(&signatures_, kReadBytes);
+    const std::size_t signature = files_.record_bytes - signature_bytes();
+    files_.for_each([&](std::int64_t document, const char* record) {
+      show(0, document, document + kProgressEvery);
+      ExactEntry entry{{}, document};
+      std::memcpy(&entry.hash, record, sizeof(Hash128));
+      by_hash.add(entry);
+      for (std::size_t i = signature; i < files_.record_bytes; ++i) signatures.add(record[i]);
     });
+    signatures.flush();
+    n_documents_ = by_hash.size();
+    by_hash.finish();
+    ExternalSort<Duplicate> by_document(share_, path("copies"));
+    ExactEntry first{{}, -1}, entry{};
+    for (std::int64_t n = 0; by_hash.next(entry); ++n) {
+      show(1, n, n_documents_);
+      if (first.document >= 0 && entry.hash == first.hash) {
+        by_document.add({entry.document, first.document, 1});
+      } else {
+        first = entry;
+      }
+    }
+    by_document.finish();
+    EntryWriter<Duplicate> writer(&duplicates_);
+    for (Duplicate copy{}; by_document.next(copy);) writer.add(copy);
+    writer.flush();
+    result_.n_exact = by_document.size();
+    result_.spilled_bytes += by_hash.spilled_bytes() + by_document.spilled_bytes();
   }
 
   void find_near() {
     const MinHasher hasher(options_.minhash);
-    const std::int64_t n_left = files_.size() - result_.n_exact;
-    auto parts = make_parts<BandEntry>(n_left * options_.minhash.bands);
-    for (std::int64_t document = 0; document < files_.size(); ++document) {
-      if (result_.fate[static_cast<std::size_t>(document)] != Fate::kKept) continue;
-      const char* const fingerprint = files_.record(document) + sizeof(Hash128);
+    ExternalSort<BandEntry> by_key(share_, path("bands"));
+    EntryStream<Duplicate> copies(&duplicates_);
+    files_.for_each([&](std::int64_t document, const char* record) {
+      show(2, document, n_documents_);
+      if (copies.peek() != nullptr && copies.peek()->document == document) return copies.pop();
       for (int band = 0; band < options_.minhash.bands; ++band) {
-        const std::uint64_t key = hasher.band_key(fingerprint, band);
+        const std::uint64_t key = hasher.band_key(record + sizeof(Hash128), band);
         if (key == 0) break;  // no word
-        parts.add(key, {key, static_cast<std::uint32_t>(document)});
+        by_key.add({key, document});
+      }
+    });
+    by_key.finish();
+    result_.spilled_bytes += by_key.spilled_bytes();
+    compare(by_key, hasher);
+  }
+
+  std::size_t signature_bytes() const {
+    return options_.near ? MinHasher(options_.minhash).signature_bytes() : 0;
+  }
+
+  std::string signature(std::int64_t document, const MinHasher& hasher) const {
+    std::string read(hasher.signature_bytes(), '\0');
+    signatures_.read(document * std::ssize(read), std::as_writable_bytes(std::span(read)));
+    return read;
+  }
+
+  // Each document of a group is compared with those before it that were like none.
+  void compare(ExternalSort<BandEntry>& by_key, const MinHasher& hasher) {
+    const double threshold = hasher.threshold();
+    EntryWriter<Pair> pairs(&pairs_);
+    std::vector<std::pair<std::int64_t, std::string>> representatives;
+    BandEntry before{0, -1}, entry{};
+    for (std::int64_t n = 0; by_key.next(entry); ++n) {
+      show(3, n, by_key.size());
+      const bool is_first = entry.key != before.key;
+      if (is_first) representatives.clear();
+      before = is_first ? entry : before;
+      if (is_first) continue;  // most keys stand once: nothing is read for them
+      if (representatives.empty()) {
+        representatives.emplace_back(before.document, signature(before.document, hasher));
+      }
+      std::string mine = signature(entry.document, hasher);
+      const auto alike = std::find_if(
+          representatives.begin(), representatives.end(), [&](const auto& representative) {
+            ++result_.n_candidates;
+            return hasher.similarity(representative.second.data(), mine.data()) >= threshold;
+          });
+      if (alike != representatives.end()) {
+        ++result_.n_pairs;
+        pairs.add({alike->first, entry.document});
+      } else if (representatives.size() < kMaxRepresentatives) {
+        representatives.emplace_back(entry.document, std::move(mine));
       }
     }
-    go_through(
-        parts,
-        [&](const std::vector<BandEntry>& entries) { return near_pairs(entries, files_, hasher); },
-        [&](std::uint32_t a, std::uint32_t b) {
-          ++result_.n_pairs;
-          clusters_.join(a, b);
-        });
+    pairs.flush();
+  }
+
+  void join_pairs() {
+    const auto most = static_cast<std::size_t>(std::max<std::int64_t>(share_ / kJoinBytes, 1));
+    while (pairs_.size() > 0) {
+      EntryStream<Pair> stream(&pairs_);
+      std::vector<Pair> batch;
+      for (; batch.size() < most && stream.peek() != nullptr; stream.pop()) {
+        batch.push_back(*stream.peek());
+      }
+      Joined joined(batch);
+      batch = {};
+      add_duplicates(joined);
+      keep_pairs(stream, joined);
+    }
+  }
+
+  void add_duplicates(Joined& joined) {
+    OffsetFile known = temporary("duplicates");
+    EntryWriter<Duplicate> writer(&known);
+    EntryStream<Duplicate> before(&duplicates_);
+    for (; before.peek() != nullptr; before.pop()) {
+      Duplicate duplicate = *before.peek();
+      duplicate.root = joined.root(duplicate.root);
+      writer.add(duplicate);
+    }
+    joined.for_each_duplicate([&](std::int64_t document, std::int64_t root) {
+      writer.add({document, root, 0});
+      ++result_.n_near;
+    });
+    writer.flush();
+    duplicates_ = std::move(known);
+  }
+
+  // Those that the stream has left, between what the batch left over.
+  void keep_pairs(EntryStream<Pair>& stream, Joined& joined) {
+    OffsetFile left = temporary("pairs");
+    EntryWriter<Pair> writer(&left);
+    for (std::int64_t n = 0; stream.peek() != nullptr; stream.pop()) {
+      show(4, n++, n_documents_ * options_.minhash.bands);
+      const Pair pair{joined.root(stream.peek()->first), joined.root(stream.peek()->second)};
+      if (pair.first != pair.second) writer.add(pair);
+    }
+    writer.flush();
+    pairs_ = std::move(left);
+  }
+
+  void write_fates(const std::string& fate_path) {
+    ExternalSort<Duplicate> by_document(share_, path("fates"));
+    EntryStream<Duplicate> stream(&duplicates_);
+    for (; stream.peek() != nullptr; stream.pop()) by_document.add(*stream.peek());
+    by_document.finish();
+    FileWriter writer(fate_path);
+    std::string fates;
+    Duplicate next{-1, -1, 0};
+    bool more = by_document.next(next);
+    for (std::int64_t document = 0; document < n_documents_; ++document) {
+      Fate fate = Fate::kKept;
+      if (more && next.document == document) {
+        fate = next.is_exact != 0 ? Fate::kExactDuplicate : Fate::kNearDuplicate;
+        more = by_document.next(next);
+      }
+      fates.push_back(static_cast<char>(fate));
+      if (fates.size() < kReadBytes) continue;
+      writer.write(fates);
+      fates.clear();
+    }
+    CHECK(!more, "a document is a duplicate twice");
+    writer.write(fates);
+    writer.finish();
+    result_.spilled_bytes += by_document.spilled_bytes();
   }
 
   void count_clusters() {
-    std::unordered_map<std::uint32_t, std::int64_t> sizes;  // of those with more than one
-    for (std::int64_t document = 0; document < files_.size(); ++document) {
-      const std::uint32_t root = clusters_.root(static_cast<std::uint32_t>(document));
-      if (root == document) continue;
-      Fate& fate = result_.fate[static_cast<std::size_t>(document)];
-      if (fate == Fate::kKept) {
-        fate = Fate::kNearDuplicate;
-        ++result_.n_near;
-      }
-      const std::int64_t size = ++sizes[root] + 1;
-      const bool first = size == result_.largest_cluster && root < result_.largest_cluster_first;
-      if (size > result_.largest_cluster || first) {
-        result_.largest_cluster = size;
-        result_.largest_cluster_first = root;
-      }
+    ExternalSort<Root> by_root(share_, path("roots"));
+    EntryStream<Duplicate> stream(&duplicates_);
+    for (; stream.peek() != nullptr; stream.pop()) by_root.add({stream.peek()->root});
+    by_root.finish();
+    std::int64_t size = 0, before = -1;
+    for (Root root{}; by_root.next(root); before = root.document) {
+      size = root.document == before ? size + 1 : 2;
+      if (size == 2) ++result_.n_clusters;
+      if (size <= result_.largest_cluster) continue;
+      result_.largest_cluster = size;
+      result_.largest_cluster_first = root.document;
     }
-    result_.n_clusters = static_cast<std::int64_t>(sizes.size());
+    result_.spilled_bytes += by_root.spilled_bytes();
   }
 
   const FingerprintFiles& files_;
   const DedupOptions& options_;
   const std::function<void(double)>& progress_;
-  Clusters clusters_;
+  const std::int64_t share_;  // of the memory: two sorts are there at once
+  std::int64_t n_documents_ = 0;
+  OffsetFile duplicates_;  // Duplicate each
+  OffsetFile signatures_;  // of all documents
+  OffsetFile pairs_;
   DedupResult result_;
 };
 
 }  // namespace
 
-void FingerprintFiles::add(const std::string& path) {
-  files_.emplace_back(path);
-  first_.push_back(size_);
-  const std::size_t bytes = files_.back().bytes().size();
-  if (bytes % record_bytes_ != 0) {
-    throw_bad_input({path, "damaged fingerprints", std::to_string(bytes) + " bytes",
-                     "a multiple of " + std::to_string(record_bytes_), ""});
+void FingerprintFiles::for_each(const std::function<void(std::int64_t, const char*)>& visit) const {
+  std::int64_t document = 0;
+  std::string buffer;
+  const std::size_t most = std::max(kReadBytes / record_bytes, std::size_t{1}) * record_bytes;
+  for (std::int64_t number = 0; number < n_files; ++number) {
+    const std::string path = path_of(number);
+    const OffsetFile file = OffsetFile::open(path);
+    const auto size = static_cast<std::size_t>(file.size());
+    if (size % record_bytes != 0) {
+      throw_bad_input({path, "damaged fingerprints", std::to_string(size) + " bytes",
+                       "a multiple of " + std::to_string(record_bytes), ""});
+    }
+    for (std::size_t at = 0; at < size; at += buffer.size()) {
+      buffer.resize(std::min(most, size - at));
+      file.read(static_cast<std::int64_t>(at), std::as_writable_bytes(std::span(buffer)));
+      for (std::size_t begin = 0; begin < buffer.size(); begin += record_bytes) {
+        visit(document++, buffer.data() + begin);
+      }
+    }
   }
-  size_ += static_cast<std::int64_t>(bytes / record_bytes_);
-}
-
-const char* FingerprintFiles::record(std::int64_t document) const {
-  DCHECK(document >= 0 && document < size_);
-  const auto next = std::upper_bound(first_.begin(), first_.end(), document);
-  const auto file = static_cast<std::size_t>(next - first_.begin()) - 1;
-  const auto index = static_cast<std::size_t>(document - first_[file]);
-  return reinterpret_cast<const char*>(files_[file].bytes().data()) + index * record_bytes_;
 }
 
 DedupResult find_duplicates(const FingerprintFiles& files, const DedupOptions& options,
+                            const std::string& fate_path,
                             const std::function<void(double)>& progress) {
-  const std::int64_t most =
-      std::min<std::int64_t>(options.memory_bytes / 10, std::numeric_limits<std::uint32_t>::max());
-  if (files.size() > most) {
-    throw Error(ErrorCode::kOutOfResource,
-                std::to_string(files.size()) +
-                    " documents: finding duplicates among them takes 5 "
-                    "bytes each, more than half of --memory; give it " +
-                    format_bytes(static_cast<double>(files.size()) * 10) + " or more");
-  }
-  if (!options.exact && !options.near) {
-    DedupResult all_kept;
-    all_kept.fate.assign(static_cast<std::size_t>(files.size()), Fate::kKept);
-    return all_kept;
-  }
-  return Search(files, options, progress).run();
+  CHECK(options.exact || options.near);
+  return Search(files, options, progress).run(fate_path);
 }
 
 }  // namespace farthing

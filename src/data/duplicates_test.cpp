@@ -59,15 +59,22 @@ struct DuplicatesTest : testing::Test {
   }
   ~DuplicatesTest() override { std::filesystem::remove_all(folder); }
 
-  DedupResult run(std::int64_t memory_bytes, int n_threads) const {
-    FingerprintFiles files(sizeof(Hash128) + MinHasher(MinHashOptions{}).fingerprint_bytes());
-    files.add((folder / "print").string());
-    return find_duplicates(files, {.exact = true,
-                                   .near = true,
-                                   .minhash = {},
-                                   .memory_bytes = memory_bytes,
-                                   .n_threads = n_threads,
-                                   .spill_folder = folder.string()});
+  // The result, and the fates of all texts.
+  std::pair<DedupResult, std::vector<Fate>> run(std::int64_t memory_bytes) const {
+    const FingerprintFiles files{sizeof(Hash128) + MinHasher(MinHashOptions{}).fingerprint_bytes(),
+                                 1, [&](std::int64_t) { return (folder / "print").string(); }};
+    const std::string fate_path = (folder / "fates").string();
+    const auto result = find_duplicates(files,
+                                        {.exact = true,
+                                         .near = true,
+                                         .minhash = {},
+                                         .memory_bytes = memory_bytes,
+                                         .spill_folder = folder.string()},
+                                        fate_path);
+    std::vector<Fate> fates;
+    for (const char c : read_file(fate_path)) fates.push_back(static_cast<Fate>(c));
+    EXPECT_EQ(fates.size(), texts.size());
+    return {result, fates};
   }
 
   std::filesystem::path folder;
@@ -75,13 +82,13 @@ struct DuplicatesTest : testing::Test {
 };
 
 TEST_F(DuplicatesTest, RecallAndPrecisionAgainstBruteForce) {
-  const auto found = run(std::int64_t{1} << 30, 1);
+  const auto [result, fates] = run(std::int64_t{1} << 30);
   // Counted away from the threshold of 0.8 by two standard errors, sqrt(0.8 * 0.2 / 112) = 0.038.
   int alike = 0, alike_found = 0, unlike = 0, unlike_found = 0;
   for (std::size_t i = 0; i < texts.size(); i += 2) {
     const double truth = jaccard(texts[i], texts[i + 1]);
-    const bool dropped = found.fate[i + 1] != Fate::kKept;
-    EXPECT_EQ(found.fate[i], Fate::kKept);
+    const bool dropped = fates[i + 1] != Fate::kKept;
+    EXPECT_EQ(fates[i], Fate::kKept);
     if (truth >= 0.876) {
       ++alike;
       alike_found += dropped ? 1 : 0;
@@ -99,15 +106,81 @@ TEST_F(DuplicatesTest, RecallAndPrecisionAgainstBruteForce) {
   EXPECT_LE(unlike_found, unlike * 2 / 100);
 }
 
-TEST_F(DuplicatesTest, SpillingAndThreadsChangeNothing) {
-  const auto wanted = run(std::int64_t{1} << 30, 1);
+TEST_F(DuplicatesTest, SpillingChangesNothing) {
+  const auto [wanted, wanted_fates] = run(std::int64_t{1} << 30);
   EXPECT_EQ(wanted.spilled_bytes, 0);
-  for (const int n_threads : {1, 2, 3}) {
-    const auto found = run(20000, n_threads);
+  // From one merge of a few runs to several levels, and from many pairs to one pair joined at a
+  // time.
+  for (const std::int64_t memory_bytes : {200000, 20000, 4000, 100}) {
+    const auto [found, fates] = run(memory_bytes);
     EXPECT_GT(found.spilled_bytes, 0);
-    EXPECT_EQ(found.fate, wanted.fate);
+    EXPECT_EQ(fates, wanted_fates) << memory_bytes;
     EXPECT_EQ(found.n_near, wanted.n_near);
     EXPECT_EQ(found.n_candidates, wanted.n_candidates);
+    EXPECT_EQ(found.n_pairs, wanted.n_pairs);
+    EXPECT_EQ(found.n_clusters, wanted.n_clusters);
+  }
+}
+
+// Chains: document i is alike i + 1 and, some way off, nothing else; ends are joined last.
+struct DuplicateChains : testing::Test {
+  DuplicateChains() {
+    folder =
+        std::filesystem::temp_directory_path() / ("farthing-chains-" + std::to_string(getpid()));
+    std::filesystem::create_directories(folder);
+  }
+  ~DuplicateChains() override { std::filesystem::remove_all(folder); }
+
+  // One band of one row for every pair: documents with a key in common are alike.
+  struct Made {
+    std::vector<std::vector<std::uint64_t>> keys;  // of a document, one for every band
+  };
+  DedupResult run(const Made& made, std::int64_t memory_bytes, std::string& fates) const {
+    const MinHashOptions minhash{.bands = 2, .rows = 1, .jaccard = 0.05};
+    std::string records;
+    for (std::size_t document = 0; document < made.keys.size(); ++document) {
+      const Hash128 hash{document, document};
+      records.append(reinterpret_cast<const char*>(&hash), sizeof(hash));
+      records.append(reinterpret_cast<const char*>(made.keys[document].data()), 16);
+      records.append(2, 'x');  // the same signature: every candidate is a duplicate
+    }
+    write_file_atomically((folder / "print").string(), records);
+    const auto result =
+        find_duplicates({16 + 16 + 2, 1, [&](std::int64_t) { return (folder / "print").string(); }},
+                        {.exact = true,
+                         .near = true,
+                         .minhash = minhash,
+                         .memory_bytes = memory_bytes,
+                         .spill_folder = folder.string()},
+                        (folder / "fates").string());
+    fates = read_file((folder / "fates").string());
+    return result;
+  }
+
+  std::filesystem::path folder;
+};
+
+TEST_F(DuplicateChains, OfAnyLengthAreOneClusterInAnyMemory) {
+  // 900 documents in chains of 300: number 3 j + chain stands at place j * 7 % 300 of its chain.
+  Made made{std::vector<std::vector<std::uint64_t>>(900)};
+  for (std::uint64_t chain = 0; chain < 3; ++chain) {
+    for (std::uint64_t j = 0; j < 300; ++j) {
+      const std::uint64_t place = j * 7 % 300 + chain * 1000;
+      made.keys[3 * j + chain] = {hash64(std::to_string(place / 2)) | 1,
+                                  hash64("b" + std::to_string((place + 1) / 2)) | 1};
+    }
+  }
+  for (const std::int64_t memory_bytes :
+       {std::int64_t{1} << 20, std::int64_t{3000}, std::int64_t{500}, std::int64_t{1}}) {
+    std::string fates;
+    const auto result = run(made, memory_bytes, fates);
+    EXPECT_EQ(result.n_near, 897) << memory_bytes;
+    EXPECT_EQ(result.n_clusters, 3);
+    EXPECT_EQ(result.largest_cluster, 300);
+    EXPECT_EQ(result.largest_cluster_first, 0);
+    std::string wanted(900, '\2');
+    wanted.replace(0, 3, 3, '\0');
+    EXPECT_EQ(fates, wanted);
   }
 }
 
@@ -119,7 +192,9 @@ TEST(MinHash, EstimatesTheJaccardIndexWithoutBias) {
     std::string x, y;
     hasher.append_fingerprint(a, x);
     hasher.append_fingerprint(b, y);
-    error += (hasher.similarity(x.data(), y.data()) - jaccard(a, b)) / 60;
+    error += (hasher.similarity(hasher.signature(x.data()), hasher.signature(y.data())) -
+              jaccard(a, b)) /
+             60;
   }
   EXPECT_LT(std::abs(error), 4 * 0.047 / 7.7);  // sqrt(J (1-J) / 112) at most, over sqrt(60)
 }

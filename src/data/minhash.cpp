@@ -169,8 +169,6 @@ std::uint64_t MinHasher::band_key(const char* fingerprint, int band) const {
 }
 
 double MinHasher::similarity(const char* a, const char* b) const {
-  a += options_.bands * 8;
-  b += options_.bands * 8;
   int equal = 0;
   for (int i = 0; i < n_hashes_; ++i) equal += a[i] == b[i] ? 1 : 0;
   const double share = static_cast<double>(equal) / n_hashes_;

@@ -48,7 +48,10 @@ class MinHasher {
   // Appends fingerprint_bytes() bytes.  Thread-safe.
   void append_fingerprint(std::string_view text, std::string& out) const;
   std::uint64_t band_key(const char* fingerprint, int band) const;
-  // The estimate of J; unbiased.
+  // The byte of every function, behind the keys.
+  std::size_t signature_bytes() const { return static_cast<std::size_t>(n_hashes_); }
+  const char* signature(const char* fingerprint) const { return fingerprint + options_.bands * 8; }
+  // The estimate of J from two signatures; unbiased.
   double similarity(const char* a, const char* b) const;
   // Least estimate that counts as a duplicate.
   double threshold() const;

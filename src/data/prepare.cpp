@@ -28,6 +28,7 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kSplitSeed = 0x6661727468696E67;  // another seed would move documents
 constexpr std::int64_t kMinSegmentBytes = std::int64_t{1} << 20;
 constexpr std::int64_t kMaxSegmentBytes = std::int64_t{64} << 20;
+constexpr std::int64_t kMaxSortBytes = std::int64_t{32} << 20;
 constexpr const char* kWorkName = "/.preparing";
 
 void check_request(const PrepareRequest& request) {
@@ -248,8 +249,8 @@ Json run_stages(const Job& job, WorkFolder& work) {
   const CleanResult cleaned = clean_inputs(job);        // 1
   const FateResult fates = decide_fates(job, cleaned);  // 2
   TrainingResult training;
-  const Tokenizer tokenizer = make_tokenizer(job, cleaned, fates, training);     // 3
-  const EncodeResult encoded = encode_segments(job, cleaned, fates, tokenizer);  // 4
+  const Tokenizer tokenizer = make_tokenizer(job, cleaned, training);     // 3
+  const EncodeResult encoded = encode_segments(job, cleaned, tokenizer);  // 4
   check_nothing_lost(cleaned, encoded);
   check_splits(encoded.tally, job.request);
   const std::string made = work.path() + "/out";
@@ -259,15 +260,15 @@ Json run_stages(const Job& job, WorkFolder& work) {
   const Seconds writing = assemble_shards(job, cleaned, tokenizer, made);  // 5
   write_file_atomically(made + "/tokenizer.json", tokenizer.to_json_text());
   Json card = make_card(job, {cleaned,
-                                    fates,
-                                    encoded,
-                                    tokenizer,
-                                    training.report,
-                                    {{"clean", cleaned.seconds},
-                                     {"duplicates", fates.seconds},
-                                     {"tokenizer", training.seconds},
-                                     {"encode", encoded.seconds},
-                                     {"write", writing}}});
+                              fates,
+                              encoded,
+                              tokenizer,
+                              training.report,
+                              {{"clean", cleaned.seconds},
+                               {"duplicates", fates.seconds},
+                               {"tokenizer", training.seconds},
+                               {"encode", encoded.seconds},
+                               {"write", writing}}});
   write_file_atomically(made + "/card.md", format_card(card));
   write_file_atomically(made + "/card.json",
                         card.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
@@ -287,6 +288,9 @@ std::string Job::segment(std::int64_t number, const char* ending) const {
 std::string Job::part(std::int64_t number, const char* ending) const {
   return work + "/part-" + std::to_string(number) + "." + ending;
 }
+
+// More than the most buys no time: runs are merged about as fast as they are sorted.
+std::int64_t Job::sort_bytes() const { return std::min(memory_bytes / 4, kMaxSortBytes); }
 
 void Job::check_stop() const {
   if (clock != nullptr) clock->beat();

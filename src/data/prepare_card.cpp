@@ -257,26 +257,22 @@ FateResult decide_fates(const Job& job, const CleanResult& cleaned) {
     const Json state = read_json(saved);
     result.report = state.at("report").dump();
     result.seconds = seconds_from_json(state.at("seconds"));
-    const MappedFile file(job.work + "/fate.bin");
-    for (const std::byte fate : file.bytes()) result.fate.push_back(static_cast<Fate>(fate));
     return result;
   }
   Stopwatch stopwatch(request.joules);
   const bool any = request.dedup_exact || request.dedup_near;
-  if (!any) result.fate.assign(static_cast<std::size_t>(cleaned.n_documents), Fate::kKept);
   if (any) {
     std::size_t record_bytes = sizeof(Hash128);
     if (request.dedup_near) record_bytes += MinHasher(request.minhash).fingerprint_bytes();
-    FingerprintFiles files(record_bytes);
-    for (std::int64_t i = 0; i < cleaned.n_segments; ++i) files.add(job.segment(i, "print"));
-    DedupResult found = find_duplicates(files,
-                                        {request.dedup_exact, request.dedup_near, request.minhash,
-                                         job.memory_bytes, job.n_threads, job.work},
-                                        [&](double share) {
-                                          job.check_stop();
-                                          if (job.progress)
-                                            job.progress("finding duplicates", share, 1);
-                                        });
+    const FingerprintFiles files{record_bytes, cleaned.n_segments,
+                                 [&](std::int64_t i) { return job.segment(i, "print"); }};
+    const DedupResult found = find_duplicates(
+        files,
+        {request.dedup_exact, request.dedup_near, request.minhash, job.sort_bytes(), job.work},
+        job.work + "/fate.bin", [&](double share) {
+          job.check_stop();
+          if (job.progress) job.progress("finding duplicates", share, 1);
+        });
     Json report = {{"exact_duplicates", found.n_exact}};
     if (request.dedup_near) {
       const MinHasher hasher(request.minhash);
@@ -294,14 +290,10 @@ FateResult decide_fates(const Job& job, const CleanResult& cleaned) {
     report["largest_cluster"] = found.largest_cluster;
     report["spilled_bytes"] = found.spilled_bytes;
     result.report = report.dump();
-    result.fate = std::move(found.fate);
   }
-  if (request.clean.drop_repeated_paragraphs) find_repeated_paragraphs(job, cleaned, result);
+  if (request.clean.drop_repeated_paragraphs) find_repeated_paragraphs(job, cleaned);
   if (any || request.clean.drop_repeated_paragraphs) {
     result.seconds = stopwatch.lap();
-    FileWriter writer(job.work + "/fate.bin");
-    writer.write(std::as_bytes(std::span(result.fate)));
-    writer.finish();
     write_file_atomically(
         saved,
         Json{{"report", Json::parse(result.report)}, {"seconds", to_json(result.seconds)}}.dump());

@@ -86,43 +86,30 @@ void append_ids(std::string& bytes, const std::vector<std::int32_t>& ids, bool i
 
 bool ids_are_short(const Tokenizer& tokenizer) { return tokenizer.vocab_size() <= 65536; }
 
-// Documents of a block that are left, with what is left of their text.
-class Survivors {
- public:
-  Survivors(const Job& job, const FateResult& fates) : fates_(fates) {
-    if (job.request.clean.drop_repeated_paragraphs) {
-      paragraphs_.emplace(job.work);
+// Calls use(document, text, n_removed) for every document of a block that is left, with what is
+// left of its text; drop(document, reason) for the others.
+template <class Use, class Drop>
+void for_survivors(const PackedBlock& packed, const Use& use, const Drop& drop) {
+  const std::string block = unpacked_block(packed.bytes);
+  std::string_view rest = block;
+  std::span<const ParagraphPosition> repeated = packed.repeated;
+  std::string text;
+  for (std::int64_t number = packed.first_document; !rest.empty(); ++number) {
+    const CleanDocument document = take_document(rest);
+    const Fate fate = packed.fates[static_cast<std::size_t>(number - packed.first_document)];
+    if (fate != Fate::kKept) {
+      drop(document, fate == Fate::kExactDuplicate ? "exact_duplicate" : "near_duplicate");
+      continue;
+    }
+    text.assign(document.text);
+    const std::int64_t n_removed = remove_paragraphs(number, repeated, text);
+    if (n_removed > 0 && is_blank(text)) {
+      drop(document, "repeated_paragraphs");
+    } else {
+      use(document, text, n_removed);
     }
   }
-
-  // Calls use(document, text) for each; drop(document, reason) for the others.
-  template <class Use, class Drop>
-  void go_through(const PackedBlock& packed, const Use& use, const Drop& drop) const {
-    const std::string block = unpacked_block(packed.bytes);
-    std::string_view rest = block;
-    std::string text;
-    for (std::int64_t number = packed.first_document; !rest.empty(); ++number) {
-      const CleanDocument document = take_document(rest);
-      const Fate fate = fates_.fate[static_cast<std::size_t>(number)];
-      if (fate != Fate::kKept) {
-        drop(document, fate == Fate::kExactDuplicate ? "exact_duplicate" : "near_duplicate");
-        continue;
-      }
-      std::int64_t n_removed = 0;
-      text.assign(document.text);
-      if (paragraphs_) n_removed = paragraphs_->remove(number, text);
-      if (n_removed > 0 && is_blank(text)) {
-        drop(document, "repeated_paragraphs");
-      } else {
-        use(document, text, n_removed);
-      }
-    }
-  }
-
- private:
-  const FateResult& fates_;
-  std::optional<RepeatedParagraphs> paragraphs_;
-};
+}
 
 std::string metadata_line(const Job& job, const CleanDocument& document) {
   const InputSource& source = job.sources[document.source];
@@ -143,13 +130,12 @@ struct EncodedBlock {
   std::int64_t segment = 0, n_documents = 0;
 };
 
-EncodedBlock encode_block(const Job& job, const Survivors& survivors, const Tokenizer& tokenizer,
-                          const PackedBlock& packed) {
+EncodedBlock encode_block(const Job& job, const Tokenizer& tokenizer, const PackedBlock& packed) {
   EncodedBlock made;
   made.segment = packed.segment;
   made.tally.sources.resize(job.sources.size());
   const bool is_short = ids_are_short(tokenizer);
-  survivors.go_through(
+  for_survivors(
       packed,
       [&](const CleanDocument& document, const std::string& text, std::int64_t n_removed) {
         auto ids = tokenizer.encode(text, {.parse_special = false});
@@ -439,8 +425,7 @@ TrainingResult training_from_json(const Json& json) {
 
 }  // namespace
 
-Tokenizer make_tokenizer(const Job& job, const CleanResult& cleaned, const FateResult& fates,
-                         TrainingResult& training) {
+Tokenizer make_tokenizer(const Job& job, const CleanResult& cleaned, TrainingResult& training) {
   const PrepareRequest& request = job.request;
   if (!request.tokenizer_path.empty()) {
     Tokenizer tokenizer = Tokenizer::load(request.tokenizer_path);
@@ -457,14 +442,13 @@ Tokenizer make_tokenizer(const Job& job, const CleanResult& cleaned, const FateR
     return Tokenizer::load(saved);
   }
   Stopwatch stopwatch(request.joules);
-  const Survivors survivors(job, fates);
   BlockReader reader(job, 0, cleaned.n_segments);
   PackedBlock packed;
   std::vector<std::string> ready;  // the texts of a block, last first
   const DocumentSource documents = [&](std::string& document) {
     while (ready.empty()) {
       if (!reader.next(packed)) return false;
-      survivors.go_through(
+      for_survivors(
           packed,
           [&](const CleanDocument&, const std::string& text, std::int64_t) {
             if (!is_held_out(text, request.val_fraction)) ready.push_back(text);
@@ -489,10 +473,9 @@ Tokenizer make_tokenizer(const Job& job, const CleanResult& cleaned, const FateR
   return tokenizer;
 }
 
-EncodeResult encode_segments(const Job& job, const CleanResult& cleaned, const FateResult& fates,
+EncodeResult encode_segments(const Job& job, const CleanResult& cleaned,
                              const Tokenizer& tokenizer) {
   PartWriter parts(job, cleaned.n_segments);
-  const Survivors survivors(job, fates);
   BlockReader reader(job, parts.next(), cleaned.n_segments);
   run_pipeline<PackedBlock, EncodedBlock>(
       {.n_threads = job.n_threads,
@@ -503,7 +486,7 @@ EncodeResult encode_segments(const Job& job, const CleanResult& cleaned, const F
         weight = static_cast<std::int64_t>(block.bytes.size()) * 4;
         return found;
       },
-      [&](PackedBlock& block) { return encode_block(job, survivors, tokenizer, block); },
+      [&](PackedBlock& block) { return encode_block(job, tokenizer, block); },
       [&, done = std::int64_t{0}](EncodedBlock& block) mutable {
         parts.add(block);
         done += block.n_documents;

@@ -234,10 +234,32 @@ std::string unpacked_block(std::string_view packed) {
   return block;
 }
 
-BlockReader::BlockReader(const Job& job, std::int64_t first_segment, std::int64_t n_segments)
+BlockReader::BlockReader(const Job& job, std::int64_t first_segment, std::int64_t n_segments,
+                         Paragraphs paragraphs)
     : job_(job), segment_(first_segment), n_segments_(n_segments) {
   if (first_segment > 0) {
     document_ = read_json(job.segment(first_segment - 1, "json")).at("documents");
+  }
+  if (job.request.dedup_exact || job.request.dedup_near) {
+    fates_.emplace(OffsetFile::open(job.work + "/fate.bin"));
+  }
+  if (!job.request.clean.drop_repeated_paragraphs || paragraphs == Paragraphs::kUnknown) return;
+  paragraphs_.emplace(OffsetFile::open(job.work + "/paragraphs.bin"));
+  repeated_.emplace(&*paragraphs_);
+}
+
+void BlockReader::add_findings(PackedBlock& block, std::int64_t n_documents) {
+  block.fates.assign(static_cast<std::size_t>(n_documents), Fate::kKept);
+  if (fates_) {
+    if (document_ + n_documents > fates_->size()) damaged_block();
+    fates_->read(document_, std::as_writable_bytes(std::span(block.fates)));
+  }
+  block.repeated.clear();
+  if (!repeated_) return;
+  for (const auto* next = repeated_->peek();
+       next != nullptr && next->document < document_ + n_documents; next = repeated_->peek()) {
+    if (next->document >= document_) block.repeated.push_back(*next);
+    repeated_->pop();
   }
 }
 
@@ -258,6 +280,7 @@ bool BlockReader::next(PackedBlock& block) {
       block.bytes.assign(rest.substr(0, kHeadBytes)).append(take_text(head, size));
       block.segment = segment_;
       block.first_document = document_;
+      add_findings(block, static_cast<std::int64_t>(n_documents));
       document_ += static_cast<std::int64_t>(n_documents);
       at_ += block.bytes.size();
       return true;

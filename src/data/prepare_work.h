@@ -9,6 +9,7 @@
 //                  seg-N.print        a record per document: Hash128, and a fingerprint with near
 //                  seg-N.json         written last: where reading goes on, and the tally so far
 //                  fate.bin, fate.json    a Fate per document
+//                  paragraphs.bin         a ParagraphPosition per repeated one, in order
 //                  training.json, tokenizer.json      how its training went; then the tokenizer
 //                  part-N.tokens, part-N.json   the tokens of segment N, and the tally so far
 // Exact    seg-N and part-N depend on the documents and on segment_bytes alone.
@@ -22,7 +23,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/file.h"
 #include "base/json.h"
+#include "data/external_sort.h"
 #include "data/prepare.h"
 #include "data/shards.h"
 
@@ -137,6 +140,8 @@ struct Job {
 
   std::string segment(std::int64_t number, const char* ending) const;
   std::string part(std::int64_t number, const char* ending) const;
+  // Of the memory, for what is sorted at one time.
+  std::int64_t sort_bytes() const;
   // Called often.  Errors: Error{kInterrupted} when the request should stop.
   void check_stop() const;
 };
@@ -161,30 +166,46 @@ struct CleanResult {
 // Stage 1.
 CleanResult clean_inputs(const Job& job);
 
-// Stage 2: the fate of every document that stage 1 kept.
+// Stage 2: the fate of every document that stage 1 kept, in fate.bin, and of their paragraphs.
 struct FateResult {
-  std::vector<Fate> fate;
   std::string report = "null";  // JSON for the card; null without deduplication
   Seconds seconds;
 };
 FateResult decide_fates(const Job& job, const CleanResult& cleaned);
 
-// Blocks of the segments one after another, packed as they lie on the disk.
+// A paragraph of a document, by their numbers.
+struct ParagraphPosition {
+  std::int64_t document, paragraph;
+  bool operator<(const ParagraphPosition& other) const {
+    return document != other.document ? document < other.document : paragraph < other.paragraph;
+  }
+};
+
+// Blocks of the segments one after another, packed as they lie on the disk, with what stage 2
+// found.
 struct PackedBlock {
   std::string bytes;
   std::int64_t segment = 0;
   std::int64_t first_document = 0;  // number of its first document in the whole corpus
+  std::vector<Fate> fates;          // of its documents
+  std::vector<ParagraphPosition> repeated;
 };
 class BlockReader {
  public:
-  BlockReader(const Job& job, std::int64_t first_segment, std::int64_t n_segments);
+  enum class Paragraphs { kUnknown, kKnown };
+  BlockReader(const Job& job, std::int64_t first_segment, std::int64_t n_segments,
+              Paragraphs paragraphs = Paragraphs::kKnown);
   bool next(PackedBlock& block);  // false at the end
 
  private:
+  void add_findings(PackedBlock& block, std::int64_t n_documents);
+
   const Job& job_;
   std::int64_t segment_, n_segments_, document_ = 0;
   std::optional<MappedFile> file_;
   std::size_t at_ = 0;
+  std::optional<OffsetFile> fates_, paragraphs_;
+  std::optional<EntryStream<ParagraphPosition>> repeated_;
 };
 std::string unpacked_block(std::string_view packed);
 
@@ -193,13 +214,12 @@ struct TrainingResult {
   TrainingReport report;  // of nothing when the tokenizer was given
   Seconds seconds;
 };
-Tokenizer make_tokenizer(const Job& job, const CleanResult& cleaned, const FateResult& fates,
-                         TrainingResult& training);
+Tokenizer make_tokenizer(const Job& job, const CleanResult& cleaned, TrainingResult& training);
 struct EncodeResult {
   Tally tally;  // of what stages 2 and 4 dropped and wrote
   Seconds seconds;
 };
-EncodeResult encode_segments(const Job& job, const CleanResult& cleaned, const FateResult& fates,
+EncodeResult encode_segments(const Job& job, const CleanResult& cleaned,
                              const Tokenizer& tokenizer);
 
 // Stage 5: writes the shards into `folder`.

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "data/external_sort.h"
 
 namespace farthing {
 namespace {
@@ -145,7 +146,9 @@ struct ShardWriter::State {
       : prefix(path_prefix),
         vocab_size(vocabulary),
         token_bytes(vocabulary <= 65536 ? 2 : 4),
-        data(aside_name(path_prefix + ".bin")) {}
+        data(aside_name(path_prefix + ".bin")),
+        lengths(OffsetFile::temporary(aside_name(path_prefix + ".lengths"))),
+        add_length(&lengths) {}
 
   void flush() {
     data.write(buffer);
@@ -157,8 +160,9 @@ struct ShardWriter::State {
   int token_bytes;
   FileWriter data;
   std::string buffer;
-  std::vector<std::int32_t> lengths;
-  std::int64_t n_tokens = 0;
+  OffsetFile lengths;  // of the documents, for finish()
+  EntryWriter<std::int32_t> add_length;
+  std::int64_t n_documents = 0, n_tokens = 0;
 };
 
 ShardWriter::ShardWriter(const std::string& path_prefix, int vocab_size) {
@@ -179,7 +183,8 @@ void ShardWriter::add_document(std::span<const std::int32_t> ids) {
     }
     if (state_->buffer.size() >= kWriteBytes) state_->flush();
   }
-  state_->lengths.push_back(static_cast<std::int32_t>(ids.size()));
+  state_->add_length.add(static_cast<std::int32_t>(ids.size()));
+  ++state_->n_documents;
   state_->n_tokens += static_cast<std::int64_t>(ids.size());
 }
 
@@ -188,29 +193,29 @@ void ShardWriter::finish() {
   state.flush();
   const std::string index_path = state.prefix + ".idx";
   FileWriter index(aside_name(index_path));
-  const auto n_documents = static_cast<std::int64_t>(state.lengths.size());
+  const std::int64_t n_documents = state.n_documents;
   std::string bytes(kMagic);
   append(bytes, kVersion);
   append(bytes, state.token_bytes == 2 ? kUint16Code : kInt32Code);
   append(bytes, static_cast<std::uint64_t>(n_documents));
   append(bytes, static_cast<std::uint64_t>(n_documents + 1));
-  index.write(bytes);
-  index.write(std::as_bytes(std::span(state.lengths)));
-  bytes.clear();
+  const auto append_next = [&](auto number) {
+    append(bytes, number);
+    if (bytes.size() < kWriteBytes) return;
+    index.write(bytes);
+    bytes.clear();
+  };
+  state.add_length.flush();
+  using Lengths = EntryStream<std::int32_t>;
+  for (Lengths length(&state.lengths); length.peek() != nullptr; length.pop()) {
+    append_next(*length.peek());
+  }
   std::int64_t offset = 0;
-  for (const std::int32_t length : state.lengths) {
-    append(bytes, offset);
-    offset += std::int64_t{length} * state.token_bytes;
-    if (bytes.size() < kWriteBytes) continue;
-    index.write(bytes);
-    bytes.clear();
+  for (Lengths length(&state.lengths); length.peek() != nullptr; length.pop()) {
+    append_next(offset);
+    offset += std::int64_t{*length.peek()} * state.token_bytes;
   }
-  for (std::int64_t document = 0; document <= n_documents; ++document) {
-    append(bytes, document);
-    if (bytes.size() < kWriteBytes) continue;
-    index.write(bytes);
-    bytes.clear();
-  }
+  for (std::int64_t document = 0; document <= n_documents; ++document) append_next(document);
   index.write(bytes);
   state.data.finish();
   index.finish();
@@ -222,9 +227,7 @@ void ShardWriter::finish() {
 
 std::int64_t ShardWriter::n_tokens() const { return state_->n_tokens; }
 
-std::int64_t ShardWriter::n_documents() const {
-  return static_cast<std::int64_t>(state_->lengths.size());
-}
+std::int64_t ShardWriter::n_documents() const { return state_->n_documents; }
 
 ShardReader::ShardReader(const std::string& path_prefix, const ShardAccess& access)
     : index_(path_prefix + ".idx"), data_(path_prefix, access) {

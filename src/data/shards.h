@@ -19,6 +19,7 @@
 
 namespace farthing {
 
+// Memory of a writer is bounded, however many documents: their lengths wait in a temporary file.
 class ShardWriter {
  public:
   // path_prefix without extension; uint16 when vocab_size <= 65536.

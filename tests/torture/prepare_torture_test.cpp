@@ -184,5 +184,40 @@ TEST_F(PrepareTorture, ALineOfTwoGigabytes) {
   EXPECT_LT(peak, 40e6 + 64 * 1048576);
 }
 
+// Short documents, of which tables with a row for each would grow most.
+TEST_F(PrepareTorture, MemoryDoesNotGrowWithTheInput) {
+  const auto peak_of = [&](int n_documents) {
+    const std::string input = root_ + "/short.jsonl";
+    FileWriter writer(input);
+    std::string text;
+    for (int document = 0; document < n_documents; ++document) {
+      const Rng rng(12, RngStream::kTest, static_cast<std::uint64_t>(document - document % 2));
+      text += "{\"text\": \"";
+      for (std::uint64_t i = 0; i < 24; ++i) text += std::to_string(rng.below(i, 5000)) + " ";
+      text += document % 4 == 1 ? "more\"}\n" : "\"}\n";  // half of the pairs alike, half equal
+      if (text.size() < (std::size_t{1} << 20) && document + 1 < n_documents) continue;
+      writer.write(text);
+      text.clear();
+    }
+    writer.finish();
+    const std::string out = root_ + "/short";
+    EXPECT_EQ(Process({FARTHING_PROGRAM, "data", "prepare", input, "-o", out, "--vocab-size", "300",
+                       "--dedup", "near", "--memory", "32MB", "--threads", "2"},
+                      log())
+                  .wait(),
+              0)
+        << read_file(log());
+    const Json card = read_json(out + "/card.json");
+    EXPECT_EQ(card["documents_in"], n_documents);
+    EXPECT_EQ(card["dropped"]["exact_duplicate"], n_documents / 4);
+    fs::remove_all(out);
+    return card["cost"]["peak_resident_bytes"].get<double>();
+  };
+  const double once = peak_of(20000), ten_times = peak_of(200000);
+  // The sorts' 8 MB fill up; fingerprints alone would be 43 MB more.
+  EXPECT_LT(ten_times, once + 10e6);
+  EXPECT_LT(ten_times, 60e6);
+}
+
 }  // namespace
 }  // namespace farthing
