@@ -87,8 +87,17 @@ std::string definitions_text(const CostCase& result, const Definitions& definiti
   return text;
 }
 
-std::string text_of(const CostCase& result, const Definitions& definitions) {
+// What --prices moves and what it does not.
+std::string prices_words(const std::string& prices) {
+  return "Prices of " + prices +
+         ": the lines of the price list, what is computed from them and the five definitions. A "
+         "published figure keeps the price that it was stated with.";
+}
+
+std::string text_of(const CostCase& result, const Definitions& definitions,
+                    const std::string& prices) {
   std::string text = result.title + "\n" + wrap_text(result.answer, 0) + "\n";
+  if (prices != "default") text += wrap_text(prices_words(prices), 0) + "\n";
   std::vector<std::vector<std::string>> rows = {{"published", "computed", "", "by"}};
   for (const auto& figure : result.figures) {
     rows.push_back({stated_words(figure), result.computed(figure.id, figure.to),
@@ -105,6 +114,9 @@ std::string text_of(const CostCase& result, const Definitions& definitions) {
   text += "\n" + definitions_text(result, definitions);
   for (const auto& [heading, words] : result.notes)
     text += "\n" + heading + "\n" + wrap_text(words, 2);
+  const auto old = result.stale_prices(today());
+  if (!old.empty()) text += "\n";
+  for (const auto& line : old) text += wrap_text("Warning: " + line + ".", 0);
   return text;
 }
 
@@ -117,6 +129,7 @@ Json json_of(const CostCase& result, const Definitions& definitions) {
                {"title", result.title},
                {"figures", Json::array()},
                {"definitions", Json::array()},
+               {"warnings", result.stale_prices(today())},
                {"sheet", result.sheet.to_json()}};
   for (const auto& figure : result.figures) {
     json["figures"].push_back(
@@ -142,15 +155,42 @@ Json json_of(const CostCase& result, const Definitions& definitions) {
   return json;
 }
 
-PageTable figures_table(const CostCase& result, const Definitions& definitions) {
+// The agreement of a figure as sentences of which the sliders show one; conditions into the sheet.
+PageCell agreement_cell(const CostCase& result, std::size_t i, Sheet& sheet) {
+  const CaseFigure& figure = result.figures[i];
+  const std::string words = result.agreement(figure);
+  if (words.find("follow") == std::string::npos) return {words};
+  const std::string name = fmt::format("agreement_{}", i + 1);
+  const auto add = [&](const std::string& id, const std::string& formula) {
+    sheet.add({.id = id, .label = id, .unit = "%", .formula = formula, .condition = true});
+    return id;
+  };
+  const std::string& to = figure.to.empty() ? figure.id : figure.to;
+  const std::string off = figure.high
+                              ? fmt::format("100 * max(abs({} / {} - 1), abs({} / {} - 1))",
+                                            figure.id, *figure.low, to, *figure.high)
+                              : fmt::format("if({} - 0.99 * {}, 0, 100)", figure.id, *figure.low);
+  add(name + "_off", off);
+  add(name, fmt::format("floor({}_off + 0.5)", name));
+  PageCell cell;
+  cell.sentences = {
+      {"follows", add(name + "_close", fmt::format("1 - {}_off", name))},
+      {"follows, rounded", add(name + "_near", fmt::format("min({0}_off - 1, 6 - {0}_off)", name))},
+      {"does not follow (off by {" + name + "})",
+       add(name + "_far", fmt::format("{}_off - 6", name))}};
+  return cell;
+}
+
+PageTable figures_table(const CostCase& result, const Definitions& definitions, Sheet& sheet) {
   PageTable table;
   table.heading = "Every figure, and how it follows";
   table.headings = {"published", "computed", "", "by", "counts", "why"};
   table.is_prose = true;
-  for (const auto& figure : result.figures) {
+  for (std::size_t i = 0; i < result.figures.size(); ++i) {
+    const CaseFigure& figure = result.figures[i];
     std::vector<PageCell> row = {{stated_words(figure)},
                                  figure_cell(figure.id, figure.to.empty()),
-                                 {result.agreement(figure)},
+                                 agreement_cell(result, i, sheet),
                                  {figure.who},
                                  {definitions.at(figure.definition).label},
                                  {figure.why}};
@@ -206,7 +246,8 @@ PageTable stated_table(const CostCase& result, const Definitions& definitions) {
   return table;
 }
 
-MoneyPage page_of(const CostCase& result, const Definitions& definitions) {
+MoneyPage page_of(const CostCase& result, const Definitions& definitions,
+                  const std::string& prices) {
   MoneyPage page;
   page.title = result.title;
   page.answer = result.answer;
@@ -226,7 +267,8 @@ MoneyPage page_of(const CostCase& result, const Definitions& definitions) {
       bars.note += " Too long for this chart: " + stated_words(figure) + ", " + figure.who + ".";
   }
   page.add(bars);
-  page.add(figures_table(result, definitions));
+  page.add(figures_table(result, definitions, page.sheet));
+  page.sheet.finish(result.name);
   page.add(stated_table(result, definitions));
   page.add(definitions_table(result, definitions));
   for (const auto& figure : result.figures) {
@@ -239,8 +281,13 @@ MoneyPage page_of(const CostCase& result, const Definitions& definitions) {
   }
   for (const auto& [heading, words] : result.notes) page.add(PageText{heading, {words}});
   page.sources = result.sources();
+  for (const auto& line : result.stale_prices(today())) page.sources.push_back("Old: " + line);
   page.made_on = today();
   page.command = "farthing cost explain " + result.name;
+  if (prices != "default") {
+    page.command += " --prices " + prices;
+    page.says.push_back({prices_words(prices)});
+  }
   return page;
 }
 
@@ -250,10 +297,11 @@ void explain_command(const ExplainOptions& options) {
   for (const auto& text : options.changes) changes.changes.push_back(parse_change(text));
   const CostCase result = load_cost_case(options.name, definitions, changes);
   if (!options.output.html.empty()) {
-    return write_page(options.output.html, to_html(page_of(result, definitions)));
+    return write_page(options.output.html,
+                      to_html(page_of(result, definitions, options.output.prices)));
   }
   if (options.output.json) return print_json(json_of(result, definitions));
-  std::cout << text_of(result, definitions);
+  std::cout << text_of(result, definitions, options.output.prices);
 }
 
 void add_cost_explain(Command& app) {

@@ -56,11 +56,11 @@ void prices_command(const PricesOptions& options) {
             (entry.note.empty() ? "" : wrap_text(entry.note, 4));
     if (stale) warnings += "  " + *stale + "\n";
   }
-  if (options.output.json) return print_json(json);
   if (json.empty()) {
     throw_bad_input(
         {list.name, "no price named", options.word, "", "farthing cost prices lists all"});
   }
+  if (options.output.json) return print_json(json);
   std::cout << text;
   if (!warnings.empty()) {
     std::cout << "\nOlder than " << kStaleMonths << " months, ask again before you rely on it:\n"
@@ -73,7 +73,7 @@ void add_cost_prices(Command& app) {
   Command* prices =
       cost_command(app).add_subcommand("prices", "a price list with dates and sources");
   prices->add_option("word", options->word, "only items and kinds with this word");
-  prices->add_option("--region", options->region, "us or china");
+  prices->add_option("--region", options->region, "prices of that place")->one_of({"us", "china"});
   prices->add_option("--as-of", options->as_of, "YYYY-MM: prices known then");
   prices->add_option("--prices", options->output.prices, "a file, or a name under prices/");
   add_json_flag(*prices, options->output.json);

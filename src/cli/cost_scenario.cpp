@@ -16,7 +16,8 @@ namespace {
 struct ScenarioOptions {
   std::string name;
   std::vector<std::string> changes;
-  std::string device, region;  // of own-or-rent: prices from the list
+  std::vector<ScenarioChange> flagged;  // by options of their own
+  std::string device, region;           // of own-or-rent: prices from the list
   CostOutput output;
 };
 
@@ -61,6 +62,7 @@ void scenario_command(const ScenarioOptions& options) {
   if (options.name.empty()) return list_scenarios(options.output.json);
   const PriceList prices = load_price_list(options.output.prices);
   std::vector<ScenarioChange> changes = prices_of(options, prices);
+  changes.insert(changes.end(), options.flagged.begin(), options.flagged.end());
   for (const auto& text : options.changes) changes.push_back(parse_change(text));
   Scenario scenario = load_scenario(options.name, prices, changes);
   if (!options.device.empty()) scenario.device = options.device;
@@ -98,8 +100,8 @@ void add_cost_own_or_rent(Command& app) {
   const auto add = [&](const char* flag, const char* id, const char* words) {
     command->add_option_callback(
         flag,
-        [options, id](const std::string& value) {
-          options->changes.push_back(std::string(id) + "=" + value);
+        [options, id, flag](const std::string& value) {
+          options->flagged.push_back(parse_change(id, value, flag));
         },
         words);
   };
@@ -111,7 +113,8 @@ void add_cost_own_or_rent(Command& app) {
   add("--busy", "busy", "hours used of all hours owned, in percent");
   add("--years", "years", "years of service");
   command->add_option("--device", options->device, "its prices from the list: h100-sxm");
-  command->add_option("--region", options->region, "us, china: prices of that place");
+  command->add_option("--region", options->region, "us, china: prices of that place")
+      ->one_of({"us", "china"});
   add_changes(*command, *options);
   set_example(*command,
               "farthing cost own-or-rent --device h100-sxm --region us --devices 256 "

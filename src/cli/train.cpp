@@ -229,9 +229,9 @@ void add_train_command(Command& app) {
                                  "time counts from the start, and one step is trained always"))
       ->check([](const std::string& text) {
         try {
-          (void)parse_limits(text, "a limit");
-        } catch (const Error& error) {
-          return error.message;
+          (void)parse_limits(text, "");
+        } catch (const Error& error) {  // the option's name is put in front of it
+          return error.message.substr(error.message.starts_with(": ") ? 2 : 0);
         }
         return std::string();
       });

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
+#include <utility>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -27,14 +29,33 @@ void want(Settings& settings, const std::string& path) {
                             ": found nothing, wanted a value");
 }
 
-// Value, range, date and source from the price list.
-void read_price(Settings& settings, const std::string& prefix, const std::string& list,
+// The reader's list, and the default one for what his need not have; read when first asked for.
+class CasePrices {
+ public:
+  explicit CasePrices(std::string name) : name_(std::move(name)) {}
+  bool is_default() const { return name_ == "default"; }
+  const PriceEntry& at(const std::string& words, bool may_be_default) {
+    const PriceQuery query = parse_price_query(words);
+    if (!own_) own_ = load_price_list(name_);
+    if (!may_be_default || own_->find(query) != nullptr) return own_->at(query);
+    if (!default_) default_ = load_price_list();
+    return default_->at(query);
+  }
+
+ private:
+  std::string name_;
+  std::optional<PriceList> own_, default_;
+};
+
+// Value, range, date and source from the price list; whether there is one.
+bool read_price(Settings& settings, const std::string& prefix, CasePrices& prices,
                 SheetLine& line) {
   std::string words;
+  bool may_be_default = false;
   settings.read(prefix + "price", words, {});
-  if (words.empty()) return;
-  const PriceList prices = load_price_list(list);
-  const PriceEntry& entry = prices.at(parse_price_query(words));
+  settings.read(prefix + "or_default", may_be_default, {});
+  if (words.empty()) return false;
+  const PriceEntry& entry = prices.at(words, may_be_default);
   if (entry.unit != line.unit) {
     settings.add_fault(prefix + "price", words + " in " + entry.unit, "a price in " + line.unit);
   }
@@ -42,9 +63,11 @@ void read_price(Settings& settings, const std::string& prefix, const std::string
   if (entry.low < entry.value) line.low = entry.low;
   if (entry.high > entry.value) line.high = entry.high;
   line.source = entry.source, line.date = entry.date, line.confidence = entry.confidence;
+  return true;
 }
 
-SheetLine read_line(Settings& settings, const std::string& prefix, const std::string& prices) {
+SheetLine read_line(Settings& settings, const std::string& prefix, CasePrices& prices,
+                    std::vector<std::string>& listed) {
   SheetLine line;
   for (const char* key : {"id", "label", "unit"}) want(settings, prefix + key);
   read_words(settings, prefix,
@@ -56,7 +79,7 @@ SheetLine read_line(Settings& settings, const std::string& prefix, const std::st
               {"date", &line.date},
               {"confidence", &line.confidence},
               {"note", &line.note}});
-  read_price(settings, prefix, prices, line);
+  if (read_price(settings, prefix, prices, line)) listed.push_back(line.id);
   settings.read(prefix + "value", line.value, {});
   settings.read(prefix + "low", line.low, {});
   settings.read(prefix + "high", line.high, {});
@@ -70,24 +93,27 @@ SheetLine read_line(Settings& settings, const std::string& prefix, const std::st
   return line;
 }
 
-// An input replaced by the reader: no range, no source but his own.
-void apply_case_change(const ScenarioChange& change, std::vector<SheetLine>& lines,
-                       const std::string& name) {
+// An input replaced by the reader: no range, no source but his own.  Gives what it was.
+double apply_case_change(const ScenarioChange& change, std::vector<SheetLine>& lines,
+                         const std::string& name) {
   std::vector<std::string> inputs;
   for (SheetLine& line : lines) {
     if (!line.formula.empty()) continue;
     inputs.push_back(line.id);
     if (line.id != change.id) continue;
-    if (change.value < 0 || change.value > 1e30) {
-      throw_bad_input({change.where + " " + change.id, line.label, fmt::format("{}", change.value),
-                       "0 to 1e30", ""});
+    const double least = line.id.starts_with("pue") ? 1 : 0;
+    const double most = line.unit == "share" ? 1 : 1e30;
+    if (change.value < least || change.value > most) {
+      throw_bad_input({change.whose(), line.label, fmt::format("{}", change.value),
+                       fmt::format("{} to {}", least, most), ""});
     }
-    line.value = change.value, line.low = change.low, line.high = change.high;
+    const double before = std::exchange(line.value, change.value);
+    line.low = change.low, line.high = change.high;
     line.source = change.source, line.date = change.date, line.confidence = change.confidence;
-    return;
+    return before;
   }
   const std::string near = nearest_spelling(change.id, inputs);
-  throw_bad_input({change.where + " " + change.id, "not an input of " + name, change.id,
+  throw_bad_input({change.whose(), "not an input of " + name, change.id,
                    "the id of a line without a formula",
                    near.empty() ? "" : "did you mean " + near + "?"});
 }
@@ -232,6 +258,19 @@ std::string CostCase::agreement(const CaseFigure& figure) const {
                     : fmt::format("does not follow (off by {:.0f} %)", 100 * off);
 }
 
+std::vector<std::string> CostCase::stale_prices(const std::string& today) const {
+  std::vector<std::string> old;
+  for (const auto& id : listed) {
+    const SheetLine& line = sheet.at(id);
+    if (!line.unit.starts_with("USD") || !is_date(line.date)) continue;
+    const double months = months_between(line.date, today);
+    if (months <= kStaleMonths) continue;
+    old.push_back(
+        fmt::format("{}: a price of {}, {:.0f} months old", line.label, line.date, months));
+  }
+  return old;
+}
+
 bool CostCase::is_quoted(const std::string& id) const {
   return sheet.at(id).formula.empty() && std::isfinite(sheet.value(id));
 }
@@ -257,9 +296,13 @@ CostCase parse_cost_case(const std::string& toml, const std::string& where,
   read_words(settings, "", {{"title", &result.title}, {"answer", &result.answer}});
   const std::size_t n_lines = settings.count("line");
   std::vector<SheetLine> lines;
+  CasePrices prices(changes.prices);
   for (std::size_t i = 0; i < n_lines; ++i)
-    lines.push_back(read_line(settings, fmt::format("line.{}.", i), changes.prices));
-  for (const auto& change : changes.changes) apply_case_change(change, lines, result.name);
+    lines.push_back(read_line(settings, fmt::format("line.{}.", i), prices, result.listed));
+  std::map<std::string, double> original;
+  for (const auto& change : changes.changes) {
+    original.emplace(change.id, apply_case_change(change, lines, result.name));
+  }
   for (SheetLine& line : lines) result.sheet.add(std::move(line));
   const std::size_t n_figures = settings.count("figure");
   for (std::size_t i = 0; i < n_figures; ++i) {
@@ -267,13 +310,18 @@ CostCase parse_cost_case(const std::string& toml, const std::string& where,
   }
   const std::size_t n_definitions = settings.count("by_definition");
   for (std::size_t i = 0; i < n_definitions; ++i) {
-    CaseDefinition each;
+    CaseDefinition each, priced;
     read_words(settings, fmt::format("by_definition.{}.", i),
                {{"definition", &each.definition},
                 {"id", &each.id},
                 {"to", &each.to},
-                {"words", &each.words}});
-    result.by_definition.push_back(each);
+                {"words", &each.words},
+                {"priced_id", &priced.id},
+                {"priced_to", &priced.to},
+                {"priced_words", &priced.words}});
+    priced.definition = each.definition;
+    const bool again = !prices.is_default() && !priced.id.empty();
+    result.by_definition.push_back(again ? priced : each);
   }
   const std::size_t n_notes = settings.count("note");
   for (std::size_t i = 0; i < n_notes; ++i) {
@@ -289,6 +337,7 @@ CostCase parse_cost_case(const std::string& toml, const std::string& where,
   }
   check_ids(settings, result, definitions);
   settings.finish();
+  refuse_broken(result.sheet, changes.changes, original);
   return result;
 }
 

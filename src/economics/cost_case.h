@@ -3,12 +3,14 @@
 // claims/NAME.toml:
 //   title, answer            what the page says first
 //   [[line]]                 of a Sheet: id label unit, value [low high] or formula, source date
-//                            confidence note slider
+//                            confidence note slider; or price = "item/kind/region" of the list in
+//                            use, with or_default = true: of the default list where that has none
 //   [[figure]]               a published figure: id (and `to`, the upper end) of the lines that
 //                            compute it; stated (words) with low and high in dollars; who, why, the
 //                            definition it belongs to; with = [ids] puts it into proportion.
 //                            Without `stated` nobody published it
-//   [[by_definition]]        for each of the five: id (and to) or none, words
+//   [[by_definition]]        for each of the five: id (and to) or none, words; priced_id (and
+//                            priced_to, priced_words) instead where the reader brings a price list
 //   [[note]]                 heading, text
 //
 // Agreement: computed against stated, ends of ranges each, relative to stated: within 1 %
@@ -67,6 +69,9 @@ struct CostCase {
   std::vector<CaseFigure> figures;
   std::vector<CaseDefinition> by_definition;
   std::vector<std::pair<std::string, std::string>> notes;
+  std::vector<std::string> listed;  // lines of the price list
+  // "rent of an H800 in the price list: a price of 2025-03, 20 months old"
+  std::vector<std::string> stale_prices(const std::string& today) const;
   // Each source of an input once, in order.
   std::vector<std::string> sources() const;
   // "follows", "follows, rounded", "does not follow (off by 12 %)", "quoted, not computed" (the

@@ -106,7 +106,7 @@ TEST(CostCase, InputsAndPriceListsCanBeReplaced) {
       "who = \"w\"\ndefinition = \"final_run\"\nwhy = \"y\"\n";
   EXPECT_NE(fault_of(file, {.changes = {parse_change("b=1")}}).find("not an input"),
             std::string::npos);
-  EXPECT_NE(fault_of(file, {.changes = {parse_change("a=-1")}}).find("0 to 1e30"),
+  EXPECT_NE(fault_of(file, {.changes = {parse_change("a=-1")}}).find("0 to 1e+30"),
             std::string::npos);
 }
 

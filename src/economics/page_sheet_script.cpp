@@ -161,7 +161,7 @@ const farthingSheet = (() => {
     return s >= 9999.5 ? commas(v) : four(v);
   }
   function dollars(v) {
-    if (!isNumber(v)) return 'not stated';
+    if (!isNumber(v)) return Math.abs(v) === Infinity ? 'without limit' : 'not stated';
     const s = Math.abs(v),
       sign = v < 0 ? '-$' : '$';
     if (s >= 999.95e3) return sign + scaled(s);
@@ -172,7 +172,7 @@ const farthingSheet = (() => {
     return sign + (t < 1e-4 ? t.toExponential().replace(/e-(\d)$/, 'e-0$1') : String(t));
   }
   function format(v, unit) {
-    if (!isNumber(v)) return 'not stated';
+    if (!isNumber(v)) return dollars(v);
     if (unit === 'USD') return dollars(v);
     if (unit.startsWith('USD/')) return dollars(v) + unit.slice(3);
     if (unit === 'x') return scaled(v) + 'x';

@@ -53,6 +53,7 @@ class ScenarioReader {
     for (SheetLine& line : lines_) scenario_.sheet.add(std::move(line));
     scenario_.sheet.finish(where_);
     check_names();
+    refuse_broken(scenario_.sheet, changes, original_);
     return std::move(scenario_);
   }
 
@@ -120,7 +121,9 @@ class ScenarioReader {
     bool negative = false, above = false;
     settings_.read(element("given", i, "may_be_negative"), negative, {});
     settings_.read(element("given", i, "above_100"), above, {});
-    const SettingRule rule{.low = negative ? -kMostQuantity : 0,
+    const SettingRule rule{.low = negative                     ? -kMostQuantity
+                                  : line.id.starts_with("pue") ? 1
+                                                               : 0,
                            .high = line.unit == "%" && !above ? 100 : kMostQuantity};
     rules_[line.id] = {rule.low, rule.high};
     const std::string path = element("given", i, "value");
@@ -238,9 +241,10 @@ class ScenarioReader {
       if (line == lines_.end() || !line->formula.empty()) refuse(change);
       const auto [low, high] = rules_[change.id];
       if (!(change.value >= low && change.value <= high)) {
-        throw_bad_input({change.where + " " + change.id, line->label,
-                         fmt::format("{}", change.value), fmt::format("{} to {}", low, high), ""});
+        throw_bad_input({change.whose(), line->label, fmt::format("{}", change.value),
+                         fmt::format("{} to {}", low, high), ""});
       }
+      original_.emplace(change.id, line->value);
       line->value = change.value, line->low = change.low, line->high = change.high;
       line->source = change.source, line->date = change.date;
       line->confidence = change.confidence;
@@ -253,9 +257,8 @@ class ScenarioReader {
       if (each.formula.empty()) known.push_back(each.id);
     }
     const std::string near = nearest_spelling(change.id, known);
-    throw_bad_input({change.where + " " + change.id, "not a quantity of " + scenario_.name,
-                     change.id, "the id of a given",
-                     near.empty() ? "" : "did you mean " + near + "?"});
+    throw_bad_input({change.whose(), "not a quantity of " + scenario_.name, change.id,
+                     "the id of a given", near.empty() ? "" : "did you mean " + near + "?"});
   }
 
   void need(const std::string& id, const std::string& user) const {
@@ -302,6 +305,7 @@ class ScenarioReader {
   Scenario scenario_;
   std::vector<SheetLine> lines_;
   std::map<std::string, std::pair<double, double>> rules_;
+  std::map<std::string, double> original_;  // of what a change replaced
   std::vector<std::pair<std::string, std::string>> foreign_;
   std::set<std::string> rates_;
 };
@@ -315,7 +319,33 @@ double triangular(const SheetLine& line, double u) {
                    : high - std::sqrt((1 - u) * (high - low) * (high - line.value));
 }
 
+// "1 / 0" in a formula, or in one that it uses, says never on purpose.
+bool is_meant(const Sheet& sheet, const std::string& id) {
+  const auto parts = sheet.parts_of(id);
+  return std::isinf(sheet.value(id)) &&
+         std::any_of(parts.begin(), parts.end(), [&](const std::string& part) {
+           return sheet.at(part).formula.find("1 / 0") != std::string::npos;
+         });
+}
+
 }  // namespace
+
+void refuse_broken(const Sheet& sheet, const std::vector<ScenarioChange>& changes,
+                   const std::map<std::string, double>& original) {
+  for (const SheetLine& line : sheet.lines()) {
+    if (line.formula.empty() || std::isfinite(sheet.value(line.id))) continue;
+    if (is_meant(sheet, line.id)) continue;
+    for (const ScenarioChange& change : changes) {
+      if (!std::isfinite(sheet.value_with(line.id, {{change.id, original.at(change.id)}})))
+        continue;
+      throw_bad_input({change.whose(), sheet.at(change.id).label, fmt::format("{}", change.value),
+                       change.value == 0
+                           ? "above 0"
+                           : "a value with which \"" + line.label + "\" can be computed",
+                       ""});
+    }
+  }
+}
 
 ScenarioChange parse_change(const std::string& text) {
   const std::size_t equals = text.find('=');
@@ -327,6 +357,18 @@ ScenarioChange parse_change(const std::string& text) {
     if (fault == std::errc{} && stop == end && std::isfinite(change.value)) return change;
   }
   throw_bad_input({"--set", "not a change", text, "id=number", ""});
+}
+
+ScenarioChange parse_change(const std::string& id, const std::string& value,
+                            const std::string& option) {
+  ScenarioChange change{.id = id};
+  const char* end = value.data() + value.size();
+  const auto [stop, fault] = std::from_chars(value.data(), end, change.value);
+  if (fault != std::errc{} || stop != end || !std::isfinite(change.value)) {
+    throw_bad_input({option, "not a number", value, "a number", ""});
+  }
+  change.source = change.where = option;
+  return change;
 }
 
 ScenarioChange change_to(const std::string& id, const PriceEntry& price) {

@@ -20,7 +20,8 @@
 //           wrong
 //
 // Errors   Error{kBadInput}, with file:line where there is one: unknown keys, negative quantities
-//          (unless may_be_negative), shares of "%" outside 0 to 100 (unless above_100), another
+//          (unless may_be_negative), shares of "%" outside 0 to 100 (unless above_100), a PUE under
+//          1, a change that leaves a formula without a value (1 / 0 in its text is meant), another
 //          currency without its rate to USD, a price without source or date, or not in the list.
 #pragma once
 #include <map>
@@ -80,9 +81,17 @@ struct ScenarioChange {
   std::optional<double> low = {}, high = {};
   std::string source = "--set", date = {}, confidence = "assumed";
   std::string where = "--set";  // for messages
+  std::string whose() const { return where == "--set" ? where + " " + id : where; }
 };
 // "id=value".  Errors: Error{kBadInput}.
 ScenarioChange parse_change(const std::string& text);
+// Of an option of its own, as "--years".
+ScenarioChange parse_change(const std::string& id, const std::string& value,
+                            const std::string& option);
+// No change may take a value away from a formula that has one without it; `original`: the values
+// that the changes replaced.  Errors: Error{kBadInput} that names the change.
+void refuse_broken(const Sheet& sheet, const std::vector<ScenarioChange>& changes,
+                   const std::map<std::string, double>& original);
 ScenarioChange change_to(const std::string& id, const PriceEntry& price);
 
 Scenario load_scenario(const std::string& name, const PriceList& prices,

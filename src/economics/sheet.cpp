@@ -51,6 +51,8 @@ struct Ordering {
   }
 };
 
+constexpr const char* kEndless = "without limit";
+
 std::string with_commas(double value) {
   std::string digits = fmt::format("{:.0f}", std::abs(value));
   for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) {
@@ -76,6 +78,7 @@ std::string scaled(double value) {
 }  // namespace
 
 std::string format_dollars(double usd) {
+  if (std::isinf(usd)) return kEndless;
   if (!std::isfinite(usd)) return "not stated";
   const double size = std::abs(usd);
   const std::string sign = usd < 0 ? "-$" : "$";
@@ -86,6 +89,7 @@ std::string format_dollars(double usd) {
 }
 
 std::string format_figure(double value, const std::string& unit) {
+  if (std::isinf(value)) return kEndless;
   if (!std::isfinite(value)) return "not stated";
   if (unit == "USD") return format_dollars(value);
   if (unit.starts_with("USD/")) return format_dollars(value) + unit.substr(3);

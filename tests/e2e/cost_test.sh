@@ -62,6 +62,15 @@ TOML
 expect 0 "explain --prices" "$farthing" cost explain deepseek-v3 --prices mine.toml
 contains out '$4.182M' "explain --prices: 2,788,000 hours at 1.50"
 contains out '$5.576M' "explain --prices: the published figure stays"
+contains out 'the final run: $4.182M' "explain --prices: the definitions follow"
+contains out 'all runs: $6.273M to $23.42M' "explain --prices: the definitions follow"
+sed 's/on-demand/buy/;s/1.5/20000/;s#USD/h#USD#' mine.toml | head -7 | cat - mine.toml > owned.toml
+expect 0 "explain --prices of a machine" "$farthing" cost explain deepseek-v3 --prices owned.toml
+# 2048 x 20,000 x 1.64 / 0.81 over 3 x 8766 h for 1361.3 h, and 2.788M h x 1.05 kW x 1.45 x 0.08
+contains out 'amortised: $4.633M' "explain --prices of a machine: 4.293M worn, 0.340M of power"
+sed 's/2026-11/2024-01/' mine.toml > older.toml
+expect 0 "explain at stale prices" "$farthing" cost explain deepseek-v3 --prices older.toml
+contains out 'rent of an H800 in the price list: a price of 2024-01' "explain at stale prices: warned"
 expect 0 "explain --set" "$farthing" cost explain deepseek-v3 --set price=3
 contains out '$8.364M' "explain --set"
 expect 0 "plan --prices" "$farthing" plan deepseek-v3 --cluster h800-2048 --tokens 1T --prices mine.toml
@@ -137,6 +146,20 @@ expect 3 "an unknown model" "$farthing" cost explain deepseek-v33
 expect 3 "an unknown input" "$farthing" cost explain deepseek-v3 --set prize=1
 contains err "did you mean price" "an unknown input"
 expect 3 "a negative input" "$farthing" cost explain deepseek-v3 --set price=-1
+for zero in "own-or-rent --years 0" "own-or-rent --rent 0" "own-or-rent --devices 0" \
+  "scenario indie-30b --set mfu=0" "explain deepseek-v3 --set life=0"; do
+  expect 3 "nothing to divide by: $zero" "$farthing" cost $zero
+  contains err "found 0, wanted above 0" "nothing to divide by: $zero"
+done
+expect 3 "an impossible PUE" "$farthing" cost own-or-rent --set pue=0.5
+expect 3 "an impossible share" "$farthing" cost explain deepseek-v3 --set network_share=1
+expect 0 "a rent below the electricity" "$farthing" cost own-or-rent --rent 0.05
+contains out "owning never pays" "a rent below the electricity"
+expect 2 "no such place" "$farthing" cost prices --region mars
+expect 2 "no such place" "$farthing" cost own-or-rent --region mars
+expect 3 "no such price" "$farthing" cost prices nothing-like-it --json
+expect 2 "a limit below nothing" "$farthing" train tiny --until -5steps
+if grep -qF "a limit: a limit" err; then fail "a limit below nothing: says it twice"; fi
 expect 3 "an absurd share" "$farthing" cost own-or-rent --busy 120
 expect 3 "no number" "$farthing" cost scenario indie-30b --set budget=much
 expect 3 "an unknown scenario" "$farthing" cost scenario indie-31b
