@@ -39,6 +39,11 @@ PlanRequest request_of(const FactorsOptions& options) {
   return request;
 }
 
+// What is switched off, and what is known of it.
+std::string words_of(const FactorClaim& claim) {
+  return claim.what + (claim.known.empty() ? "." : ". " + claim.known + ".");
+}
+
 std::string number(double value) { return fmt::format("{:.2f}", value); }
 
 // Device-hours per billion tokens, where a run's hours were published.
@@ -57,6 +62,7 @@ std::string text_of(const FactorReport& report, const FactorClaims& claims,
       request.model.name, request.cluster.name, request.batch.sequence_length);
   std::vector<std::vector<std::string>> rows = {
       {"technique", "claimed", "computed (Shapley)", "in any order", "lost alone", "by FLOPs"}};
+  const bool is_claimed = claims.product > 0;
   double claimed = 1;
   for (const auto& factor : report.factors) {
     claimed *= factor.claim.claimed.value_or(1);
@@ -66,10 +72,13 @@ std::string text_of(const FactorReport& report, const FactorClaims& claims,
                     number(factor.low) + " to " + number(factor.high), number(factor.alone),
                     factor.by_flops ? number(*factor.by_flops) : "-"});
   }
-  rows.push_back({"all of them", number(claimed), number(report.total()), "", "", ""});
+  rows.push_back({"all of them", is_claimed ? number(claimed) : "not claimed",
+                  number(report.total()), "", "", ""});
   text += format_table(rows) + "\n";
-  text +=
-      wrap_text(fmt::format("The claim: {}, rounded to {:g}.", claims.source, claims.product), 0);
+  if (is_claimed) {
+    text +=
+        wrap_text(fmt::format("The claim: {}, rounded to {:g}.", claims.source, claims.product), 0);
+  }
   text += wrap_text(fmt::format("Computed: {:.1f} device-hours per billion tokens with all of them "
                                 "({}), {:.1f} with none ({}).",
                                 report.seconds_per_token_all * 1e9 / 3600, report.layout_all,
@@ -77,7 +86,7 @@ std::string text_of(const FactorReport& report, const FactorClaims& claims,
                     0);
   text += "\n";
   for (const auto& factor : report.factors) {
-    text += wrap_text(factor.claim.label + ": " + factor.claim.what, 2);
+    text += wrap_text(factor.claim.label + ": " + words_of(factor.claim), 2);
   }
   text +=
       "\n" + wrap_text(
@@ -86,10 +95,12 @@ std::string text_of(const FactorReport& report, const FactorClaims& claims,
                  0);
   if (const auto rate = published_rate(request.model.name)) {
     text += wrap_text(
-        fmt::format("Published for pre-training: {:.1f} device-hours per billion tokens; the "
-                    "planner's is {:+.0f} % of that, before failures and restarts. The layout is "
-                    "searched anew for every combination, so it need not be the authors'.",
-                    *rate, 100 * (report.seconds_per_token_all * 1e9 / 3600 / *rate - 1)),
+        fmt::format(
+            "Published for pre-training: {:.1f} device-hours per billion tokens; the "
+            "planner's, with all of the techniques above, is {:+.0f} % off it, before failures and "
+            "restarts. The layout is searched anew for every combination: neither it nor "
+            "the techniques need be the authors'.",
+            *rate, 100 * (report.seconds_per_token_all * 1e9 / 3600 / *rate - 1)),
         0);
   }
   return text + "\n" +
@@ -102,7 +113,7 @@ std::string text_of(const FactorReport& report, const FactorClaims& claims,
 
 Json json_of(const FactorReport& report, const FactorClaims& claims) {
   Json json = {{"total", report.total()},
-               {"claimed_product", claims.product},
+               {"claimed_product", claims.product > 0 ? Json(claims.product) : Json(nullptr)},
                {"seconds_per_token_all", report.seconds_per_token_all},
                {"seconds_per_token_none", report.seconds_per_token_none},
                {"layout_all", report.layout_all},
@@ -119,7 +130,8 @@ Json json_of(const FactorReport& report, const FactorClaims& claims) {
          {"alone", factor.alone},
          {"first", factor.first},
          {"by_flops", factor.by_flops ? Json(*factor.by_flops) : Json(nullptr)},
-         {"what", factor.claim.what}});
+         {"what", factor.claim.what},
+         {"known", factor.claim.known}});
   }
   return json;
 }
@@ -128,10 +140,10 @@ MoneyPage page_of(const FactorReport& report, const FactorClaims& claims,
                   const PlanRequest& request, const FactorsOptions& options) {
   MoneyPage page;
   page.title = "What makes " + request.model.name + " cheap to train";
-  page.answer = fmt::format(
-      "Claimed: a factor of about {:g}. Switched off one by one in the model of a "
-      "training step, in every order: {:.1f}.",
-      claims.product, report.total());
+  const bool is_claimed = claims.product > 0;
+  if (is_claimed) page.says.push_back({"Claimed: a factor of about {claimed}."});
+  page.says.push_back(
+      {"Switched off one by one in the model of a training step, in every order: {computed}."});
   PageChart claimed, computed;
   claimed.kind = computed.kind = "factors";
   claimed.heading = "As an article multiplies it", computed.heading = "As the planner computes it";
@@ -167,29 +179,39 @@ MoneyPage page_of(const FactorReport& report, const FactorClaims& claims,
                           figure_cell(id),
                           {number(factor.low) + " to " + number(factor.high)},
                           {factor.by_flops ? number(*factor.by_flops) : "-"},
-                          {factor.claim.what}});
+                          {words_of(factor.claim)}});
   }
-  page.sheet.add(
-      {.id = "claimed", .label = "the article's product", .unit = "x", .formula = product_claimed});
+  if (is_claimed) {
+    page.sheet.add({.id = "claimed",
+                    .label = "the article's product",
+                    .unit = "x",
+                    .formula = product_claimed});
+  }
   page.sheet.add({.id = "computed", .label = "computed", .unit = "x", .formula = product});
   page.sheet.finish("factors page");
-  claimed.items.push_back({"claimed", "", true}), computed.items.push_back({"computed", "", true});
-  page.tiles = {"claimed", "computed"};
-  page.add(claimed), page.add(computed), page.add(table);
+  computed.items.push_back({"computed", "", true});
+  page.tiles = {"computed"};
+  if (is_claimed) {
+    claimed.items.push_back({"claimed", "", true});
+    page.tiles.insert(page.tiles.begin(), "claimed");
+    page.sources.push_back(claims.source);
+    page.add(claimed);
+  }
+  page.add(computed), page.add(table);
   page.add(PageText{"What is not in it",
                     {"Device-time per token is not the whole of efficiency: a dense "
                      "model of as many parameters would learn more from each token, and nobody has "
                      "published by how much."}});
-  page.sources = {claims.source, request.model.source,
-                  request.cluster.name + " of the cluster book"};
+  page.sources.push_back(request.model.source);
+  page.sources.push_back(request.cluster.name + " of the cluster book");
   page.made_on = today();
   page.command = "farthing cost factors " + options.model + " --cluster " + options.cluster;
   return page;
 }
 
 void factors_command(const FactorsOptions& options) {
-  const FactorClaims claims = load_factor_claims();
   const PlanRequest request = request_of(options);
+  const FactorClaims claims = claims_of(load_factor_claims(), request.model.name);
   ProgressLine line;
   const FactorReport report = efficiency_factors(request, claims, [&](int done, int total) {
     line.show(fmt::format("{} of {} combinations", done, total));

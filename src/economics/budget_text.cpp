@@ -25,6 +25,17 @@ std::string loss_words(const LossBand& loss) {
 
 std::string percent(double share) { return fmt::format("{:.0f} %", 100 * share); }
 
+// What the days hold beside the final run's own hours.
+std::string days_words(const BudgetPlan& plan) {
+  const Figure& availability = plan.request.cluster.spot.availability;
+  const bool waits = availability.is_known() && availability.value < 1;
+  const double hours = plan.best.final_hours / plan.best.devices;
+  return fmt::format(
+      "{:.1f} of the final run and {} of it for failed attempts{}", hours / 24,
+      percent(plan.request.failed),
+      waits ? "; capacity is there " + percent(availability.value) + " of the time" : "");
+}
+
 Table choice_table(const BudgetPlan& plan) {
   const BudgetChoice& best = plan.best;
   const BatchShape& batch = best.plan.best().batch;
@@ -43,7 +54,7 @@ Table choice_table(const BudgetPlan& plan) {
                               ? format_seconds(best.plan.checkpoint_every_seconds)
                               : "not needed");
   add("device-hours", format_figure(best.final_hours, "h"));
-  add("days", fmt::format("{:.1f}", best.days));
+  add("days", fmt::format("{:.1f}, {}", best.days, days_words(plan)));
   add("MFU", fmt::format("{:.1f} %", 100 * best.plan.best().time.mfu));
   add("expected loss, nats per token", loss_words(best.loss));
   add("P(inside the budget)", percent(best.p_budget));
@@ -124,6 +135,7 @@ Json to_json(const BudgetPlan& plan) {
             {"devices", choice.devices},
             {"device_hours", choice.final_hours},
             {"days", choice.days},
+            {"days_of_final_run", choice.final_hours / choice.devices / 24},
             {"final_usd", choice.final_usd},
             {"failed_usd", choice.failed_usd},
             {"precision", choice.is_fp8 ? "fp8_block" : "bf16"},

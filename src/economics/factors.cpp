@@ -77,6 +77,7 @@ FactorClaims parse_factor_claims(const std::string& toml, const std::string& whe
   FactorClaims claims;
   settings.read("product", claims.product, {.low = 0, .high = 1e9});
   settings.read("source", claims.source, {});
+  settings.read("of", claims.of, {});
   const std::size_t n = settings.count("factor");
   if (n > 8) settings.add_fault("factor", std::to_string(n), "at most 8: every order is tried");
   for (std::size_t i = 0; i < n; ++i) {
@@ -85,10 +86,18 @@ FactorClaims parse_factor_claims(const std::string& toml, const std::string& whe
     settings.read(prefix + "id", claim.id, {.words = "experts precision overlap data mtp sparse"});
     settings.read(prefix + "label", claim.label, {});
     settings.read(prefix + "what", claim.what, {});
+    settings.read(prefix + "known", claim.known, {});
     settings.read(prefix + "claimed", claim.claimed, {.low = 1e-3, .high = 1e6});
     claims.factors.push_back(claim);
   }
   settings.finish();
+  return claims;
+}
+
+FactorClaims claims_of(FactorClaims claims, const std::string& model) {
+  if (model == claims.of) return claims;
+  for (FactorClaim& claim : claims.factors) claim.claimed.reset(), claim.known.clear();
+  claims.product = 0, claims.source.clear();
   return claims;
 }
 

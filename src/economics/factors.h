@@ -28,7 +28,7 @@
 namespace farthing {
 
 struct FactorClaim {
-  std::string id, label, what;
+  std::string id, label, what, known;  // known: of the model that the claims are about
   std::optional<double> claimed;
 };
 
@@ -36,8 +36,11 @@ struct FactorClaims {
   std::vector<FactorClaim> factors;
   double product = 0;  // as the article rounds it
   std::string source;
+  std::string of;  // the model that they are about
 };
 FactorClaims load_factor_claims();
+// The same techniques, with nothing claimed where `model` is another than they are about.
+FactorClaims claims_of(FactorClaims claims, const std::string& model);
 FactorClaims parse_factor_claims(const std::string& toml, const std::string& where);
 
 struct Factor {

@@ -89,6 +89,14 @@ TEST(Factors, TheProductIsTheWholeAndNoMoreThanTheHardwareAllows) {
 }
 
 TEST(Factors, HostileClaims) {
+  const FactorClaims all = load_factor_claims();
+  EXPECT_EQ(claims_of(all, "deepseek-v3").product, 100);
+  const FactorClaims others = claims_of(all, "kimi-k2");
+  EXPECT_EQ(others.product, 0);
+  for (const FactorClaim& claim : others.factors) {
+    EXPECT_FALSE(claim.claimed);
+    EXPECT_EQ((claim.what + claim.known).find("V3"), std::string::npos) << claim.what;
+  }
   EXPECT_THROW(parse_factor_claims("[[factor]]\nid = \"magic\"\n", "f"), Error);
   EXPECT_THROW(parse_factor_claims("[[factor]]\nid = \"mtp\"\nclaimed = -3\n", "f"), Error);
 }
