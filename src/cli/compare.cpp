@@ -42,7 +42,8 @@ Contender contender_from_folder(const std::string& folder, const std::string& pr
     input.run = recipe.run;
     book = recipe.cost.book, rent = recipe.cost.price;
   }
-  RunPrices wanted{.prices = book, .device = input.history.run_start.device, .rent = rent};
+  const RunStart& start = input.history.run_start;
+  RunPrices wanted{.prices = book, .device = start.device, .rent = rent, .site = start.site};
   if (!prices.empty()) wanted.prices = prices, wanted.rent.reset();
   input.book = load_run_book(wanted);
   return contender_from_run(input, toml);

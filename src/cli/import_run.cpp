@@ -43,6 +43,7 @@ ImportContext context_of(const ImportOptions& o) {
     context.cluster = cluster.name;
     context.device = cluster.device.name;
     context.n_devices = cluster.n_devices();
+    context.site = site_of(cluster);
   }
   if (o.devices > 0) context.n_devices = o.devices;
   return context;

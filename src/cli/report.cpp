@@ -51,16 +51,26 @@ void reprice_command(const ReportOptions& options) {
     const auto at = Json::json_pointer(pointer);
     return receipt.contains(at) && receipt[at].is_number() ? receipt[at].get<double>() : kUnknown;
   };
+  const auto text = [&](const char* pointer) {
+    const auto at = Json::json_pointer(pointer);
+    return receipt.contains(at) && receipt[at].is_string() ? receipt[at].get<std::string>() : "";
+  };
   const double hours = number("/compute/device_hours"), old_usd = number("/usd/total");
   if (!(hours >= 0) || !std::isfinite(hours)) {
     throw_bad_input({options.run, "compute.device_hours", "none", "a receipt with device-hours",
                      "farthing cost validate says what a receipt needs"});
   }
-  const auto device_at = Json::json_pointer("/compute/device");
-  std::string device = "core";
-  if (receipt.contains(device_at) && receipt[device_at].is_string()) device = receipt[device_at];
+  std::string device = text("/compute/device");
+  if (device.empty()) device = "core";
   RunPrices wanted{.prices = options.prices.empty() ? "default" : options.prices};
   if (device != "core") wanted.device = device;
+  wanted.site.cluster = "of the receipt";
+  wanted.site.region = text("/energy/region");
+  if (wanted.site.region == "not stated") wanted.site.region.clear();
+  if (std::isfinite(number("/energy/pue"))) {
+    wanted.site.pue = number("/energy/pue");
+    wanted.site.pue_source = "as the receipt states it";
+  }
   const PriceBook book = load_run_book(wanted);
   Usage usage{.seconds = hours * 3600, .cores = 1, .joules = {}};
   if (std::isfinite(number("/energy/kwh"))) usage.joules = number("/energy/kwh") * 3.6e6;
@@ -148,7 +158,8 @@ void report_command(const ReportOptions& options) {
                      "begun",
                      ""});
   }
-  RunPrices prices{.prices = options.prices, .device = input.history.run_start.device};
+  const RunStart& start = input.history.run_start;
+  RunPrices prices{.prices = options.prices, .device = start.device, .site = start.site};
   if (options.prices.empty()) prices.prices = recipe.cost.book, prices.rent = recipe.cost.price;
   input.book = load_run_book(prices);
   input.against = options.against;

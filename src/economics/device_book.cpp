@@ -21,6 +21,22 @@ Price price_of(const PriceEntry& entry, const std::string& unit) {
   return {entry.value, unit, entry.date, entry.source, entry.confidence};
 }
 
+// A machine room's electricity, not a home's, and the site's own PUE.
+void take_site(PriceBook& book, const PriceList& list, const RunSite& site) {
+  const std::string region = site.region.empty() ? "us" : site.region;
+  if (const PriceEntry* industrial = list.find({"electricity", "industrial", region})) {
+    book.electricity = price_of(*industrial, "USD per kWh");
+    book.electricity.source += site.region.empty() ? " (the site's region is not stated)"
+                                                   : " (the site's region: " + region + ")";
+  }
+  if (site.pue >= 1) {
+    book.cooling = {site.pue, "", site.pue_date, "site " + site.cluster + ": " + site.pue_source,
+                    site.pue_confidence};
+  } else {
+    book.cooling.source += " (the site states none)";
+  }
+}
+
 }  // namespace
 
 PriceBook load_run_book(const RunPrices& wanted) {
@@ -45,9 +61,7 @@ PriceBook load_run_book(const RunPrices& wanted) {
   if (const PriceEntry* tdp = find_device_price(list, wanted.device, "tdp")) {
     book.power = price_of(*tdp, "W");
   }
-  if (const PriceEntry* industrial = list.find({"electricity", "industrial", "us"})) {
-    book.electricity = price_of(*industrial, "USD per kWh");  // a machine room's, not a home's
-  }
+  take_site(book, list, wanted.site);
   return book;
 }
 

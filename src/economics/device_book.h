@@ -3,7 +3,9 @@
 // A run that was trained here counts cores and is priced by the [rent], [machine] and [power] of
 // its book (ledger/price_book.h).  An imported or simulated run counts devices: then the list's
 // on-demand price is the rent of one, its "buy" price the machine, its "tdp" the watts, and
-// industry's the electricity, so that nothing of a GPU is ever priced like a core of a CPU.
+// industry's the electricity, so that nothing of a GPU is ever priced like a core of a CPU.  The
+// PUE is the site's, where the run states one, else the book's; the electricity is of the site's
+// region, else of the US, and the sources of both say which.
 //
 // prices   a file, or a name under prices/.  One with [[price]] entries alone serves runs on
 //          devices; what it lacks (electricity, cooling) is the default book's.
@@ -12,6 +14,7 @@
 #include <optional>
 #include <string>
 
+#include "ledger/history.h"
 #include "ledger/price_book.h"
 
 namespace farthing {
@@ -20,6 +23,7 @@ struct RunPrices {
   std::string prices = "default";
   std::string device = {};          // empty: cores
   std::optional<double> rent = {};  // USD for one core or device and hour; wins over the list
+  RunSite site = {};                // of devices: its PUE and its region's electricity
 };
 PriceBook load_run_book(const RunPrices& wanted);
 

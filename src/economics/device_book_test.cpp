@@ -24,6 +24,25 @@ TEST(DeviceBook, ADeviceHasItsOwnRentMachinePowerAndElectricity) {
   EXPECT_DOUBLE_EQ(load_run_book({}).rent.value, 0.04);
 }
 
+TEST(DeviceBook, TheSitesPueAndRegionAreTakenAndSaid) {
+  set_share_folder(FARTHING_SOURCE_DIR);
+  const RunSite site{.cluster = "theirs",
+                     .region = "china",
+                     .pue = 1.1,
+                     .pue_date = "2025-01",
+                     .pue_source = "their meter",
+                     .pue_confidence = "measured"};
+  const PriceBook there = load_run_book({.device = "h800", .site = site});
+  EXPECT_DOUBLE_EQ(there.electricity.value, 0.08);
+  EXPECT_NE(there.electricity.source.find("region: china"), std::string::npos);
+  EXPECT_DOUBLE_EQ(there.cooling.value, 1.1);
+  EXPECT_EQ(there.cooling.source, "site theirs: their meter");
+  const PriceBook nowhere = load_run_book({.device = "h800"});
+  EXPECT_DOUBLE_EQ(nowhere.cooling.value, load_price_book("default").cooling.value);
+  EXPECT_NE(nowhere.cooling.source.find("states none"), std::string::npos);
+  EXPECT_NE(nowhere.electricity.source.find("not stated"), std::string::npos);
+}
+
 TEST(DeviceBook, AListWithoutABookServesDevicesAndWhatItLacksIsSaid) {
   set_share_folder(FARTHING_SOURCE_DIR);
   const TestFolder folder;

@@ -89,6 +89,7 @@ TEST(Factors, TheProductIsTheWholeAndNoMoreThanTheHardwareAllows) {
 }
 
 TEST(Factors, HostileClaims) {
+  set_share_folder(FARTHING_SOURCE_DIR);
   const FactorClaims all = load_factor_claims();
   EXPECT_EQ(claims_of(all, "deepseek-v3").product, 100);
   const FactorClaims others = claims_of(all, "kimi-k2");

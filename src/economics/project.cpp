@@ -144,7 +144,8 @@ class ProjectCollector {
     if (simulated) return facts_.remarks.push_back(folder + ": a simulation, costs nothing");
     run.hours = ledger.core_seconds.total() / 3600;
     if (const std::string& device = history.run_start.device; !device.empty()) {
-      const PriceBook book = load_run_book({.prices = search_.prices, .device = device});
+      const PriceBook book = load_run_book(
+          {.prices = search_.prices, .device = device, .site = history.run_start.site});
       run.device = device, run.usd_per_hour = book.rent.value;
       run.price_source = "price list: " + book.rent.source + ", " + book.rent.date;
     }

@@ -283,6 +283,13 @@ PhaseRate predict_prefill(const ModelShape& shape, const Cluster& cluster, const
   return best;
 }
 
+double predict_decode_step(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
+                           int n, double sequences, const ServeEfficiency& efficiency) {
+  check(load);
+  const Roofline roof(shape, cluster, load, efficiency);
+  return decode_step(shape, cluster, roof, load, efficiency, n, sequences).seconds();
+}
+
 PhaseRate predict_decode(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
                          const ServeEfficiency& efficiency) {
   check(load);

@@ -103,6 +103,10 @@ PhaseRate predict_prefill(const ModelShape& shape, const Cluster& cluster, const
 PhaseRate predict_decode(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
                          const ServeEfficiency& efficiency = {});
 
+// Seconds of a decode step of an instance of n devices with so many sequences on each.
+double predict_decode_step(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
+                           int n, double sequences, const ServeEfficiency& efficiency = {});
+
 // Per node, as the publications count: prefill_rate includes the tokens found in the cache.
 struct ServeRate {
   double prefill = 0, decode = 0;
@@ -127,6 +131,14 @@ struct PublishedDay {
                  .hit_share = 342.0 / 608,
                  .load = 1};
   ServePrices prices;
+  // Its decode instance, and what a reader got: 20 to 22 tokens/s.  Speed times sequences is the
+  // rate, so a device held 14,800 / 8 / 21 = 88 sequences on average.  DeepSeek's profile of the
+  // same decode has 128 (github.com/deepseek-ai/profile-data).
+  int decode_devices = 144;
+  double tokens_per_second_reader = 21;
+  double sequences() const {
+    return rate.decode / rate.devices_per_node / tokens_per_second_reader;
+  }
   double nodes = 226.75, cost_usd = 87072, revenue_usd = 562027, cost_profit = 5.45;
 };
 

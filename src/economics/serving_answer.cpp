@@ -57,6 +57,14 @@ std::vector<std::string> error_words(const ServeAnswer& answer) {
           "the move or instances between bursts.",
           100 * answer.prefill_error, 100 * answer.decode_error, 100 * answer.sglang_prefill_error,
           100 * answer.sglang_decode_error),
+      fmt::format(
+          "Where the decode's error lies: the day's own rate and speed mean {:.0f} sequences on a "
+          "device, the prediction fills {:.0f}, DeepSeek's profile 128. With {:.0f} on 144 devices "
+          "a "
+          "step would take {:.1f} ms here and took {:.1f}: {:.0f} % of it is not in the roofline.",
+          answer.day_sequences, answer.day_sequences_predicted, answer.day_sequences,
+          1e3 * answer.day_step_predicted, 1e3 * answer.day_step,
+          100 * (1 - answer.day_step_predicted / answer.day_step)),
       fmt::format("{:.0f} % of it is charged (--load); with that share the published day's "
                   "throughput would be off by {:+.0f} % (prefill) and {:+.0f} % (decode). From its "
                   "own throughput its money comes out within 1 % (farthing cost scenario "
@@ -122,8 +130,13 @@ void judge_prediction(ServeAnswer& answer, const ModelShape& v3, const Cluster& 
   const double node = h800.devices_per_node();
   const double misses = predict_prefill(v3, h800, published.load).tokens_per_second * node;
   answer.prefill_error = misses / (1 - published.load.hit_share) / published.rate.prefill - 1;
-  answer.decode_error =
-      predict_decode(v3, h800, published.load).tokens_per_second * node / published.rate.decode - 1;
+  const PhaseRate decode = predict_decode(v3, h800, published.load);
+  answer.decode_error = decode.tokens_per_second * node / published.rate.decode - 1;
+  answer.day_sequences = published.sequences();
+  answer.day_sequences_predicted = decode.sequences;
+  answer.day_step = 1 / published.tokens_per_second_reader;
+  answer.day_step_predicted =
+      predict_decode_step(v3, h800, published.load, published.decode_devices, answer.day_sequences);
   const SglangDeployment sglang;
   answer.sglang_prefill_error =
       predict_prefill(v3, h100, sglang.load).tokens_per_second * node / sglang.rate.prefill - 1;
@@ -231,10 +244,105 @@ Json to_json(const ServeAnswer& answer) {
             {"crossover_tokens", or_null(answer.crossover_tokens)},
             {"api_break_even_tokens_per_day", or_null(answer.api_break_even)}}},
           {"error_on_published_day",
-           {{"prefill", answer.prefill_error}, {"decode", answer.decode_error}}},
+           {{"prefill", answer.prefill_error},
+            {"decode", answer.decode_error},
+            {"sequences_of_a_device", answer.day_sequences},
+            {"sequences_predicted", answer.day_sequences_predicted},
+            {"step_seconds", answer.day_step},
+            {"step_seconds_predicted", answer.day_step_predicted}}},
           {"error_on_sglang_deployment",
            {{"prefill", answer.sglang_prefill_error}, {"decode", answer.sglang_decode_error}}}};
 }
+
+namespace {
+
+// lifetime_words() as lines and sentences: the same formulas as serving.h's, for the sliders.
+void add_life_lines(const ServeAnswer& answer, Sheet& sheet) {
+  const ServeQuestion& q = answer.question;
+  const auto formula = [&](const char* id, const char* label, const char* unit,
+                           const std::string& text) {
+    sheet.add({.id = id, .label = label, .unit = unit, .formula = text});
+  };
+  const auto given = [&](const char* id, const char* label, double value) {
+    sheet.add({.id = id,
+               .label = label,
+               .unit = "USD",
+               .value = value,
+               .source = "as asked",
+               .slider = true});
+  };
+  const std::string train = q.train_usd > 0 ? "train" : "0";
+  formula("days", "days of its life", "", "months * 365 / 12");
+  formula("life_tokens", "tokens of its life", "", "(input + output) * days");
+  formula("mix", "a million tokens of the mix", "USD", "cost_day / (input + output) * 10 ** 6");
+  formula("own_life", "this model over its life", "USD", train + " + cost_day * days");
+  if (q.rival.train_usd > 0 || q.rival.serve_usd_per_million > 0) {
+    given("rival_train", "the other model's training", q.rival.train_usd);
+    given("rival_serve", "its serving, per million tokens", q.rival.serve_usd_per_million);
+    formula("rival_life", "the other model over this life", "USD",
+            "rival_train + life_tokens / 10 ** 6 * rival_serve");
+    formula("level", "tokens at which they are level", "",
+            "if(abs(rival_serve - mix), (" + train +
+                " - rival_train) / (rival_serve - mix) * 10 ** 6, -1)");
+    sheet.add({.id = "own_wins",
+               .label = "",
+               .unit = "",
+               .formula = "if(own_life - rival_life, 0, 1)",
+               .condition = true});
+    sheet.add({.id = "rival_wins",
+               .label = "",
+               .unit = "",
+               .formula = "1 - own_wins",
+               .condition = true});
+  }
+  if (!(q.api_usd_per_million > 0)) return;
+  given("api", "an API's price of a million tokens", q.api_usd_per_million);
+  sheet.add({.id = "floor_devices",
+             .label = "devices at least",
+             .unit = "",
+             .value = answer.floor_devices,
+             .source = "one instance of each phase"});
+  formula("floor_day", "a day of the least devices", "USD", "floor_devices * rent * 24");
+  formula("api_bound", "tokens a day from which it pays while the least devices suffice", "",
+          "(" + train + " / days + floor_day) / api * 10 ** 6");
+  formula("api_from", "tokens a day from which the own model is cheaper", "",
+          "if(floor_day - api_bound / 10 ** 6 * mix, api_bound, if(api - mix, " + train +
+              " / days / (api - mix) * 10 ** 6, 1 / 0))");
+  sheet.add({.id = "api_never",
+             .label = "",
+             .unit = "",
+             .formula = "if(floor_day - api_bound / 10 ** 6 * mix, 0, if(api - mix, 0, 1))",
+             .condition = true});
+  sheet.add(
+      {.id = "api_ever", .label = "", .unit = "", .formula = "1 - api_never", .condition = true});
+}
+
+void add_life(const ServeAnswer& answer, MoneyPage& page) {
+  const ServeQuestion& q = answer.question;
+  PageText text{"Over its life", {}};
+  text.sentences.push_back(
+      {"Over {months} months: {life_tokens} tokens, {own_life} to " +
+       std::string(q.train_usd > 0 ? "train and serve."
+                                   : "serve; its training is not stated (--train-usd).")});
+  if (page.sheet.find("level") != nullptr) {
+    text.sentences.push_back(
+        {"The other model: {rival_life}; this one is cheaper over this life.", "own_wins"});
+    text.sentences.push_back(
+        {"The other model: {rival_life}; the other is cheaper over this life.", "rival_wins"});
+    text.sentences.push_back({"They are level at {level} tokens.", "level"});
+  }
+  if (page.sheet.find("api_from") != nullptr) {
+    text.sentences.push_back(
+        {"Against an API at {api} per million: from {api_from} tokens a day "
+         "on, with at least {floor_devices} devices day and night.",
+         "api_ever"});
+    text.sentences.push_back(
+        {"An API at {api} per million is cheaper at any traffic.", "api_never"});
+  }
+  page.add(std::move(text));
+}
+
+}  // namespace
 
 MoneyPage serving_page(const ServeAnswer& answer, const std::string& today) {
   const ServeQuestion& q = answer.question;
@@ -290,11 +398,11 @@ MoneyPage serving_page(const ServeAnswer& answer, const std::string& today) {
   formula("margin", "gross margin", "%", "100 * (1 - cost_day / revenue_day)");
   formula("life", "training and serving over its life", "USD",
           "train + cost_day * months * 365 / 12");
+  add_life_lines(answer, sheet);
   sheet.finish("serving " + q.shape.name);
-  page.answer =
-      fmt::format("A million tokens cost {} in and {} out; gross margin {} at these prices.",
-                  figure(sheet.value("usd_in"), "USD"), figure(sheet.value("usd_out"), "USD"),
-                  figure(sheet.value("margin"), "%"));
+  page.says = {
+      {"A million tokens cost {usd_in} in and {usd_out} out; gross margin {margin} at "
+       "these prices."}};
   page.tiles = {"usd_in", "usd_out", "cost_day", "revenue_day", "margin", "life"};
   page.add(PageChart{.kind = "curve",
                      .heading = "Dollars per million tokens by load, %",
@@ -308,7 +416,7 @@ MoneyPage serving_page(const ServeAnswer& answer, const std::string& today) {
                      .x = "rent",
                      .x_low = 0.5,
                      .x_high = 2 * q.prices.usd_per_device_hour});
-  page.add(PageText{"Over its life", lifetime_words(answer)});
+  add_life(answer, page);
   if (answer.decode.devices > 0) {
     page.add(PageText{"How good the prediction is", error_words(answer)});
   }

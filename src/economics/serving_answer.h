@@ -40,6 +40,8 @@ struct ServeAnswer {
   // The published day: predicted over published, minus one.
   double prefill_error = 0, decode_error = 0;
   double sglang_prefill_error = 0, sglang_decode_error = 0;
+  // The day's decode at its own instance and its own mean batch: predicted and had, seconds.
+  double day_sequences = 0, day_step = 0, day_step_predicted = 0, day_sequences_predicted = 0;
 };
 
 ServeAnswer answer_serving(const ServeQuestion& question);

@@ -232,6 +232,12 @@ void HistoryReader::start(const Fields& fields) {
   start.fp32_peak_flops = fields.number("fp32_peak_flops", 0);
   start.isa = fields.text("isa");
   start.device = fields.text("device");
+  start.site = {.cluster = fields.text("cluster"),
+                .region = fields.text("region"),
+                .pue = fields.number("pue", 0),
+                .pue_date = fields.text("pue_date"),
+                .pue_source = fields.text("pue_source"),
+                .pue_confidence = fields.text("pue_confidence")};
   start.simulated |= fields.flag("simulated");
   start.imported |= fields.flag("imported");
   start.cpu = fields.text("cpu");
@@ -354,6 +360,19 @@ const EvalRecord* RunHistory::last_eval() const {
     if (!evals[i].recomputed) return &evals[i];
   }
   return nullptr;
+}
+
+std::string site_fields(const RunSite& site) {
+  std::string fields;
+  const auto add = [&](const char* key, const Json& value) {
+    fields += ",\"" + std::string(key) +
+              "\":" + value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  };
+  if (!site.region.empty()) add("region", site.region);
+  if (!(site.pue >= 1)) return fields;
+  add("pue", site.pue), add("pue_date", site.pue_date);
+  add("pue_source", site.pue_source), add("pue_confidence", site.pue_confidence);
+  return fields;
 }
 
 RunHistory parse_history(const std::string& text, const std::string& path) {

@@ -84,6 +84,15 @@ struct AttemptRecord {
   SecondsByCategory seconds;                 // recomputed time already moved
 };
 
+// Where a simulated or imported run stood, as its cluster's file has it; empty: not stated.
+struct RunSite {
+  std::string cluster, region;  // region: of the price list, us or china
+  double pue = 0;
+  std::string pue_date, pue_source, pue_confidence;
+};
+// ,"pue":1.2,... as they follow other fields of a run_start; nothing where nothing is stated.
+std::string site_fields(const RunSite& site);
+
 // Of the last run_start; zero or empty where the event does not say.
 struct RunStart {
   double n_threads = 0;
@@ -93,6 +102,7 @@ struct RunStart {
   double fp32_peak_flops = 0;
   std::string isa, cpu, precision, recipe_hash;
   std::string device;  // of a simulated or imported run, whose cores are such devices
+  RunSite site;
   bool simulated = false, imported = false;
   // What the planner said before the run began.
   double planned_step_seconds = 0, planned_memory_bytes = 0, planned_joules_per_step = 0;

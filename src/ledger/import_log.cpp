@@ -254,6 +254,7 @@ class ImportWriter {
         quoted(fmt::format("{} x {} (imported)", context_.n_devices, context_.device)),
         context_.parameters, context_.active_parameters, context_.model_flops_per_token,
         log_.skipped_lines);
+    fields += site_fields(context_.site);
     if (resumed >= 0) {
       fields += fmt::format(",\"resumed_step\":{}", resumed);
       while (!at_step_.empty() && at_step_.back().first > resumed) at_step_.pop_back();

@@ -23,6 +23,8 @@
 #include <string_view>
 #include <vector>
 
+#include "ledger/history.h"
+
 namespace farthing {
 
 enum class LogFormat { kMegatron, kTorchtitan, kCsv };
@@ -51,6 +53,7 @@ struct ImportContext {
   double tokens_per_step = 0;
   double parameters = 0, active_parameters = 0, model_flops_per_token = 0;
   double begun_unix = 0;
+  RunSite site;
 };
 
 ImportedLog parse_log(std::string_view text, const std::string& where, LogFormat format);

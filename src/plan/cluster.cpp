@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "config/settings.h"
 #include "config/share.h"
+#include "ledger/history.h"
 
 namespace farthing {
 namespace {
@@ -151,6 +152,7 @@ Cluster parse(const std::string& toml, const std::string& where,
   }
   settings.read("cluster.about", cluster.about, {});
   settings.read("network.topology", cluster.network.topology, {});
+  settings.read("facility.region", cluster.facility.region, {.words = "us china"});
   read_device_words(settings, "device", cluster.device);
   settings.read("device.name", cluster.device.name, {});
   std::map<std::string, Origin> origins;
@@ -176,6 +178,16 @@ void read_efficiency(Settings& settings, Cluster& cluster) {
 }
 
 }  // namespace
+
+RunSite site_of(const Cluster& cluster) {
+  const Figure& pue = cluster.facility.pue;
+  return {.cluster = cluster.name,
+          .region = cluster.facility.region,
+          .pue = pue.is_known() ? pue.value : 0,
+          .pue_date = pue.date,
+          .pue_source = pue.source,
+          .pue_confidence = pue.confidence};
+}
 
 Cluster load_cluster(const std::string& name, const std::vector<std::string>& overrides) {
   return load(name, overrides, 0);

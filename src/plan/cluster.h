@@ -89,9 +89,12 @@ struct Spot {
 
 inline constexpr double kUsualPue = 1.2;  // where the site states none
 struct Facility {
+  std::string region;  // of the price list, us or china; empty: not stated
   Figure pue;
   Figure load;  // share of the rating that training draws
 };
+
+struct RunSite;
 
 struct Cluster {
   std::string name;
@@ -124,6 +127,8 @@ struct FigureRule {
 template <class ClusterType, class Visitor>
 void visit_figures(ClusterType& cluster, Visitor&& visit);
 
+// What a run on it says of the place.
+RunSite site_of(const Cluster& cluster);
 // A name under clusters/ or a path; `overrides` are "section.key=value".
 Cluster load_cluster(const std::string& name, const std::vector<std::string>& overrides = {});
 Cluster parse_cluster(const std::string& toml, const std::string& where,

@@ -41,10 +41,13 @@ Json to_json(const Price& price) {
 }
 
 std::string energy_words(const Receipt& receipt) {
-  return fmt::format("{:.1f} kJ{} x PUE {} at {} USD per kWh, {}, {}", receipt.cost.joules / 1000,
-                     receipt.cost.joules_estimated ? " estimated" : " measured",
-                     receipt.book.cooling.value, receipt.book.electricity.value,
-                     receipt.book.electricity.source, receipt.book.electricity.date);
+  const Price& cooling = receipt.book.cooling;
+  return fmt::format("{:.1f} kJ{} x PUE {} ({}) at {} USD per kWh, {}, {}",
+                     receipt.cost.joules / 1000,
+                     receipt.cost.joules_estimated ? " estimated" : " measured", cooling.value,
+                     cooling.source + (cooling.date.empty() ? "" : ", " + cooling.date),
+                     receipt.book.electricity.value, receipt.book.electricity.source,
+                     receipt.book.electricity.date);
 }
 
 Table summary(const Receipt& receipt) {
@@ -210,7 +213,8 @@ Json standard_part(const Receipt& receipt) {
       {"energy",
        {{"kwh", receipt.cost.joules / 3.6e6},
         {"basis", receipt.cost.joules_estimated ? "estimated" : "measured"},
-        {"pue", book.cooling.value}}},
+        {"pue", book.cooling.value},
+        {"region", receipt.start.site.region.empty() ? "not stated" : receipt.start.site.region}}},
       {"dates", {{"begun", day_of(receipt.begun_unix)}, {"ended", day_of(receipt.ended_unix)}}},
       {"prices",
        {listed((device + "-hour").c_str(), book.rent), listed("machine", book.machine),

@@ -65,6 +65,7 @@ class EventText {
         quoted(fmt::format("{} x {} (simulated)", job_.n_devices, words_.device)),
         quoted(words_.precision), words_.micro_batch, words_.parameters, words_.active_parameters,
         words_.model_flops_per_token, words_.device_peak_flops);
+    fields += site_fields(words_.site);
     if (number_ > 1) fields += fmt::format(",\"resumed_step\":{:.0f}", resumed);
     line(attempt.start_up, "run_start", fields + joules(attempt.start_up));
   }

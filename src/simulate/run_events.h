@@ -11,6 +11,7 @@
 #include <functional>
 #include <string>
 
+#include "ledger/history.h"
 #include "simulate/run_simulation.h"
 
 namespace farthing {
@@ -28,6 +29,7 @@ struct RunDescription {
   double checkpoint_bytes = 0;
   double watts = 0;  // of all nodes at work, without the PUE; 0: not stated
   std::uint64_t seed = 0;
+  RunSite site;
   // Loss after so many tokens, by the law of that name; empty: no loss is written.
   std::function<double(double tokens)> expected_loss;
   std::string loss_law;

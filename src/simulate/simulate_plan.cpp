@@ -120,6 +120,7 @@ RunDescription words_of(const Simulation& s) {
   const Figure& pue = plan.request.cluster.facility.pue;
   words.watts = plan.power_watts / (pue.is_known() ? pue.value : kUsualPue);
   words.seed = s.options.seed;
+  words.site = site_of(plan.request.cluster);
   words.loss_law = s.losses.front().law.name;
   words.expected_loss = [question](double tokens) {
     LossQuestion at = question;
