@@ -8,6 +8,9 @@ if(CMAKE_CXX_COMPILER_ID MATCHES Clang)  # CHECK's own operator
                          -Wno-unknown-warning-option)
 endif()
 target_include_directories(farthing_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
+if(FARTHING_EMULATE_FP16)
+  target_compile_definitions(farthing_options INTERFACE FARTHING_EMULATE_FP16)
+endif()
 if(FARTHING_SANITIZE)
   target_compile_options(farthing_options INTERFACE -fsanitize=${FARTHING_SANITIZE}
     -fno-omit-frame-pointer -fno-sanitize-recover=all)
@@ -64,7 +67,7 @@ function(farthing_module name)
     elseif(source MATCHES "_avx512(|bf16|fp16)\\.cpp$")
       set(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
                  -mprefer-vector-width=512)
-      if(CMAKE_MATCH_1)
+      if(CMAKE_MATCH_1 AND NOT (CMAKE_MATCH_1 STREQUAL fp16 AND FARTHING_EMULATE_FP16))
         list(APPEND avx512 -mavx512${CMAKE_MATCH_1})
       endif()
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${avx512}")

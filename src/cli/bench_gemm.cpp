@@ -193,6 +193,7 @@ Json to_json(const std::vector<GemmResult>& results, const Peaks& peaks) {
     json["rows"].push_back({{"name", r.shape.name},
                             {"format", std::string(format_name(r.shape.options.format))},
                             {"arithmetic", std::string(arithmetic_name(arithmetic))},
+                            {"promotion_interval", r.shape.options.promotion_interval},
                             {"packed", r.shape.is_weight},
                             {"problems", r.shape.n_problems},
                             {"m", r.shape.m},
@@ -272,6 +273,10 @@ void bench_gemm_command(const GemmBenchOptions& options) {
         progress.show("measuring " + shape.name);
         shape.options.format = format;
         if (shape.is_weight) shape.options.b_tile = TileShape::kBlock;
+        results.push_back(measure(shape, peaks));
+        if (arithmetic_of(format) != Arithmetic::kFp16) continue;
+        shape.options.promotion_interval = 128;
+        shape.name += ", interval 128";
         results.push_back(measure(shape, peaks));
       }
     }

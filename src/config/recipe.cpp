@@ -223,6 +223,11 @@ void check_precision(Settings& settings, const PrecisionRecipe& precision) {
     settings.add_fault("precision.power_of_two_scales", matmul, "matmul = fp8",
                        "it would not be used");
   }
+  const int interval = precision.promotion_interval;
+  if (interval != 32 && interval != 64 && interval != 128) {
+    settings.add_fault("precision.promotion_interval", fmt::format("{}", interval),
+                       "32, 64 or 128");
+  }
   for (const auto& [key, value] : {std::pair{"precision.head", precision.head},
                                    std::pair{"precision.attention", precision.attention}}) {
     if (value != "bf16" || precision.matmul != "fp32") continue;

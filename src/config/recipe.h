@@ -85,6 +85,7 @@ struct PrecisionRecipe {
   std::string head = "default";       // fp32, bf16; default: bf16, or fp32 with matmul = fp32
   std::string attention = "default";  // of its products, as head; its softmax is always FP32
   bool power_of_two_scales = true;    // of fp8's tiles; false: amax / 448
+  int promotion_interval = 32;        // k between promotions of FP16 sums: 32, 64, 128
   std::string packed = "both";        // copies of weights kept in product order: none, one, both
 
   bool operator==(const PrecisionRecipe&) const = default;

@@ -84,6 +84,8 @@ void visit_recipe_fields(SomeRecipe& recipe, Visitor&& visit) {
         {.words = "default fp32 bf16", .source = "DeepSeek-V3 report, section 3.3: BF16"});
   visit("precision.power_of_two_scales", recipe.precision.power_of_two_scales,
         {.source = "DeepSeek-V3.1's scale_fmt ue8m0"});
+  visit("precision.promotion_interval", recipe.precision.promotion_interval,
+        {.low = 32, .high = 128, .source = "the most exact"});
   visit("precision.packed", recipe.precision.packed,
         {.words = "none one both", .source = "the fastest"});
   visit("balance.bias_update_speed", recipe.balance.bias_update_speed,

@@ -1,31 +1,30 @@
-// gemm_avx512fp16.cpp - products of FP16 pairs in FP16 arithmetic, promoted to FP32 every 32 of k.
+// gemm_avx512fp16.cpp - products of FP16 pairs in FP16 arithmetic, promoted to FP32 every 32, 64 or
+// 128 of k.
 //
-// Chosen only where the processor has AVX-512 FP16.  The body (gemm_body.h: multiply_promoted and
-// the packings) is tested everywhere on emulated vectors; these intrinsics have not yet been run on
-// a machine that has them.
+// Chosen only where the processor has AVX-512 FP16.  Tested on emulated vectors everywhere
+// (gemm_fp16_test.cpp), and all of it but the multiply-add itself with FARTHING_EMULATE_FP16.
 // Source   Sums in FP16 promoted to FP32 after a stretch: as DeepSeek-V3 does every 128 for its
 //          tensor cores' 14 bits (report, section 3.3.2).
+#include "kernels/fp16_arithmetic.h"
 #include "kernels/gemm_avx512_vector.h"
 
 namespace farthing {
 namespace {
 
 struct Avx512Fp16 : Avx512Vector {
-  using Half = __m512h;
+  using Half = __m512i;
   static constexpr int kKPerWord = 2;
   static constexpr int kScaleWords = 1;
-  static constexpr int kInterval = 32;
   static constexpr int kMaxRows = 13;  // 26 sums + 2 of B + 1 of A, and room to promote
 
-  static Half half_zero() { return _mm512_setzero_ph(); }
+  static Half half_zero() { return _mm512_setzero_si512(); }
   static Half multiply_add(const float* a, Reg b, Half sum) {
-    return _mm512_fmadd_ph(_mm512_castps_ph(_mm512_set1_ps(*a)), _mm512_castps_ph(b), sum);
+    return fmadd_f16(_mm512_castps_si512(_mm512_set1_ps(*a)), _mm512_castps_si512(b), sum);
   }
   // The two sums of every word, widened and added.
   static Reg promote(Half sum) {
-    const __m512i words = _mm512_castph_si512(sum);
-    const Reg even = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(words));
-    const Reg odd = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(words, 16)));
+    const Reg even = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(sum));
+    const Reg odd = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(sum, 16)));
     return _mm512_add_ps(even, odd);
   }
   static __m512i halves(Reg low, Reg high) {

@@ -4,8 +4,8 @@
 // kMaxVectors, kKPerWord, load, load_first, store, store_first, broadcast, add, mul, div, max, abs,
 // round_bf16, round_e4m3, round_f16, power_of_two_above, reduce_max, transpose; for the tile
 // multiply_add(word of A, words of B, sum); with two k a word also pair_along (32 k of one line)
-// and pair_across (two k of 16 lines); with scale words (FP16 sums) also Half, half_zero, kInterval
-// and promote.  Everything is in an unnamed namespace: code compiled for one instruction set must
+// and pair_across (two k of 16 lines); with scale words (FP16 sums) also Half, half_zero and
+// promote.  Everything is in an unnamed namespace: code compiled for one instruction set must
 // not be linked into another.
 #pragma once
 #include <cstdint>
@@ -68,11 +68,12 @@ void multiply_unpromoted(const Tile& tile) {
   }
 }
 
-// Sums of FP16 products over V::kInterval of k, then promoted: times both scales, into FP32.
-// A word holds two k, so that each of a pair's two sums has kInterval / 2 products.
+// Sums of FP16 products over tile.interval of k, then promoted: times both scales, into FP32.
+// A word holds two k, so that each of a pair's two sums has interval / 2 products.
 template <class V, int kRows, int kVectors>
 void multiply_promoted(const Tile& tile) {
-  constexpr int kWords = kTile / 2, kStretch = V::kInterval / 2, kWidth = kVectors * V::kLanes;
+  constexpr int kWords = kTile / 2, kWidth = kVectors * V::kLanes;
+  const int stretch = tile.interval / 2;
   typename V::Reg total[kRows][kVectors];
   for (auto& row : total) {
     for (auto& sum : row) sum = V::broadcast(0.0f);
@@ -83,7 +84,7 @@ void multiply_promoted(const Tile& tile) {
     a += kRows, b += kWidth;
     const int n_words = left - 1 < kWords ? left - 1 : kWords;
     for (int word = 0; word < n_words;) {
-      const int end = word + kStretch < n_words ? word + kStretch : n_words;
+      const int end = word + stretch < n_words ? word + stretch : n_words;
       typename V::Half sum[kRows][kVectors];
 #pragma GCC unroll 16
       for (int row = 0; row < kRows; ++row) {

@@ -207,7 +207,8 @@ class RectangleProduct {
                           packed_b(block, col),
                           c.data + (block.row + row) * c.stride + block.col + col,
                           c.stride,
-                          options_.accumulate || block.k > 0};
+                          options_.accumulate || block.k > 0,
+                          options_.promotion_interval};
     if (causal_.side != CausalSide::kNone && !trim(block, rows, panel, col, tile)) return;
     kernel_.multiply(tile);
   }

@@ -219,8 +219,8 @@ TEST(GemmFormat, ScalesAreTheKnownOnes) {
   EXPECT_EQ(tile_scale(MatmulFormat::kFp8, 1), 0x1p-8f);
   EXPECT_EQ(tile_scale(MatmulFormat::kFp8, 0), 0x1p-22f);
   EXPECT_EQ(tile_scale(MatmulFormat::kFp8FloatScale, 448), 1.0f);
-  EXPECT_EQ(tile_scale(MatmulFormat::kFp16, 32), 1.0f);
-  EXPECT_EQ(tile_scale(MatmulFormat::kFp16, 33), 2.0f);
+  EXPECT_EQ(tile_scale(MatmulFormat::kFp16, 16), 1.0f);
+  EXPECT_EQ(tile_scale(MatmulFormat::kFp16, 17), 2.0f);
   EXPECT_TRUE(std::isfinite(1 / tile_scale(MatmulFormat::kFp16, 0)));
 }
 

@@ -47,12 +47,11 @@ std::uint16_t fma_f16(std::uint16_t a, std::uint16_t b, std::uint16_t c) {
   return to_f16(static_cast<float>(exact));
 }
 
-template <int kStretch>
 struct Emulated {
   using Reg = Floats;
   using Half = Floats;  // words of two F16 values
   static constexpr int kLanes = kWidth, kMaxRows = 3, kMaxVectors = 2;
-  static constexpr int kKPerWord = 2, kScaleWords = 1, kInterval = kStretch;
+  static constexpr int kKPerWord = 2, kScaleWords = 1;
 
   static Reg load(const float* from) {
     Reg r;
@@ -124,10 +123,9 @@ struct Emulated {
 using test::Owned;
 
 // C = A B^T by one tile of 3 x 8 (or less), A and B [lines, depth] packed by lines or by columns.
-template <int kStretch>
-Owned<float> product(MatmulFormat format, const Owned<float>& a, const Owned<float>& b,
-                     bool by_columns) {
-  using V = Emulated<kStretch>;
+Owned<float> product(int interval, MatmulFormat format, const Owned<float>& a,
+                     const Owned<float>& b, bool by_columns) {
+  using V = Emulated;
   const int depth = a.n_cols, width = (b.n_rows + kWidth - 1) / kWidth * kWidth;
   const auto n_words = static_cast<std::size_t>(words_of<V>(depth));
   std::vector<float> packed_a(n_words * a.n_rows + kWidth), packed_b(n_words * width + kWidth);
@@ -153,7 +151,7 @@ Owned<float> product(MatmulFormat format, const Owned<float>& a, const Owned<flo
   }
   Owned<float> c(a.n_rows, b.n_rows);
   multiply_rows<V, V::kMaxRows>({a.n_rows, b.n_rows, static_cast<int>(n_words), packed_a.data(),
-                                 packed_b.data(), c.values.data(), c.stride, false});
+                                 packed_b.data(), c.values.data(), c.stride, false, interval});
   return c;
 }
 
@@ -167,10 +165,10 @@ double error_of(MatmulFormat format, const Owned<float>& a, const Owned<float>& 
   return test::relative_distance(c, exact);
 }
 
-template <int kStretch>
-double error_by_stretch(MatmulFormat format, const Owned<float>& a, const Owned<float>& b) {
-  const auto by_lines = product<kStretch>(format, a, b, false);
-  EXPECT_EQ(by_lines, product<kStretch>(format, a, b, true));
+double error_by_stretch(int interval, MatmulFormat format, const Owned<float>& a,
+                        const Owned<float>& b) {
+  const auto by_lines = product(interval, format, a, b, false);
+  EXPECT_EQ(by_lines, product(interval, format, a, b, true));
   return error_of(format, a, b, by_lines);
 }
 
@@ -178,9 +176,9 @@ double error_by_stretch(MatmulFormat format, const Owned<float>& a, const Owned<
 TEST(GemmFp16, ErrsByItsStretchNotByItsDepth) {
   const auto a = test::random_matrix<float>(3, 700, 1), b = test::random_matrix<float>(7, 700, 2);
   for (const MatmulFormat format : {MatmulFormat::kFp16, MatmulFormat::kFp8}) {
-    EXPECT_LE(error_by_stretch<32>(format, a, b), 1.5e-3);
-    EXPECT_LE(error_by_stretch<128>(format, a, b), 3e-3);
-    EXPECT_GT(error_by_stretch<32>(format, a, b), 1e-5);  // it is FP16
+    EXPECT_LE(error_by_stretch(32, format, a, b), 1.5e-3);
+    EXPECT_LE(error_by_stretch(128, format, a, b), 3e-3);
+    EXPECT_GT(error_by_stretch(32, format, a, b), 1e-5);  // it is FP16
   }
 }
 
@@ -188,8 +186,8 @@ TEST(GemmFp16, SameSignsErrMoreAndLeastWithAShortStretch) {
   auto a = test::random_matrix<float>(2, 512, 1), b = test::random_matrix<float>(5, 512, 2);
   for (float& value : a.values) value = std::abs(value);
   for (float& value : b.values) value = 2 + std::abs(value);
-  const double at_32 = error_by_stretch<32>(MatmulFormat::kFp16, a, b);
-  const double at_128 = error_by_stretch<128>(MatmulFormat::kFp16, a, b);
+  const double at_32 = error_by_stretch(32, MatmulFormat::kFp16, a, b);
+  const double at_128 = error_by_stretch(128, MatmulFormat::kFp16, a, b);
   EXPECT_LE(at_32, 16 * 0x1p-11);
   EXPECT_LE(at_128, 64 * 0x1p-11);
   EXPECT_LT(at_32, at_128);
@@ -202,11 +200,14 @@ TEST(GemmFp16, AllMaximumTilesDoNotOverflow) {
     std::ranges::fill(a.values, magnitude);
     std::ranges::fill(b.values, 1.0f);
     for (const MatmulFormat format : {MatmulFormat::kFp16, MatmulFormat::kFp8}) {
-      const auto c = product<32>(format, a, b, false);
-      const float clamped = format == MatmulFormat::kFp8 && magnitude < 1e-10f ? 0 : magnitude;
-      for (const float value : c.values) {
+      for (const int interval : kPromotionIntervals) {
+        const auto c = product(interval, format, a, b, false);
+        const float clamped = format == MatmulFormat::kFp8 && magnitude < 1e-10f ? 0 : magnitude;
         const float half_ulp = format == MatmulFormat::kFp8 ? 0x1p-4f : 0x1p-11f;
-        EXPECT_NEAR(value, 256 * clamped, (half_ulp + 16 * 0x1p-11f) * 256 * clamped) << magnitude;
+        const float bound = half_ulp + static_cast<float>(interval / 2) * 0x1p-11f;
+        for (const float value : c.values) {
+          EXPECT_NEAR(value, 256 * clamped, bound * 256 * clamped) << magnitude << " " << interval;
+        }
       }
     }
   }
@@ -218,7 +219,7 @@ TEST(GemmFp16, NanAndInfinityComeThrough) {
   a.view()(0, 3) = std::numeric_limits<float>::quiet_NaN();
   a.view()(1, 139) = std::numeric_limits<float>::infinity();
   for (const MatmulFormat format : {MatmulFormat::kFp16, MatmulFormat::kFp8}) {
-    const auto c = product<32>(format, a, b, false);
+    const auto c = product(32, format, a, b, false);
     for (int col = 0; col < 4; ++col) {
       EXPECT_TRUE(std::isnan(c.view()(0, col)));
       EXPECT_FALSE(std::isfinite(c.view()(1, col)));

@@ -37,6 +37,7 @@ struct GemmKernel {
     float* c;
     std::int64_t c_stride;
     bool accumulate;
+    int interval;  // of k between promotions of FP16 sums; read with scale words alone
   };
   void (*multiply)(const Tile& tile);
   // Rounds to the format.  packed[word * packed_step + line] = source[line * source_step + k].
@@ -51,7 +52,7 @@ struct GemmKernel {
 
 const GemmKernel& gemm_kernel_avx2(MatmulFormat format);
 const GemmKernel& gemm_kernel_avx512(MatmulFormat format);
-// kFp16 and kFp8 in FP16 arithmetic, promoted to FP32 every 32 of k.  REQUIRES one of them.
+// kFp16 and kFp8 in FP16 arithmetic, promoted to FP32 every `interval`.  REQUIRES one of them.
 const GemmKernel& gemm_kernel_avx512fp16(MatmulFormat format);
 // BF16 and kFp8 as pairs for vdpbf16ps.  REQUIRES one of these formats.
 const GemmKernel& gemm_kernel_avx512bf16(MatmulFormat format);

@@ -27,8 +27,20 @@ const PackedWeights* packed_of(const ParameterStore<T>& weights) {
   return weights.matmul == nullptr ? nullptr : weights.matmul->packed;
 }
 
+template <class T>
+int promotion_interval(const ParameterStore<T>& weights) {
+  return weights.matmul == nullptr ? kPromotionIntervals[0] : weights.matmul->promotion_interval;
+}
+
 GemmOptions weight_options(MatmulFormat format, bool transposed) {
   return {.transpose_b = transposed, .format = format, .b_tile = TileShape::kBlock};
+}
+
+template <class T>
+GemmOptions weight_options(const ParameterStore<T>& weights, int id, bool transposed) {
+  GemmOptions options = weight_options(format_of(weights, id), transposed);
+  options.promotion_interval = promotion_interval(weights);
+  return options;
 }
 
 }  // namespace
@@ -86,17 +98,20 @@ void PackedWeights::refresh(const ParameterStore<float>& weights) const {
 
 template <class T>
 GemmOptions forward_options(const ParameterStore<T>& weights, int id) {
-  return weight_options(format_of(weights, id), true);
+  return weight_options(weights, id, true);
 }
 
 template <class T>
 GemmOptions backward_input_options(const ParameterStore<T>& weights, int id) {
-  return weight_options(format_of(weights, id), false);
+  return weight_options(weights, id, false);
 }
 
 template <class T>
 GemmOptions backward_weight_options(const ParameterStore<T>& weights, int id) {
-  return {.transpose_a = true, .accumulate = true, .format = format_of(weights, id)};
+  return {.transpose_a = true,
+          .accumulate = true,
+          .format = format_of(weights, id),
+          .promotion_interval = promotion_interval(weights)};
 }
 
 template <class T>

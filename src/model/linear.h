@@ -48,6 +48,7 @@ struct Matmul {
   MatmulFormat format = MatmulFormat::kFp32;
   MatmulFormat head = MatmulFormat::kFp32;
   MatmulFormat attention = MatmulFormat::kFp32;  // kFp32 or kBf16
+  int promotion_interval = kPromotionIntervals[0];
   const PackedWeights* packed = nullptr;
 };
 

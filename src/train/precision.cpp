@@ -140,6 +140,7 @@ Matmul matmul_of(const PrecisionRecipe& precision) {
   if (matmul.format == MatmulFormat::kFp8 && !precision.power_of_two_scales) {
     matmul.format = MatmulFormat::kFp8FloatScale;
   }
+  matmul.promotion_interval = precision.promotion_interval;
   const bool low = matmul.format != MatmulFormat::kFp32 && precision.head != "fp32";
   const bool low_attention = matmul.format != MatmulFormat::kFp32 && precision.attention != "fp32";
   matmul.attention = low_attention ? MatmulFormat::kBf16 : MatmulFormat::kFp32;

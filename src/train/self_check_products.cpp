@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "kernels/gemm.h"
 #include "kernels/isa.h"
+#include "machine/peaks.h"
 #include "train/checkpoint.h"
 #include "train/precision.h"
 #include "train/self_check_rows.h"
@@ -31,7 +32,14 @@ double norm(const std::vector<double>& values) {
   return std::sqrt(squares);
 }
 
-// |C - C_double| over its bound (k + 2) 2^-24 |A| |B|, the operands rounded alike on both sides.
+// Of the error of a sum of k products, as a share of |A| |B|; in FP16 arithmetic of its stretches.
+double error_bound(MatmulFormat format) {
+  const double fp32 = (kDepth + 2) * 0x1p-24;
+  const bool in_fp16 = arithmetic_of(format) == Arithmetic::kFp16;
+  return in_fp16 ? fp32 + kPromotionIntervals[0] / 2 * 0x1p-11 : fp32;
+}
+
+// |C - C_double| over its bound, the operands rounded alike on both sides.
 double share_of_bound(MatmulFormat format) {
   const auto a = normal_values(kCheckedRows * kDepth, 1), b = normal_values(kCols * kDepth, 2);
   const std::vector<double> a_exact(a.begin(), a.end()), b_exact(b.begin(), b.end());
@@ -42,7 +50,7 @@ double share_of_bound(MatmulFormat format) {
        {b.data(), kCols, kDepth}, options);
   gemm(Matrix<double>(exact.data(), kCheckedRows, kCols), {a_exact.data(), kCheckedRows, kDepth},
        {b_exact.data(), kCols, kDepth}, options);
-  const double bound = (kDepth + 2) * 0x1p-24 * norm(a_exact) * norm(b_exact);
+  const double bound = error_bound(format) * norm(a_exact) * norm(b_exact);
   for (std::size_t i = 0; i < c.size(); ++i) exact[i] -= static_cast<double>(c[i]);
   return norm(exact) / bound;
 }
