@@ -86,6 +86,7 @@ struct PrecisionRecipe {
   std::string attention = "default";  // of its products, as head; its softmax is always FP32
   bool power_of_two_scales = true;    // of fp8's tiles; false: amax / 448
   int promotion_interval = 32;        // k between promotions of FP16 sums: 32, 64, 128
+  std::string cached = "fp32";        // SwiGLU's inputs, until the backward: fp32, fp16, fp8
   std::string packed = "both";        // copies of weights kept in product order: none, one, both
 
   bool operator==(const PrecisionRecipe&) const = default;

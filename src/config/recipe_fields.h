@@ -86,6 +86,8 @@ void visit_recipe_fields(SomeRecipe& recipe, Visitor&& visit) {
         {.source = "DeepSeek-V3.1's scale_fmt ue8m0"});
   visit("precision.promotion_interval", recipe.precision.promotion_interval,
         {.low = 32, .high = 128, .source = "the most exact"});
+  visit("precision.cached", recipe.precision.cached,
+        {.words = "fp32 fp16 fp8", .source = "the exact form"});
   visit("precision.packed", recipe.precision.packed,
         {.words = "none one both", .source = "the fastest"});
   visit("balance.bias_update_speed", recipe.balance.bias_update_speed,

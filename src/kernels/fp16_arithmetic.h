@@ -4,6 +4,9 @@
 // every test can run on this path on any processor with AVX-512: the same numbers but where a sum
 // rounded to 24 bits falls half way between two of 11, and many times slower.
 #pragma once
+// g++ 12 takes the undefined vectors of its own header for a fault of ours.
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #include <immintrin.h>
 
 namespace farthing {

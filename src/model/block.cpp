@@ -14,16 +14,15 @@ Block<T>::Saved::Saved(Arena& arena, const ModelConfig& config, const BlockShape
   h_mid = arena.matrix<T>(n_tokens, config.hidden_size);
   inv_rms_in = arena.array<T>(n_tokens);
   inv_rms_mid = arena.array<T>(n_tokens);
-  const Recompute recompute = shape.recompute;
-  if (recompute == Recompute::kNone) {
+  if (shape.keep.recompute == Recompute::kNone) {
     normed_in = arena.matrix<T>(n_tokens, config.hidden_size);
     normed_mid = arena.matrix<T>(n_tokens, config.hidden_size);
   }
-  mla = typename Mla<T>::Saved(arena, config, n_tokens, recompute);
+  mla = typename Mla<T>::Saved(arena, config, n_tokens, shape.keep.recompute);
   if (shape.dense) {
-    dense = typename Mlp<T>::Saved(arena, config.intermediate_size, n_tokens, recompute);
+    dense = typename Mlp<T>::Saved(arena, config.intermediate_size, n_tokens, shape.keep);
   }
-  if (shape.moe) moe = typename Moe<T>::Saved(arena, config, n_tokens, recompute);
+  if (shape.moe) moe = typename Moe<T>::Saved(arena, config, n_tokens, shape.keep);
 }
 
 template <class T>
@@ -31,8 +30,10 @@ Block<T>::Scratch::Scratch(Arena& arena, const ModelConfig& config, const BlockS
   const int n_tokens = shape.n_tokens();
   normed = arena.matrix<T>(n_tokens, config.hidden_size);
   mla = typename Mla<T>::Scratch(arena, config, n_tokens);
-  if (shape.dense) dense = typename Mlp<T>::Scratch(arena, config.intermediate_size, n_tokens);
-  if (shape.moe) moe = typename Moe<T>::Scratch(arena, config, n_tokens);
+  if (shape.dense) {
+    dense = typename Mlp<T>::Scratch(arena, config.intermediate_size, n_tokens, shape.keep);
+  }
+  if (shape.moe) moe = typename Moe<T>::Scratch(arena, config, n_tokens, shape.keep);
 }
 
 template <class T>

@@ -16,7 +16,7 @@ struct BlockShape {
   int sequence_length = 0;
   bool dense = false;  // room for a dense SwiGLU
   bool moe = false;    // room for experts
-  Recompute recompute = Recompute::kElementwise;
+  Keep keep = {};
   int n_tokens() const { return n_sequences * sequence_length; }
 };
 

@@ -49,7 +49,7 @@ BlockShape Context<T>::shape_of(int block) const {
           .sequence_length = shape.sequence_length,
           .dense = !config.is_moe_layer(block),
           .moe = config.is_moe_layer(block),
-          .recompute = mode.save ? mode.recompute : Recompute::kElementwise};
+          .keep = mode.save ? mode.keep : Keep{}};
 }
 
 template <class T>
@@ -71,7 +71,7 @@ void Context<T>::lay_out_saved(Arena& arena) {
   for (int block = 0; mode.save && block < config.n_blocks(); ++block) {
     saved.emplace_back(arena, config, shape_of(block));
   }
-  if (mode.save && mode.recompute == Recompute::kV3) share_up_projections(arena);
+  if (mode.save && mode.keep.recompute == Recompute::kV3) share_up_projections(arena);
   account("saved by blocks", arena);
   for (int block = 0; block < config.n_blocks(); ++block) {
     if (!is_moe(block)) continue;

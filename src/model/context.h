@@ -4,7 +4,7 @@
 // the first step.
 //
 //   save          every block keeps its own Saved; otherwise all blocks share one (inference, eval)
-//   recompute     what of it the backward computes again (recompute.h)
+//   keep          in which format, and what of it the backward computes again (recompute.h)
 //   delay_weight  every block keeps its own Gradients; otherwise they share one set, and the
 //                 residual stream's gradient alternates between two buffers
 #pragma once

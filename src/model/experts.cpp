@@ -9,18 +9,20 @@
 namespace farthing {
 
 template <class T>
-Experts<T>::Saved::Saved(Arena& arena, const ModelConfig& config, int n_tokens,
-                         Recompute recompute) {
+Experts<T>::Saved::Saved(Arena& arena, const ModelConfig& config, int n_tokens, Keep keep) {
   const std::int64_t n_rows = static_cast<std::int64_t>(n_tokens) * config.num_experts_per_tok;
-  gate_up = arena.matrix<T>(n_rows, 2 * config.moe_intermediate_size);
-  if (recompute == Recompute::kNone) act = arena.matrix<T>(n_rows, config.moe_intermediate_size);
+  gate_up = Kept<T>(arena, n_rows, 2 * config.moe_intermediate_size, keep.cached);
+  if (keep.recompute == Recompute::kNone) {
+    act = arena.matrix<T>(n_rows, config.moe_intermediate_size);
+  }
 }
 
 template <class T>
-Experts<T>::Scratch::Scratch(Arena& arena, const ModelConfig& config, int n_tokens) {
+Experts<T>::Scratch::Scratch(Arena& arena, const ModelConfig& config, int n_tokens, Keep keep) {
   const std::int64_t n_rows = static_cast<std::int64_t>(n_tokens) * config.num_experts_per_tok;
   rows = arena.matrix<T>(n_rows, config.hidden_size);
   act = arena.matrix<T>(n_rows, config.moe_intermediate_size);
+  gate_up = Kept<T>::scratch(arena, n_rows, 2 * config.moe_intermediate_size, keep.cached);
   problems = arena.array<GemmProblem<T>>(config.n_routed_experts);
 }
 
@@ -54,13 +56,15 @@ template <class T>
 void Experts<T>::forward(const Routing<T>& routing, const Saved& saved,
                          const Scratch& scratch) const {
   if (ids.empty()) return;
+  const Matrix<T> gate_up = saved.gate_up.to_write(scratch.gate_up);
   grouped(routing, scratch, forward_options(weights, ids.front().gate),
           [&](const MlpIds& expert, auto rows) {
-            return forward_problem<T>(rows(saved.gate_up), rows(scratch.rows), weights,
+            return forward_problem<T>(rows(gate_up), rows(scratch.rows), weights,
                                       gate_up_weight(expert));
           });
   const Matrix<T> act = saved.act.n_rows > 0 ? saved.act : scratch.act;
-  swiglu_forward<T>(act, saved.gate_up);
+  swiglu_forward<T>(act, gate_up);
+  saved.gate_up.keep(gate_up);
   grouped(routing, scratch, forward_options(weights, ids.front().down),
           [&](const MlpIds& expert, auto rows) {
             return forward_problem<T>(rows(scratch.rows), rows(act), weights, expert.down);
@@ -78,7 +82,8 @@ void Experts<T>::backward_input(const Routing<T>& routing, const Saved& saved,
             return backward_input_problem<T>(rows(dact), rows(scratch.rows), weights, expert.down);
           });
   const bool kept = saved.act.n_rows > 0;
-  if (!kept) swiglu_forward<T>(scratch.act, saved.gate_up);
+  const Matrix<T> gate_up = saved.gate_up.to_read(scratch.gate_up);
+  if (!kept) swiglu_forward<T>(scratch.act, gate_up);
   const Matrix<T> act = kept ? saved.act : scratch.act;
   parallel_for(dact.n_rows, [&](int row) {
     const int assignment = routing.assignment_of_row[static_cast<std::size_t>(row)];
@@ -86,7 +91,7 @@ void Experts<T>::backward_input(const Routing<T>& routing, const Saved& saved,
     const T weight = routing.weight.data[assignment];
     for (T& value : dact[row]) value *= weight;
   });
-  swiglu_backward<T>(gradients.dgate_up, dact, saved.gate_up);
+  swiglu_backward<T>(gradients.dgate_up, dact, gate_up);
   grouped(routing, scratch, backward_input_options(weights, ids.front().gate),
           [&](const MlpIds& expert, auto rows) {
             return backward_input_problem<T>(rows(scratch.rows), rows(gradients.dgate_up), weights,
@@ -100,7 +105,7 @@ void Experts<T>::backward_weight(const ParameterStore<T>& into, Matrix<const T> 
                                  const Gradients& gradients, const Scratch& scratch) const {
   if (ids.empty()) return;
   const bool kept = saved.act.n_rows > 0;
-  if (!kept) swiglu_forward<T>(scratch.act, saved.gate_up);
+  if (!kept) swiglu_forward<T>(scratch.act, saved.gate_up.to_read(scratch.gate_up));
   const Matrix<T> act = kept ? saved.act : scratch.act;
   parallel_for(act.n_rows, [&](int row) {
     const T weight = routing.weight.data[routing.assignment_of_row[static_cast<std::size_t>(row)]];

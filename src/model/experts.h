@@ -5,7 +5,7 @@
 //              G_r = d loss / d w_r = <W_down,e^T dh_t, act_r>,   dact_r = w_r W_down,e^T dh_t
 //
 // Shapes   rows [n_tokens * top_k, hidden_size], assignments ordered by Routing
-// Cost     saved: 2 moe_intermediate_size values a row.
+// Cost     saved: 2 moe_intermediate_size values a row, in the format of Keep.
 // Exact    Each row's products are independent of how many other rows there are.
 #pragma once
 #include "base/arena.h"
@@ -21,16 +21,16 @@ template <class T>
 struct Experts {
   struct Saved {
     Saved() = default;
-    Saved(Arena& arena, const ModelConfig& config, int n_tokens,
-          Recompute recompute = Recompute::kElementwise);
-    Matrix<T> gate_up;  // [n_rows, 2 width]
-    Matrix<T> act;      // [n_rows, width], with Recompute::kNone alone
+    Saved(Arena& arena, const ModelConfig& config, int n_tokens, Keep keep = {});
+    Kept<T> gate_up;  // [n_rows, 2 width]
+    Matrix<T> act;    // [n_rows, width], with Recompute::kNone alone
   };
   struct Scratch {
     Scratch() = default;
-    Scratch(Arena& arena, const ModelConfig& config, int n_tokens);
+    Scratch(Arena& arena, const ModelConfig& config, int n_tokens, Keep keep = {});
     Matrix<T> rows;                      // [n_rows, hidden_size]
     Matrix<T> act;                       // [n_rows, width]
+    Matrix<T> gate_up;                   // of Kept
     std::span<GemmProblem<T>> problems;  // [n_routed_experts]
   };
   struct BackwardScratch {

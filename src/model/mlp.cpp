@@ -9,9 +9,11 @@ namespace farthing {
 template <class T>
 void Mlp<T>::forward(Matrix<T> h, Matrix<const T> x, const Saved& saved,
                      const Scratch& scratch) const {
-  linear_forward<T>(saved.gate_up, x, weights, gate_up_weight(ids));
+  const Matrix<T> gate_up = saved.gate_up.to_write(scratch.gate_up);
+  linear_forward<T>(gate_up, x, weights, gate_up_weight(ids));
   const Matrix<T> act = saved.act.n_rows > 0 ? saved.act : scratch.act;
-  swiglu_forward<T>(act, saved.gate_up);
+  swiglu_forward<T>(act, gate_up);
+  saved.gate_up.keep(gate_up);
   linear_forward<T>(h, act, weights, ids.down, /*accumulate=*/true);
 }
 
@@ -21,7 +23,7 @@ void Mlp<T>::backward_input(Matrix<T> dx, Matrix<const T> dh, const Saved& saved
                             bool accumulate) const {
   const Matrix<T> dact = scratch.act;
   linear_backward_input<T>(dact, dh, weights, ids.down);
-  swiglu_backward<T>(gradients.dgate_up, dact, saved.gate_up);
+  swiglu_backward<T>(gradients.dgate_up, dact, saved.gate_up.to_read(scratch.gate_up));
   linear_backward_input<T>(dx, gradients.dgate_up, weights, gate_up_weight(ids), accumulate);
 }
 
@@ -30,7 +32,7 @@ void Mlp<T>::backward_weight(const ParameterStore<T>& into, Matrix<const T> dh, 
                              const Saved& saved, const Gradients& gradients,
                              const Scratch& scratch) const {
   const bool kept = saved.act.n_rows > 0;
-  if (!kept) swiglu_forward<T>(scratch.act, saved.gate_up);
+  if (!kept) swiglu_forward<T>(scratch.act, saved.gate_up.to_read(scratch.gate_up));
   linear_backward_weight<T>(into, dh, kept ? saved.act : scratch.act, weights, ids.down);
   linear_backward_weight<T>(into, gradients.dgate_up, x, weights, gate_up_weight(ids));
 }

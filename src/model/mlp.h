@@ -3,8 +3,8 @@
 //   h += W_down (silu(W_gate x) * W_up x),   gate_up = x [W_gate; W_up]^T
 //
 // Shapes   x dx h dh [n_tokens, hidden_size]   gate_up dgate_up [n_tokens, 2 width]
-// Cost     saved: 2 width values a token; the activation is recomputed by backward_weight, unless
-//          Recompute::kNone keeps it.
+// Cost     saved: 2 width values a token, in the format of Keep; the activation is recomputed by
+//          backward_weight, unless Recompute::kNone keeps it.
 #pragma once
 #include "base/arena.h"
 #include "model/ids.h"
@@ -16,17 +16,20 @@ template <class T>
 struct Mlp {
   struct Saved {
     Saved() = default;
-    Saved(Arena& arena, int width, int n_tokens, Recompute recompute)
-        : gate_up(arena.matrix<T>(n_tokens, 2 * width)) {
-      if (recompute == Recompute::kNone) act = arena.matrix<T>(n_tokens, width);
+    Saved(Arena& arena, int width, int n_tokens, Keep keep)
+        : gate_up(arena, n_tokens, 2 * width, keep.cached) {
+      if (keep.recompute == Recompute::kNone) act = arena.matrix<T>(n_tokens, width);
     }
-    Matrix<T> gate_up;
+    Kept<T> gate_up;
     Matrix<T> act;  // with Recompute::kNone alone
   };
   struct Scratch {
     Scratch() = default;
-    Scratch(Arena& arena, int width, int n_tokens) : act(arena.matrix<T>(n_tokens, width)) {}
+    Scratch(Arena& arena, int width, int n_tokens, Keep keep)
+        : act(arena.matrix<T>(n_tokens, width)),
+          gate_up(Kept<T>::scratch(arena, n_tokens, 2 * width, keep.cached)) {}
     Matrix<T> act;
+    Matrix<T> gate_up;  // of Kept
   };
   struct Gradients {
     Gradients() = default;

@@ -58,7 +58,7 @@ struct ContextShape {
 struct ContextMode {
   bool save = true;           // keep what backward needs
   bool delay_weight = false;  // keep what a separate backward_weight needs
-  Recompute recompute = Recompute::kElementwise;
+  Keep keep = {};
 };
 
 template <class T>

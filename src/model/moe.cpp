@@ -6,9 +6,9 @@
 namespace farthing {
 
 template <class T>
-Moe<T>::Saved::Saved(Arena& arena, const ModelConfig& config, int n_tokens, Recompute recompute)
-    : experts(arena, config, n_tokens, recompute),
-      shared(arena, config.shared_intermediate_size(), n_tokens, recompute) {}
+Moe<T>::Saved::Saved(Arena& arena, const ModelConfig& config, int n_tokens, Keep keep)
+    : experts(arena, config, n_tokens, keep),
+      shared(arena, config.shared_intermediate_size(), n_tokens, keep) {}
 
 template <class T>
 Moe<T>::Decision::Decision(Arena& arena, const ModelConfig& config, int n_sequences, int length)
@@ -17,10 +17,10 @@ Moe<T>::Decision::Decision(Arena& arena, const ModelConfig& config, int n_sequen
       sequence_length(length) {}
 
 template <class T>
-Moe<T>::Scratch::Scratch(Arena& arena, const ModelConfig& config, int n_tokens)
+Moe<T>::Scratch::Scratch(Arena& arena, const ModelConfig& config, int n_tokens, Keep keep)
     : router(arena, config, n_tokens),
-      experts(arena, config, n_tokens),
-      shared(arena, config.shared_intermediate_size(), n_tokens) {}
+      experts(arena, config, n_tokens, keep),
+      shared(arena, config.shared_intermediate_size(), n_tokens, keep) {}
 
 template <class T>
 Moe<T>::BackwardScratch::BackwardScratch(Arena& arena, const ModelConfig& config, int n_tokens)

@@ -16,8 +16,7 @@ template <class T>
 struct Moe {
   struct Saved {
     Saved() = default;
-    Saved(Arena& arena, const ModelConfig& config, int n_tokens,
-          Recompute recompute = Recompute::kElementwise);
+    Saved(Arena& arena, const ModelConfig& config, int n_tokens, Keep keep = {});
     typename Experts<T>::Saved experts;
     typename Mlp<T>::Saved shared;
   };
@@ -31,7 +30,7 @@ struct Moe {
   };
   struct Scratch {
     Scratch() = default;
-    Scratch(Arena& arena, const ModelConfig& config, int n_tokens);
+    Scratch(Arena& arena, const ModelConfig& config, int n_tokens, Keep keep = {});
     typename Router<T>::Scratch router;
     typename Experts<T>::Scratch experts;
     typename Mlp<T>::Scratch shared;

@@ -46,9 +46,13 @@ std::int64_t group_available(const std::string& limit, const std::string& curren
 
 }  // namespace
 
-Recompute recompute_of(const TrainRecipe& train) {
-  if (train.recompute == "none") return Recompute::kNone;
-  return train.recompute == "v3" ? Recompute::kV3 : Recompute::kElementwise;
+Keep keep_of(const Recipe& recipe) {
+  Keep keep;
+  if (recipe.train.recompute == "none") keep.recompute = Recompute::kNone;
+  if (recipe.train.recompute == "v3") keep.recompute = Recompute::kV3;
+  if (recipe.precision.cached == "fp16") keep.cached = MatmulFormat::kFp16;
+  if (recipe.precision.cached == "fp8") keep.cached = MatmulFormat::kFp8;
+  return keep;
 }
 
 std::vector<MemoryLine> memory_table(const Recipe& recipe, int micro_batch) {
@@ -69,9 +73,8 @@ std::vector<MemoryLine> memory_table(const Recipe& recipe, int micro_batch) {
   const PackedWeights packed(measure, parameters, make_model_ids(recipe.model, parameters),
                              matmul_of(recipe.precision), copies_of(recipe.precision));
   account("packed weights");
-  const Context<float> context(
-      measure, recipe.model, {micro_batch, recipe.data.sequence_length},
-      {.save = true, .delay_weight = false, .recompute = recompute_of(recipe.train)});
+  const Context<float> context(measure, recipe.model, {micro_batch, recipe.data.sequence_length},
+                               {.save = true, .delay_weight = false, .keep = keep_of(recipe)});
   for (const MemoryLine& line : context.memory()) {
     lines.push_back({"activations: " + line.part, line.bytes});
   }

@@ -29,7 +29,7 @@ std::int64_t bytes_of(const Recipe& recipe, int micro_batch, int n_contexts, boo
   const ContextShape shape{micro_batch, recipe.data.sequence_length};
   for (int i = 0; i < n_contexts; ++i) {
     const Context<float> context(measure, recipe.model, shape,
-                                 {true, delay_weight, recompute_of(recipe.train)});
+                                 {true, delay_weight, keep_of(recipe)});
   }
   return measure.used();
 }
@@ -76,7 +76,7 @@ Trainer::Trainer(const Recipe& recipe, int micro_batch, bool delay_weight)
   const ContextShape shape{micro_batch, recipe.data.sequence_length};
   for (int i = 0; i < n_contexts_of(recipe, micro_batch, delay_weight); ++i) {
     contexts_.push_back(std::make_unique<Context<float>>(
-        arena_, recipe.model, shape, ContextMode{true, delay_weight, recompute_of(recipe.train)}));
+        arena_, recipe.model, shape, ContextMode{true, delay_weight, keep_of(recipe)}));
   }
   batches_.resize(static_cast<std::size_t>(n_micro_batches_of(recipe, micro_batch)));
   for (Batch& batch : batches_) {

@@ -35,8 +35,8 @@ std::int64_t total_bytes(const std::vector<MemoryLine>& table);
 // What the kernels keep for each thread, made at its first product: packed blocks and tiles of
 // attention's scores, keys and their gradients.
 std::int64_t thread_buffer_bytes(const Recipe& recipe, int n_threads);
-// train.recompute, of a recipe that was checked.
-Recompute recompute_of(const TrainRecipe& train);
+// train.recompute and precision.cached, of a recipe that was checked.
+Keep keep_of(const Recipe& recipe);
 // What the machine and the control group leave to this process now.
 std::int64_t available_memory_bytes();
 

@@ -124,6 +124,24 @@ TEST(Trainer, BitsDoNotDependOnRecomputing) {
   }
 }
 
+// What waits for the backward in fewer bits changes gradients a little, the forward not at all.
+TEST(Trainer, CachedActivationsLearnTheSame) {
+  const TrainedRun exact = run(tiny_recipe(), 2, 40);
+  for (const char* cached : {"fp16", "fp8"}) {
+    Recipe recipe = tiny_recipe();
+    recipe.precision.cached = cached;
+    const TrainedRun outcome = run(recipe, 2, 40);
+    EXPECT_NE(outcome.hash, exact.hash) << cached;
+    EXPECT_EQ(outcome.losses.front(), exact.losses.front()) << cached;
+    EXPECT_NEAR(outcome.losses.back(), exact.losses.back(), 0.05) << cached;
+    const std::string two_steps = run(recipe, 2, 2).hash;
+    recipe.train.recompute = "v3";
+    for (const bool delay_weight : {false, true}) {
+      EXPECT_EQ(run(recipe, 2, 2, delay_weight).hash, two_steps) << cached << " " << delay_weight;
+    }
+  }
+}
+
 // Each precision is another run, and each learns what FP32 does.
 TEST(Trainer, LearnsInEveryPrecision) {
   const TrainedRun exact = run(tiny_recipe(), 2, 40);
