@@ -34,4 +34,17 @@ void parallel_for(std::int64_t n, const Function& body) {
       &body);
 }
 
+// The same by ranges: body(begin, end), each once, together [0, n); for bodies with state that the
+// neighbours of an index share.
+template <class Function>
+void parallel_ranges(std::int64_t n, const Function& body) {
+  parallel_detail::run(
+      n,
+      [](const void* context, std::int64_t begin, std::int64_t end) {
+        const auto& function = *static_cast<const Function*>(context);
+        if (begin < end) function(static_cast<int>(begin), static_cast<int>(end));
+      },
+      &body);
+}
+
 }  // namespace farthing

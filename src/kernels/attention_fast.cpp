@@ -8,9 +8,12 @@
 //
 // Blocks of keys that no query of the block may see are skipped; on the diagonal so are register
 // tiles of S and dP and the k of the other products (Causal of gemm_fast.h).  A head's keys are
-// copied side by side, [k_nope | k_pe], so that every product has one operand of each.
-// Source   Dao 2023 (arXiv:2307.08691), algorithms 1 and 2.
+// copied side by side, [k_nope | k_pe], so that every product has one operand of each; the operands
+// that several tiles share (keys and values, in the backward queries and do) are packed once a
+// head. Source   Dao 2023 (arXiv:2307.08691), algorithms 1 and 2.
 #include "kernels/attention_fast.h"
+
+#include <hwy/aligned_allocator.h>
 
 #include <algorithm>
 #include <cmath>
@@ -20,28 +23,71 @@
 #include "base/parallel.h"
 #include "kernels/attention_rows.h"
 #include "kernels/gemm_fast.h"
+#include "kernels/gemm_pack.h"
 #include "kernels/reference_attention.h"
 
 namespace farthing::fast {
 namespace {
 
-constexpr int kQueryBlock = 126;  // whole panels of 14 and of 6 rows
-constexpr int kKeyBlock = 256;
+constexpr int kQueryBlock = 128;
+constexpr int kKeyBlock = 256;  // at most kDepthWords: one depth of the products over keys
 
 using Head = reference::AttentionHead<const float>;
 using DHead = reference::AttentionHead<float>;
 
-// Each thread's tiles, made at its first use and kept.
-struct Tiles {
-  std::vector<float> score = std::vector<float>(kQueryBlock * kKeyBlock);
-  std::vector<float> dp = std::vector<float>(kQueryBlock * kKeyBlock);
-  std::vector<float> keys, dkeys;  // [sequence_length, nope + rope]
-
-  static Matrix<float> grown(std::vector<float>& values, int n_rows, int n_cols) {
-    const std::size_t size = static_cast<std::size_t>(n_rows) * static_cast<std::size_t>(n_cols);
-    if (values.size() < size) values.resize(size);
-    return {values.data(), n_rows, n_cols};
+// Floats at a cache line's begin; grow and are kept.
+class Floats {
+ public:
+  float* reserve(std::int64_t count) {
+    if (count > count_) {
+      block_ = hwy::AllocateAligned<float>(static_cast<std::size_t>(count));
+      CHECK(block_ != nullptr);
+      count_ = count;
+    }
+    return block_.get();
   }
+  Matrix<float> matrix(int n_rows, int n_cols) {
+    return {reserve(std::int64_t{n_rows} * n_cols), n_rows, n_cols};
+  }
+  const float* data() const { return block_.get(); }
+
+ private:
+  hwy::AlignedFreeUniquePtr<float[]> block_;
+  std::int64_t count_ = 0;
+};
+
+// The blocks of so many rows of a matrix, each as the B of products, in their order.
+class PackedBlocks {
+ public:
+  void pack(Matrix<const float> rows, int block, GemmOptions options) {
+    const int height = std::min(block, rows.n_rows);
+    const int n = options.transpose_b ? height : rows.n_cols;
+    const int k = options.transpose_b ? rows.n_cols : height;
+    step_ = round_up(static_cast<int>(packed_size(n, k, options.format)), kFloatsPerLine);
+    const int n_blocks = (rows.n_rows + block - 1) / block;
+    float* packed = floats_.reserve(step_ * n_blocks);
+    requests_.clear();
+    for (int i = 0; i < n_blocks; ++i) {
+      const int count = std::min(block, rows.n_rows - i * block);
+      requests_.push_back({packed + i * step_, rows.rows(i * block, count), options});
+    }
+    pack_b(requests_);
+  }
+  const float* operator[](int block) const { return floats_.data() + block * step_; }
+
+ private:
+  Floats floats_;
+  std::vector<PackRequest> requests_;
+  std::int64_t step_ = 0;
+};
+
+// Each thread's tiles and packed operands, made at their first use and kept.
+struct Tiles {
+  Floats score, dp;              // [kQueryBlock, kKeyBlock]
+  Floats keys, dkeys;            // [sequence_length, nope + rope], [k_nope | k_pe]
+  PackedBlocks keys_transposed;  // for S
+  PackedBlocks values;           // for P v
+  PackedBlocks values_transposed, keys_plain, queries, d_out;  // of the backward
 };
 
 Tiles& tiles() {
@@ -54,20 +100,20 @@ struct Span {
   int first, count;
 };
 
-// Keys first .. first + count of a head.
-Matrix<const float> joined_keys(const Head& in, Span keys) {
+// A head's keys side by side.
+Matrix<const float> joined_keys(const Head& in) {
   const int nope = in.k_nope.n_cols, rope = in.k_pe.n_cols;
-  const Matrix<float> joined = Tiles::grown(tiles().keys, keys.count, nope + rope);
-  for (int i = 0; i < keys.count; ++i) {
-    std::copy_n(in.k_nope.row(keys.first + i), nope, joined.row(i));
-    std::copy_n(in.k_pe.row(keys.first + i), rope, joined.row(i) + nope);
+  const Matrix<float> joined = tiles().keys.matrix(in.k_nope.n_rows, nope + rope);
+  for (int i = 0; i < joined.n_rows; ++i) {
+    std::copy_n(in.k_nope.row(i), nope, joined.row(i));
+    std::copy_n(in.k_pe.row(i), rope, joined.row(i) + nope);
   }
   return joined;
 }
 
-void product(Matrix<float> c, Matrix<const float> a, Matrix<const float> b, GemmOptions options,
-             CausalSide side, Span queries, Span keys) {
-  gemm_serial({c, a, b}, options, {side, queries.first - keys.first});
+void product(const GemmProblem<float>& problem, GemmOptions options, CausalSide side, Span queries,
+             Span keys) {
+  gemm_serial(problem, options, {side, queries.first - keys.first});
 }
 
 // What the queries of one sequence may see.
@@ -99,44 +145,69 @@ Mask mask_of(const AttentionShape& shape, int sequence,
           static_cast<float>(shape.scale), shape.format};
 }
 
-// body(keys) for the blocks of keys that some query of the block may see, upward.
+// body(index of the block, its keys up to the last that is seen) for the blocks of keys that some
+// query of the block may see, upward.
 template <class Body>
 void for_key_blocks(const Mask& mask, Span queries, const Body& body) {
   const int end = queries.first + queries.count;
-  for (int key = mask.first_key(queries); key < end; key += kKeyBlock) {
-    body(Span{key, std::min(kKeyBlock, end - key)});
+  for (int block = mask.first_key(queries) / kKeyBlock; block * kKeyBlock < end; ++block) {
+    const int first = block * kKeyBlock;
+    body(block, Span{first, std::min(kKeyBlock, end - first)});
   }
 }
 
-// Writes out [queries, v] and lse [queries].
-void forward_block(const Head& in, const Mask& mask, Span queries, Matrix<float> out,
-                   std::span<float> lse) {
-  float top[kQueryBlock], sum[kQueryBlock];
-  std::fill_n(top, queries.count, -std::numeric_limits<float>::infinity());
-  std::fill_n(sum, queries.count, 0.0f);
-  bool accumulate = false;
-  for_key_blocks(mask, queries, [&](Span keys) {
-    const Matrix<float> score(tiles().score.data(), queries.count, keys.count);
-    product(score, in.q.rows(queries.first, queries.count), joined_keys(in, keys),
-            {.transpose_b = true, .format = mask.format}, CausalSide::kResult, queries, keys);
-    for (int i = 0; i < queries.count; ++i) {
-      const ScoreRow row = mask.row(score, queries, i, keys);
-      if (row.first == row.end) {
-        std::fill_n(row.score, row.n, 0.0f);
-        continue;
-      }
-      const float shrink = softmax_row(row, top[i], sum[i]);
-      if (accumulate && shrink != 1.0f) scale_row(out.row(i), out.n_cols, shrink);
-    }
-    product(out, score, in.v.rows(keys.first, keys.count),
-            {.accumulate = accumulate, .format = mask.format}, CausalSide::kLeft, queries, keys);
-    accumulate = true;
-  });
-  for (int i = 0; i < queries.count; ++i) {
-    scale_row(out.row(i), out.n_cols, 1.0f / sum[i]);
-    lse[i] = top[i] + std::log(sum[i]);
-  }
+// A tile of scores, and the same with all keys of its block: the depth in which these are packed.
+Matrix<float> tile(Floats& floats, Span queries, int n_keys) {
+  return {floats.reserve(std::int64_t{kQueryBlock} * kKeyBlock), queries.count, n_keys, kKeyBlock};
 }
+Span whole_block(Span keys, int sequence_length) {
+  return {keys.first, std::min(kKeyBlock, sequence_length - keys.first)};
+}
+
+// What the queries of one head share.
+struct ForwardHead {
+  Head in;
+  Mask mask;
+  Matrix<const float> k;  // [k_nope | k_pe]
+
+  ForwardHead(const Head& head, const Mask& its_mask)
+      : in(head), mask(its_mask), k(joined_keys(head)) {
+    tiles().keys_transposed.pack(k, kKeyBlock, {.transpose_b = true, .format = mask.format});
+    tiles().values.pack(in.v, kKeyBlock, {.format = mask.format});
+  }
+
+  // Writes out [queries, v] and lse [queries].
+  void run(Span queries, Matrix<float> out, std::span<float> lse) const {
+    float top[kQueryBlock], sum[kQueryBlock];
+    std::fill_n(top, queries.count, -std::numeric_limits<float>::infinity());
+    std::fill_n(sum, queries.count, 0.0f);
+    bool accumulate = false;
+    const auto q = in.q.rows(queries.first, queries.count);
+    for_key_blocks(mask, queries, [&](int block, Span keys) {
+      const Matrix<float> score = tile(tiles().score, queries, keys.count);
+      product({score, q, k.rows(keys.first, keys.count), tiles().keys_transposed[block]},
+              {.transpose_b = true, .format = mask.format}, CausalSide::kResult, queries, keys);
+      for (int i = 0; i < queries.count; ++i) {
+        const ScoreRow row = mask.row(score, queries, i, keys);
+        if (row.first == row.end) {
+          std::fill_n(row.score, row.n, 0.0f);
+          continue;
+        }
+        const float shrink = softmax_row(row, top[i], sum[i]);
+        if (accumulate && shrink != 1.0f) scale_row(out.row(i), out.n_cols, shrink);
+      }
+      const Span all = whole_block(keys, in.v.n_rows);
+      product({out, tile(tiles().score, queries, all.count), in.v.rows(all.first, all.count),
+               tiles().values[block]},
+              {.accumulate = accumulate, .format = mask.format}, CausalSide::kLeft, queries, keys);
+      accumulate = true;
+    });
+    for (int i = 0; i < queries.count; ++i) {
+      scale_row(out.row(i), out.n_cols, 1.0f / sum[i]);
+      lse[i] = top[i] + std::log(sum[i]);
+    }
+  }
+};
 
 // Everything one owner reads and writes in the backward.
 struct BackwardHead {
@@ -149,6 +220,15 @@ struct BackwardHead {
   Matrix<const float> k;  // [k_nope | k_pe]
   Matrix<float> dk;
 
+  void pack() const {
+    const GemmOptions plain{.format = mask.format};
+    const GemmOptions transposed{.transpose_b = true, .format = mask.format};
+    tiles().keys_transposed.pack(k, kKeyBlock, transposed);
+    tiles().keys_plain.pack(k, kKeyBlock, plain);
+    tiles().values_transposed.pack(in.v, kKeyBlock, transposed);
+    tiles().queries.pack(in.q, kQueryBlock, plain);
+    tiles().d_out.pack(d_o, kQueryBlock, plain);
+  }
   void zero_all() const {
     reference::zero(d.q);
     reference::zero(d.v);
@@ -162,16 +242,17 @@ struct BackwardHead {
     }
   }
 
-  void add_tile(Span queries, Span keys) const {
-    const Matrix<float> p(tiles().score.data(), queries.count, keys.count);
-    const Matrix<float> ds(tiles().dp.data(), queries.count, keys.count);
+  void add_tile(Span queries, int block, Span keys) const {
+    const Matrix<float> p = tile(tiles().score, queries, keys.count);
+    const Matrix<float> ds = tile(tiles().dp, queries, keys.count);
     const auto q = in.q.rows(queries.first, queries.count);
     const auto d_out = d_o.rows(queries.first, queries.count);
-    const auto these_keys = k.rows(keys.first, keys.count);
+    const int query_block = queries.first / kQueryBlock;
     const GemmOptions transposed{.transpose_b = true, .format = mask.format};
-    product(p, q, these_keys, transposed, CausalSide::kResult, queries, keys);
-    product(ds, d_out, in.v.rows(keys.first, keys.count), transposed, CausalSide::kResult, queries,
-            keys);
+    product({p, q, k.rows(keys.first, keys.count), tiles().keys_transposed[block]}, transposed,
+            CausalSide::kResult, queries, keys);
+    product({ds, d_out, in.v.rows(keys.first, keys.count), tiles().values_transposed[block]},
+            transposed, CausalSide::kResult, queries, keys);
     for (int i = 0; i < queries.count; ++i) {
       const int query = queries.first + i;
       softmax_backward_row(mask.row(p, queries, i, keys), ds.row(i), lse[query], delta[query]);
@@ -179,12 +260,14 @@ struct BackwardHead {
     const GemmOptions add{.accumulate = true, .format = mask.format};
     const GemmOptions add_left_transposed{
         .transpose_a = true, .accumulate = true, .format = mask.format};
-    product(d.v.rows(keys.first, keys.count), p, d_out, add_left_transposed,
-            CausalSide::kLeftTransposed, queries, keys);
-    product(d.q.rows(queries.first, queries.count), ds, these_keys, add, CausalSide::kLeft, queries,
-            keys);
-    product(dk.rows(keys.first, keys.count), ds, q, add_left_transposed,
-            CausalSide::kLeftTransposed, queries, keys);
+    product({d.v.rows(keys.first, keys.count), p, d_out, tiles().d_out[query_block]},
+            add_left_transposed, CausalSide::kLeftTransposed, queries, keys);
+    product({dk.rows(keys.first, keys.count), ds, q, tiles().queries[query_block]},
+            add_left_transposed, CausalSide::kLeftTransposed, queries, keys);
+    const Span all = whole_block(keys, k.n_rows);
+    product({d.q.rows(queries.first, queries.count), tile(tiles().dp, queries, all.count),
+             k.rows(all.first, all.count), tiles().keys_plain[block]},
+            add, CausalSide::kLeft, queries, keys);
   }
 };
 
@@ -194,16 +277,22 @@ void attention_forward(const AttentionShape& shape, Matrix<float> o, Matrix<floa
                        Matrix<const float> q, Matrix<const float> kv, Matrix<const float> k_pe,
                        std::span<const std::int32_t> document_start) {
   const int n_blocks = (shape.sequence_length + kQueryBlock - 1) / kQueryBlock;
-  parallel_for(std::int64_t{shape.n_sequences} * shape.n_heads * n_blocks, [&](int task) {
-    const int sequence = task / (n_blocks * shape.n_heads);
-    const int head = task / n_blocks % shape.n_heads;
-    const int first = task % n_blocks * kQueryBlock;
-    const Span queries{first, std::min(kQueryBlock, shape.sequence_length - first)};
-    const Head in(shape, sequence, head, q, kv, k_pe);
-    const auto out = reference::head_output(shape, sequence, head, o);
-    const int token = sequence * shape.sequence_length + first;
-    forward_block(in, mask_of(shape, sequence, document_start), queries,
-                  out.rows(first, queries.count), lse[head].subspan(token, queries.count));
+  const std::int64_t n_tasks = std::int64_t{shape.n_sequences} * shape.n_heads * n_blocks;
+  parallel_ranges(n_tasks, [&](int begin, int end) {
+    for (int task = begin; task < end;) {
+      const int sequence = task / (n_blocks * shape.n_heads);
+      const int head = task / n_blocks % shape.n_heads;
+      const ForwardHead work(Head(shape, sequence, head, q, kv, k_pe),
+                             mask_of(shape, sequence, document_start));
+      const auto out = reference::head_output(shape, sequence, head, o);
+      const int end_of_head = std::min(end, (task / n_blocks + 1) * n_blocks);
+      for (; task < end_of_head; ++task) {
+        const int first = task % n_blocks * kQueryBlock;
+        const Span queries{first, std::min(kQueryBlock, shape.sequence_length - first)};
+        const int token = sequence * shape.sequence_length + first;
+        work.run(queries, out.rows(first, queries.count), lse[head].subspan(token, queries.count));
+      }
+    }
   });
 }
 
@@ -225,15 +314,17 @@ void attention_backward(const AttentionShape& shape, AttentionGradients<float> g
                             saved.lse[head].subspan(token, shape.sequence_length),
                             scratch.delta[head].subspan(token, shape.sequence_length),
                             mask_of(shape, sequence, document_start),
-                            joined_keys(in, {0, shape.sequence_length}),
-                            Tiles::grown(tiles().dkeys, shape.sequence_length, qk)};
+                            joined_keys(in),
+                            tiles().dkeys.matrix(shape.sequence_length, qk)};
     work.zero_all();
+    work.pack();
     for (int query = 0; query < shape.sequence_length; ++query) {
       work.delta[query] = dot_row(work.d_o.row(query), work.o.row(query), shape.v);
     }
     for (int first = 0; first < shape.sequence_length; first += kQueryBlock) {
       const Span queries{first, std::min(kQueryBlock, shape.sequence_length - first)};
-      for_key_blocks(work.mask, queries, [&](Span keys) { work.add_tile(queries, keys); });
+      for_key_blocks(work.mask, queries,
+                     [&](int block, Span keys) { work.add_tile(queries, block, keys); });
     }
     work.write_key_gradients();
   });

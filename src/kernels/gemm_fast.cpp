@@ -189,12 +189,19 @@ class RectangleProduct {
       }
       for (int panel = 0; panel < rows.count; ++panel) {
         if (!options_.transpose_a && col == 0) {
-          pack_a(block, rows, panel, 0, block.n_k);
+          pack_a(block, rows, panel, 0, seen_depth(block, rows, panel));
           if (panel + 1 < rows.count) prefetch_a(block, rows, panel + 1);
         }
         multiply_tile(block, rows, panel, col, std::min(width, block.n_cols - col));
       }
     }
+  }
+
+  // Of a panel's k: past it A is zero, and may be unwritten.
+  int seen_depth(const Block& block, const Panels& rows, int panel) const {
+    if (causal_.side != CausalSide::kLeft) return block.n_k;
+    const int end = block.row + rows.begin(panel) + rows.size(panel);
+    return std::clamp(end + causal_.diagonal - block.k, 0, block.n_k);
   }
 
   void multiply_tile(const Block& block, const Panels& rows, int panel, int col, int n_cols) const {
@@ -219,8 +226,7 @@ class RectangleProduct {
     const int first = block.row + rows.begin(panel), end = first + tile.rows;
     if (causal_.side == CausalSide::kResult) return block.col + col < end + causal_.diagonal;
     if (causal_.side == CausalSide::kLeft) {
-      const int seen = std::clamp(end + causal_.diagonal - block.k, 0, block.n_k);
-      tile.n_words = packer_.words(seen);
+      tile.n_words = packer_.words(seen_depth(block, rows, panel));
       return true;
     }
     const int unseen = std::clamp(first - causal_.diagonal - block.k, 0, block.n_k);

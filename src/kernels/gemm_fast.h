@@ -12,7 +12,8 @@ void gemm_fast(std::span<const GemmProblem<float>> problems, GemmOptions options
 
 // What of a product lies past the diagonal of causal scores, where line i sees 0 .. i + diagonal:
 //   kResult           C's columns: whole register tiles of them are left unwritten
-//   kLeft             A's columns, zeros there: their products are left out
+//   kLeft             A's columns: their products are left out; zeros are read up to the diagonal
+//                     of the last line of a panel, nothing past it
 //   kLeftTransposed   the same of an A that is stored [k, m]: its row k sees m <= k + diagonal
 enum class CausalSide { kNone, kResult, kLeft, kLeftTransposed };
 struct Causal {

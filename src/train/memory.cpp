@@ -83,10 +83,11 @@ std::vector<MemoryLine> memory_table(const Recipe& recipe, int micro_batch) {
 
 std::int64_t thread_buffer_bytes(const Recipe& recipe, int n_threads) {
   constexpr std::int64_t kPackedBlocks = 2 << 20;          // gemm_fast.cpp
-  constexpr std::int64_t kScoreTiles = 2 * 126 * 256 * 4;  // attention_fast.cpp
-  const std::int64_t keys =
-      2 * std::int64_t{sizeof(float)} * recipe.data.sequence_length * recipe.model.qk_head_dim();
-  return n_threads * (kPackedBlocks + kScoreTiles + keys);
+  constexpr std::int64_t kScoreTiles = 2 * 128 * 256 * 4;  // attention_fast.cpp
+  // Of every token keys and their gradients; packed: keys and values twice, queries, outputs.
+  const std::int64_t values = 5 * recipe.model.qk_head_dim() + 3 * recipe.model.v_head_dim;
+  const std::int64_t head = std::int64_t{sizeof(float)} * recipe.data.sequence_length * values;
+  return n_threads * (kPackedBlocks + kScoreTiles + head);
 }
 
 std::int64_t total_bytes(const std::vector<MemoryLine>& table) {
