@@ -214,8 +214,18 @@ std::string_view view(Bytes begin, Bytes end) {
   return {reinterpret_cast<const char*>(begin), static_cast<std::size_t>(end - begin)};
 }
 
+// Where the pieces go.
+struct PieceSink {
+  std::vector<std::string_view>& pieces;
+  const std::function<void()>& take;
+  void add(Bytes begin, Bytes end) const {
+    pieces.push_back(view(begin, end));
+    if (pieces.size() >= kPiecesAtOnce && take) take();
+  }
+};
+
 // Words in [begin, end); what none matches stays together.
-void scan_words(Bytes begin, Bytes end, std::vector<std::string_view>& pieces) {
+void scan_words(Bytes begin, Bytes end, const PieceSink& sink) {
   Scanner text(view(begin, end));
   Bytes gap = begin;
   for (Bytes p = begin; p < end;) {
@@ -224,35 +234,35 @@ void scan_words(Bytes begin, Bytes end, std::vector<std::string_view>& pieces) {
       p += text.at(p).n_bytes;
       continue;
     }
-    if (gap < p) pieces.push_back(view(gap, p));
-    pieces.push_back(view(p, match));
+    if (gap < p) sink.add(gap, p);
+    sink.add(p, match);
     gap = p = match;
   }
-  if (gap < end) pieces.push_back(view(gap, end));
+  if (gap < end) sink.add(gap, end);
 }
 
-void scan_deepseek_v3(std::string_view whole, std::vector<std::string_view>& pieces) {
+void scan_deepseek_v3(std::string_view whole, const PieceSink& sink) {
   Scanner text(whole);
   for (Bytes p = reinterpret_cast<Bytes>(whole.data()); p < text.end();) {
     const Character c = text.at(p);
     Bytes end;
     if (c.flags & kNumber) {
       end = numbers(text, p, 3);
-      pieces.push_back(view(p, end));
+      sink.add(p, end);
     } else {
       end = (c.flags & kCjk) ? text.run(p, kCjk) : text.run_without(p, kCjk | kNumber);
-      scan_words(p, end, pieces);
+      scan_words(p, end, sink);
     }
     p = end;
   }
 }
 
 template <class Next>
-void scan_with(std::string_view whole, std::vector<std::string_view>& pieces, Next next) {
+void scan_with(std::string_view whole, const PieceSink& sink, Next next) {
   Scanner text(whole);
   for (Bytes p = reinterpret_cast<Bytes>(whole.data()); p < text.end();) {
     const Bytes end = next(text, p);
-    pieces.push_back(view(p, end));
+    sink.add(p, end);
     p = end;
   }
 }
@@ -281,17 +291,18 @@ std::optional<KnownPattern> recognise(const PreTokenizerRules& rules) {
   return std::nullopt;
 }
 
-void scan_pieces(KnownPattern pattern, std::string_view text,
-                 std::vector<std::string_view>& pieces) {
+void scan_pieces(KnownPattern pattern, std::string_view text, std::vector<std::string_view>& pieces,
+                 const std::function<void()>& take) {
+  const PieceSink sink{pieces, take};
   switch (pattern) {
     case KnownPattern::kGpt2:
-      return scan_with(text, pieces, next_gpt2);
+      return scan_with(text, sink, next_gpt2);
     case KnownPattern::kDeepseekV3:
-      return scan_deepseek_v3(text, pieces);
+      return scan_deepseek_v3(text, sink);
     case KnownPattern::kCl100k:
-      return scan_with(text, pieces, next_cl100k<3>);
+      return scan_with(text, sink, next_cl100k<3>);
     case KnownPattern::kCl100kSingleDigits:
-      return scan_with(text, pieces, next_cl100k<1>);
+      return scan_with(text, sink, next_cl100k<1>);
   }
 }
 

@@ -12,6 +12,7 @@
 // Cost     one pass, a table look-up per character; no heap.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -25,9 +26,11 @@ enum class KnownPattern { kGpt2, kDeepseekV3, kCl100k, kCl100kSingleDigits };
 // The pattern that these rules spell, add_prefix_space aside; nullopt for any other.
 std::optional<KnownPattern> recognise(const PreTokenizerRules& rules);
 
-// Appends the pieces of a text.  REQUIRES valid UTF-8.
-void scan_pieces(KnownPattern pattern, std::string_view text,
-                 std::vector<std::string_view>& pieces);
+// Appends the pieces of a text; calls take(), where given, each time that kPiecesAtOnce are there,
+// for it to use and clear them.  REQUIRES valid UTF-8.
+inline constexpr std::size_t kPiecesAtOnce = std::size_t{1} << 14;
+void scan_pieces(KnownPattern pattern, std::string_view text, std::vector<std::string_view>& pieces,
+                 const std::function<void()>& take = {});
 
 // The patterns as they stand in tokenizer.json.
 namespace known_pattern {

@@ -117,6 +117,24 @@ std::vector<std::string> pieces_of(const Splitter& splitter, const std::string& 
   return {pieces.pieces.begin(), pieces.pieces.end()};
 }
 
+TEST(PieceScanner, ALongTextInPartsGivesTheSamePieces) {
+  std::string text;
+  for (std::uint64_t trial = 0; text.size() < 600000; ++trial) text += random_text(trial);
+  for (const PreTokenizerRules& rules : known_rules()) {
+    const Splitter splitter(rules, "parts");
+    Pieces pieces;
+    std::vector<std::string> found;
+    std::size_t n_parts = 0;
+    splitter.split(text, pieces, [&] {
+      EXPECT_LE(pieces.pieces.size(), kPiecesAtOnce);
+      found.insert(found.end(), pieces.pieces.begin(), pieces.pieces.end());
+      ++n_parts;
+    });
+    EXPECT_GT(n_parts, 2u);
+    EXPECT_EQ(found, pieces_of(splitter, text));
+  }
+}
+
 TEST(PieceScanner, GivesThePiecesOfPcre2) {
   for (const PreTokenizerRules& rules : known_rules()) {
     ASSERT_TRUE(recognise(rules).has_value());

@@ -77,18 +77,36 @@ void cut(const Pattern& pattern, bool drops_matches, bool drops_gaps,
 
 }  // namespace
 
-void Splitter::split(std::string_view text, Pieces& out) const {
+void Splitter::split(std::string_view text, Pieces& out, const std::function<void()>& take) const {
+  if (!state_->known) {
+    split(text, out);
+    return take();
+  }
+  split_known(text, out, [&] {
+    take();
+    out.pieces.clear();
+  });
+  take();
+}
+
+void Splitter::split_known(std::string_view text, Pieces& out,
+                           const std::function<void()>& take) const {
   out.pieces.clear();
   out.prefixed.clear();
   if (text.empty()) return;
-  if (state_->known) {
-    if (state_->add_prefix_space && text.front() != ' ') {
-      std::string& owned = out.prefixed.emplace_back(1, ' ');
-      owned += text;
-      text = owned;
-    }
-    return scan_pieces(*state_->known, text, out.pieces);
+  if (state_->add_prefix_space && text.front() != ' ') {
+    std::string& owned = out.prefixed.emplace_back(1, ' ');
+    owned += text;
+    text = owned;
   }
+  scan_pieces(*state_->known, text, out.pieces, take);
+}
+
+void Splitter::split(std::string_view text, Pieces& out) const {
+  if (state_->known) return split_known(text, out, {});
+  out.pieces.clear();
+  out.prefixed.clear();
+  if (text.empty()) return;
   out.pieces.push_back(text);
   for (const State::Step& step : state_->steps) {
     cut(step.pattern, step.drops_matches, step.drops_gaps, out.pieces);

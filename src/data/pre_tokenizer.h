@@ -11,6 +11,7 @@
 // Threads  split() may be called from several at once.
 #pragma once
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -57,8 +58,12 @@ class Splitter {
   Splitter& operator=(Splitter&&) noexcept;
   // Replaces `out`.  No piece is empty.  REQUIRES text is valid UTF-8.
   void split(std::string_view text, Pieces& out) const;
+  // A long text's pieces a part at a time: calls take() whenever `out` holds the next ones.
+  void split(std::string_view text, Pieces& out, const std::function<void()>& take) const;
 
  private:
+  void split_known(std::string_view text, Pieces& out, const std::function<void()>& take) const;
+
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -122,8 +122,9 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, EncodeOptions
       ids.push_back(segment.id);
       continue;
     }
-    state_->splitter.split(segment.text, scratch->pieces);
-    state_->merges.append_ids(scratch->pieces.pieces, scratch->cache, ids);
+    state_->splitter.split(segment.text, scratch->pieces, [&] {
+      state_->merges.append_ids(scratch->pieces.pieces, scratch->cache, ids);
+    });
   }
   state_->give_back(std::move(scratch));
   return ids;

@@ -62,14 +62,15 @@ class PairTable {
 struct MergeCandidate {
   std::int32_t rank;
   std::int32_t position;
-  std::int32_t merged;
   bool operator>(const MergeCandidate& other) const {
     return rank != other.rank ? rank > other.rank : position > other.position;
   }
 };
 
+// Of as many bytes as `size` says, at the first of them and at the last: that is how its neighbours
+// are found, in little memory.
 struct Symbol {
-  std::int32_t id, previous, next;  // next -1: last; id -1: merged away
+  std::int32_t id, size;  // id -1: merged away
 };
 
 }  // namespace
@@ -137,33 +138,38 @@ void Merges::State::merge_by_scan(std::string_view piece, std::vector<std::int32
 void Merges::State::merge_by_heap(std::string_view piece, std::vector<std::int32_t>& ids) const {
   const auto n = static_cast<std::int32_t>(piece.size());
   std::vector<Symbol> symbols(piece.size());
-  std::priority_queue<MergeCandidate, std::vector<MergeCandidate>, std::greater<>> queue;
+  std::vector<MergeCandidate> room;
+  room.reserve(piece.size());  // few stale ones outlive what replaced them: it hardly ever grows
+  std::priority_queue queue(std::greater<MergeCandidate>(), std::move(room));
   const auto at = [&](std::int32_t i) -> Symbol& { return symbols[static_cast<std::size_t>(i)]; };
+  // The rule of the symbol at i with the one behind it.
+  const auto rule_at = [&](std::int32_t i) {
+    const std::int32_t next = i + at(i).size;
+    return next < n ? pairs.rule(at(i).id, at(next).id) : Rule{};
+  };
   const auto consider = [&](std::int32_t i) {
-    if (i < 0 || at(i).next < 0) return;
-    const Rule rule = pairs.rule(at(i).id, at(at(i).next).id);
-    if (rule.rank != kNoRank) queue.push({rule.rank, i, rule.merged});
+    const Rule rule = rule_at(i);
+    if (rule.rank != kNoRank) queue.push({rule.rank, i});
   };
   for (std::int32_t i = 0; i < n; ++i) {
-    const auto byte = static_cast<unsigned char>(piece[static_cast<std::size_t>(i)]);
-    at(i) = {byte_ids[byte], i - 1, i + 1 < n ? i + 1 : -1};
+    at(i) = {byte_ids[static_cast<unsigned char>(piece[static_cast<std::size_t>(i)])], 1};
   }
   for (std::int32_t i = 0; i + 1 < n; ++i) consider(i);
   while (!queue.empty()) {
-    const MergeCandidate top = queue.top();
+    const auto [rank, i] = queue.top();
     queue.pop();
-    Symbol& left = at(top.position);
-    if (left.id < 0 || left.next < 0) continue;
-    Symbol& right = at(left.next);
-    if (pairs.rule(left.id, right.id).rank != top.rank) continue;  // stale
-    left.id = top.merged;
-    left.next = right.next;
-    right.id = -1;
-    if (left.next >= 0) at(left.next).previous = top.position;
-    consider(left.previous);
-    consider(top.position);
+    if (at(i).id < 0) continue;
+    const Rule rule = rule_at(i);
+    if (rule.rank != rank) continue;  // stale
+    const std::int32_t right = i + at(i).size;
+    at(right).id = -1;
+    const std::int32_t size = at(i).size + at(right).size;
+    at(i) = {rule.merged, size};
+    at(i + size - 1).size = size;
+    if (i > 0) consider(i - at(i - 1).size);
+    consider(i);
   }
-  for (std::int32_t i = 0; i >= 0; i = at(i).next) ids.push_back(at(i).id);
+  for (std::int32_t i = 0; i < n; i += at(i).size) ids.push_back(at(i).id);
 }
 
 void Merges::State::append(std::string_view piece, std::vector<std::int32_t>& ids) const {

@@ -46,6 +46,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     pair.fast.split(text, fast);
     pair.slow.split(text, slow);
     if (fast.pieces != slow.pieces) std::abort();
+    std::vector<std::string_view> parts;
+    pair.fast.split(text, fast,
+                    [&] { parts.insert(parts.end(), fast.pieces.begin(), fast.pieces.end()); });
+    if (parts != slow.pieces) std::abort();
   }
   return 0;
 }
