@@ -30,6 +30,8 @@ constexpr std::int64_t kMinSegmentBytes = std::int64_t{1} << 20;
 constexpr std::int64_t kMaxSegmentBytes = std::int64_t{64} << 20;
 constexpr std::int64_t kMaxSortBytes = std::int64_t{32} << 20;
 constexpr const char* kWorkName = "/.preparing";
+constexpr const char* kPlanName = "/plan.json";
+constexpr const char* kMovingName = "/moving";
 
 void check_request(const PrepareRequest& request) {
   CHECK(!request.sources.empty());
@@ -54,10 +56,11 @@ void check_request(const PrepareRequest& request) {
     throw_bad_input({"--contamination-ngram", "out of range",
                      std::to_string(request.clean.contamination_ngram), "2 to 64", ""});
   }
-  if (!request.replace && file_exists(request.folder + "/card.json")) {
-    throw_bad_input({request.folder, "holds finished data already", "card.json", "a new folder",
-                     "--force replaces it"});
-  }
+}
+
+[[noreturn]] void refuse_finished(const std::string& folder) {
+  throw_bad_input(
+      {folder, "holds finished data already", "card.json", "a new folder", "--force replaces it"});
 }
 
 std::int64_t quarter_of_memory() {
@@ -155,19 +158,31 @@ class WorkFolder {
 
   // Another plan than the one that is there means a fresh start.
   void follow(const Json& plan) {
-    const std::string file = path_ + "/plan.json";
-    std::string before;
-    if (file_exists(file)) before = read_file(file);
-    const std::string now = plan.dump();
-    if (before == now) return;
+    if (follows(plan)) return;
     std::error_code ignored;
     fs::remove_all(path_, ignored);
     make_folder(path_);
-    write_file_atomically(file, now);
+    write_file_atomically(path_ + kPlanName, plan.dump());
   }
 
+  // From here on the result goes into the folder, its card last.
+  void begin_moving() { write_file_atomically(path_ + kMovingName, ""); }
+  // Whether an attempt was killed between its card and the end of its cleaning up.
+  bool was_finished(const std::string& folder) const {
+    return file_exists(path_ + kMovingName) && file_exists(folder + "/card.json") &&
+           !file_exists(path_ + "/out/card.json");
+  }
+  bool follows(const Json& plan) const {
+    return file_exists(path_ + kPlanName) && read_file(path_ + kPlanName) == plan.dump();
+  }
+
+  // What was_finished() goes by is removed last.
   void finish() {
     std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(path_, ignored)) {
+      const std::string name = "/" + entry.path().filename().string();
+      if (name != kMovingName && name != kPlanName) fs::remove_all(entry.path(), ignored);
+    }
     fs::remove_all(path_, ignored);
     made_->keep();
   }
@@ -185,22 +200,17 @@ class WorkFolder {
 };
 
 // Neither split is empty.
-void check_splits(const Tally& written, const PrepareRequest& request) {
-  SplitCounts train, val;
-  for (const auto& source : written.sources) {
-    train.add(source.train);
-    val.add(source.val);
-  }
-  const std::int64_t n_documents = train.documents + val.documents;
+void check_splits(std::int64_t n_train, std::int64_t n_val, const PrepareRequest& request) {
+  const std::int64_t n_documents = n_train + n_val;
   const std::string found =
       std::to_string(n_documents) + (n_documents == 1 ? " document" : " documents");
   const char* const hint = request.reading.blank_line_documents
                                ? "more text: a hundred paragraphs or more are split with certainty"
                                : "--documents blank-line makes a document of every paragraph";
-  if (train.documents == 0) {
+  if (n_train == 0) {
     throw_bad_input({request.folder, "nothing falls in the training split", found, "more", hint});
   }
-  if (val.documents == 0 && request.val_fraction > 0) {
+  if (n_val == 0 && request.val_fraction > 0) {
     throw_bad_input({request.folder, "nothing falls in the validation split", found,
                      "more documents, a larger --val-fraction, or 0", hint});
   }
@@ -246,13 +256,22 @@ void check_nothing_lost(const CleanResult& cleaned, const EncodeResult& encoded)
 }
 
 Json run_stages(const Job& job, WorkFolder& work) {
-  const CleanResult cleaned = clean_inputs(job);        // 1
+  const CleanResult cleaned = clean_inputs(job);  // 1
+  // A paragraph cut out later may yet move a document to the other split; nothing else may.
+  if (!job.request.clean.drop_repeated_paragraphs) {
+    check_splits(cleaned.n_documents - cleaned.n_held_out, cleaned.n_held_out, job.request);
+  }
   const FateResult fates = decide_fates(job, cleaned);  // 2
   TrainingResult training;
   const Tokenizer tokenizer = make_tokenizer(job, cleaned, training);     // 3
   const EncodeResult encoded = encode_segments(job, cleaned, tokenizer);  // 4
   check_nothing_lost(cleaned, encoded);
-  check_splits(encoded.tally, job.request);
+  SplitCounts train, val;
+  for (const auto& source : encoded.tally.sources) {
+    train.add(source.train);
+    val.add(source.val);
+  }
+  check_splits(train.documents, val.documents, job.request);
   const std::string made = work.path() + "/out";
   std::error_code ignored;
   fs::remove_all(made, ignored);
@@ -272,6 +291,7 @@ Json run_stages(const Job& job, WorkFolder& work) {
   write_file_atomically(made + "/card.md", format_card(card));
   write_file_atomically(made + "/card.json",
                         card.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  work.begin_moving();
   move_into_place(made, job.request.folder);
   work.finish();
   return card;
@@ -306,6 +326,10 @@ bool is_held_out(std::string_view text, double val_fraction) {
 
 Json prepare_data(const PrepareRequest& request, const PrepareProgress& progress) {
   check_request(request);
+  const bool has_card = file_exists(request.folder + "/card.json");
+  if (has_card && !request.replace && !file_exists(request.folder + kWorkName)) {
+    refuse_finished(request.folder);
+  }
   Job job{request, progress, find_sources(request), "", 0, 0, num_threads(), nullptr};
   job.memory_bytes = request.memory_bytes > 0 ? request.memory_bytes : quarter_of_memory();
   job.segment_bytes = request.segment_bytes > 0
@@ -313,7 +337,14 @@ Json prepare_data(const PrepareRequest& request, const PrepareProgress& progress
                           : std::clamp(job.memory_bytes / 64, kMinSegmentBytes, kMaxSegmentBytes);
   WorkFolder work(request.folder);
   job.work = work.path();
-  work.follow(make_plan(job));
+  const Json plan = make_plan(job);
+  if (work.was_finished(request.folder)) {
+    const bool is_this = work.follows(plan);
+    work.finish();
+    if (is_this) return read_json(request.folder + "/card.json");
+  }
+  if (has_card && !request.replace) refuse_finished(request.folder);
+  work.follow(plan);
   AttemptClock clock(job.work + "/clock", request.joules);
   job.clock = &clock;
   try {

@@ -133,6 +133,49 @@ TEST_F(PipelineTest, InterruptedAnywhereItEndsInTheSameBytes) {
   }
 }
 
+TEST_F(PipelineTest, KilledBehindItsCardItIsFinished) {
+  auto made = request("out");
+  std::string plan;
+  made.should_stop = [&] {
+    if (plan.empty()) plan = read_file(path("out/.preparing/plan.json"));
+    return false;
+  };
+  const Json card = prepare_data(made);
+  // As a kill leaves it while the work folder is being removed.
+  const auto leave = [&] {
+    std::filesystem::create_directories(path("out/.preparing/out"));
+    write_file_atomically(path("out/.preparing/plan.json"), plan);
+    write_file_atomically(path("out/.preparing/moving"), "");
+    write_file_atomically(path("out/.preparing/seg-000000.json"), "{}");
+  };
+  leave();
+  EXPECT_EQ(prepare_data(made), card);
+  EXPECT_FALSE(file_exists(path("out/.preparing")));
+  leave();
+  auto other = request("out");
+  other.val_fraction = 0.2;
+  EXPECT_THROW(prepare_data(other), Error);
+  EXPECT_FALSE(file_exists(path("out/.preparing")));
+  EXPECT_THROW(prepare_data(made), Error);  // nothing lies there any more
+}
+
+TEST_F(PipelineTest, AnEmptySplitIsSaidOnceAllIsRead) {
+  auto made = request("out");
+  made.sources.pop_back();
+  made.val_fraction = 1e-9;
+  made.clean.drop_repeated_paragraphs = false;
+  std::string phases;
+  try {
+    prepare_data(made, [&](const char* phase, double, double) {
+      if (!phases.ends_with(phase)) phases += phase;
+    });
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(error.message.find("nothing falls in the validation split"), std::string::npos);
+  }
+  EXPECT_EQ(phases, "cleaning");
+}
+
 TEST_F(PipelineTest, AnotherRequestBeginsAfresh) {
   auto made = request("out");
   int left = 4;

@@ -12,6 +12,7 @@
 //                  paragraphs.bin         a ParagraphPosition per repeated one, in order
 //                  training.json, tokenizer.json      how its training went; then the tokenizer
 //                  part-N.tokens, part-N.json   the tokens of segment N, and the tally so far
+//                  out/, moving       what goes into the folder; there from the first move on
 // Exact    seg-N and part-N depend on the documents and on segment_bytes alone.
 #pragma once
 #include <cstdint>
@@ -161,6 +162,7 @@ std::string packed_block(std::string_view block, std::int64_t n_documents);
 struct CleanResult {
   Tally tally;
   std::int64_t n_segments = 0, n_documents = 0;
+  std::int64_t n_held_out = 0;  // of the documents; stage 2 drops of both splits
   Seconds seconds;
 };
 // Stage 1.
