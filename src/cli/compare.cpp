@@ -112,7 +112,9 @@ void compare_command(const CompareOptions& options) {
   const auto at = place_of(options, against);
   const EqualComparison equal = at_equal(contenders, against, at);
   if (!options.html.empty()) {
-    write_page(options.html, to_html(compare_page(contenders, equal, today())));
+    MoneyPage page = compare_page(contenders, equal, today());
+    for (const auto& path : options.paths) page.command += " " + path;
+    write_page(options.html, to_html(page));
   }
   if (options.json) {
     print_json(compare_json(contenders, equal));

@@ -4,11 +4,11 @@
 #include <cstdlib>
 #include <ctime>
 #include <iostream>
-#include <sstream>
 
 #include "base/file.h"
 #include "cli/commands.h"
 #include "cli/support.h"
+#include "report/table.h"
 
 namespace farthing {
 
@@ -39,17 +39,9 @@ void write_page(const std::string& path, const std::string& html) {
 }
 
 std::string wrap_text(const std::string& text, std::size_t indent, std::size_t columns) {
-  const std::string margin(indent, ' ');
-  std::string lines, line;
-  std::istringstream words(text);
-  for (std::string word; words >> word;) {
-    if (!line.empty() && indent + line.size() + 1 + word.size() > columns) {
-      lines += margin + line + "\n";
-      line.clear();
-    }
-    line += (line.empty() ? "" : " ") + word;
-  }
-  return line.empty() ? lines : lines + margin + line + "\n";
+  if (text.find_first_not_of(' ') == std::string::npos) return "";
+  return wrap_prose(std::string(indent, ' ') + text.substr(text.find_first_not_of(' ')), indent,
+                    prose_columns(columns));
 }
 
 }  // namespace farthing

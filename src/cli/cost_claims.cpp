@@ -60,15 +60,15 @@ std::string source_of(const Claim& claim) {
 
 std::string text_of(const Claim& claim) {
   const std::string computed = claim.computed_words();
-  std::string text = fmt::format("{}  {}: {}\n", claim.id, claim.name, claim.verdict());
-  text += "    stated " + claim.stated_words();
-  if (!computed.empty()) text += ", recomputed " + computed;
+  std::string text = wrap_text(fmt::format("{}: {}: {}", claim.id, claim.name, claim.verdict()), 0);
+  std::string sums = "stated " + claim.stated_words();
   if (!computed.empty()) {
-    text += " = " + claim.formula + (claim.inputs.empty() ? "" : " with " + claim.inputs);
+    sums += ", recomputed " + computed + " = " + claim.formula +
+            (claim.inputs.empty() ? "" : " with " + claim.inputs);
   }
-  text += "\n";
+  text += wrap_text(sums, 4);
   if (!claim.note.empty()) text += wrap_text(claim.note, 4);
-  return text + "    " + source_of(claim) + "\n";
+  return text + wrap_text(source_of(claim), 4);
 }
 
 std::string summary_of(const std::vector<Claim>& claims) {

@@ -12,6 +12,7 @@
 #include "cli/support.h"
 #include "economics/history.h"
 #include "economics/page.h"
+#include "report/table.h"
 
 namespace farthing {
 namespace {
@@ -29,13 +30,16 @@ std::string usd_words(const HistoryModel& model) {
 std::string history_text(const History& history) {
   std::string text;
   for (const auto& model : history.models) {
-    text +=
-        fmt::format("{}  {:24} {:20}  {}\n", model.year, model.name, usd_words(model), model.id);
+    const std::string line =
+        fmt::format("{}  {:24} {:20}  {}", model.year, model.name, usd_words(model), model.id);
+    text += line.size() <= prose_columns() ? line + "\n" : wrap_text(line, 0);
     text += wrap_text(model.basis + "; " + model.source, 6);
     if (!model.note.empty()) text += wrap_text(model.note, 6);
   }
-  return text +
-         "\nTwo ids take the ratio of their costs apart: farthing cost compare gpt-4 deepseek-v3\n";
+  return text + "\n" +
+         wrap_text(
+             "Two ids take the ratio of their costs apart: farthing cost compare gpt-4 deepseek-v3",
+             0);
 }
 
 Json history_json(const History& history) {

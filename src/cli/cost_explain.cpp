@@ -34,6 +34,7 @@ class Walk {
 
   std::string of(const CaseFigure& figure) {
     std::string text;
+    here_.clear();
     std::vector<std::string> ends = {figure.id};
     if (!figure.to.empty()) ends.push_back(figure.to);
     ends.insert(ends.end(), figure.with.begin(), figure.with.end());
@@ -48,20 +49,22 @@ class Walk {
     if (!again) {
       for (const auto& name : sheet_.formula(id).names()) add_once(name, text);
     }
-    text += fmt::format("  {} {:>16}  {}{}\n", is_end ? "=" : " ",
-                        format_figure(sheet_.value(id), line.unit), line.label,
-                        again ? " (above)" : "");
+    constexpr std::size_t kLabel = 22;
+    here_.insert(id);
+    text += fmt::format("  {} {:>16}  ", is_end ? "=" : " ",
+                        format_figure(sheet_.value(id), line.unit)) +
+            wrap_text(line.label + (again ? " (above)" : ""), kLabel, 98).substr(kLabel);
     if (again) return;
     std::string from = line.formula.empty() ? line.source : id + " = " + line.formula;
     if (!line.note.empty()) from += "; " + line.note;
     text += wrap_text(from, 24, 98);
   }
   void add_once(const std::string& id, std::string& text) {
-    if (text.find("  " + sheet_.at(id).label + "\n") == std::string::npos) add(id, false, text);
+    if (!here_.contains(id)) add(id, false, text);
   }
 
   const Sheet& sheet_;
-  std::set<std::string> done_;
+  std::set<std::string> done_, here_;  // worked out at all, and in this figure
 };
 
 std::string in_words(const std::vector<std::string>& words) {

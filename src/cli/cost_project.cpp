@@ -90,7 +90,7 @@ std::string runs_text(const ProjectCost& cost) {
 std::string tax_words(const ProjectCost& cost) {
   const double tax = cost.sheet.value(cost.tax);
   if (!std::isfinite(tax))
-    return "Iteration tax: not stated, for no run has the purpose \"final\"\n";
+    return wrap_text("Iteration tax: not stated, for no run has the purpose \"final\"", 0);
   return fmt::format(
       "Iteration tax, all runs over the final run: {} (measured elsewhere: 1.5x OLMo, "
       "5.6x Olmo 3)\n",

@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/support.h"
 #include "config/share.h"
+#include "report/table.h"
 #if !defined(FARTHING_PLANNER_ONLY) && __has_include("machine/select_isa.h")
 #include "machine/select_isa.h"
 #define FARTHING_HAS_SELECT_ISA
@@ -32,6 +33,7 @@ int run(int argc, char** argv) {
   try {
     set_share_folder(share_folder());
     exit_when_a_file_is_cut();
+    set_text_columns(output_columns());
     set_log_sink([](const std::string& line) { std::cerr << line << std::endl; });
 #ifdef FARTHING_HAS_SELECT_ISA
     select_isa();

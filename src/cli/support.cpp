@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/parallel.h"
 #include "base/units.h"
+#include "report/table.h"
 
 namespace farthing {
 namespace {
@@ -79,7 +80,8 @@ void print_json(const Json& json) {
   std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
 }
 
-std::string format_table(const std::vector<std::vector<std::string>>& rows) {
+std::string format_table(const std::vector<std::vector<std::string>>& wanted) {
+  const auto rows = wrap_cells(wanted, 2, 0);
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()), 0);
@@ -98,6 +100,20 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows) {
     text += '\n';
   }
   return text;
+}
+
+std::size_t output_columns() {
+  constexpr std::size_t kLeast = 30, kMost = 10'000;
+  std::size_t columns = 0;
+  winsize size{};
+  if (isatty(STDOUT_FILENO) != 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
+    columns = size.ws_col;
+  }
+  if (const char* given = std::getenv("COLUMNS")) {
+    const std::size_t n = std::strtoul(given, nullptr, 10);
+    if (n > 0 && n < kMost) columns = n;
+  }
+  return columns == 0 ? 0 : std::max(columns, kLeast);
 }
 
 std::string share_folder() {

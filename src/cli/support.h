@@ -31,6 +31,9 @@ bool stderr_is_terminal();
 // refused.
 void print_json(const Json& json);
 
+// Of the terminal that stdout is, or as COLUMNS in the environment says; 0: neither.
+std::size_t output_columns();
+
 // Rows of cells, the first row a heading; the first column to the left, the others to the right.
 std::string format_table(const std::vector<std::vector<std::string>>& rows);
 

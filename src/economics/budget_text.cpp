@@ -177,6 +177,13 @@ Json to_json(const BudgetPlan& plan) {
   return json;
 }
 
+static std::string sheet_label(const Sheet& sheet, const std::string& id) {
+  for (const SheetLine& line : sheet.lines()) {
+    if (line.id == id) return line.label;
+  }
+  return id;
+}
+
 MoneyPage budget_page(const BudgetPlan& plan, const std::string& today) {
   const BudgetRequest& request = plan.request;
   const BudgetChoice& best = plan.best;
@@ -186,9 +193,12 @@ MoneyPage budget_page(const BudgetPlan& plan, const std::string& today) {
   page.made_on = today;
   page.command =
       fmt::format("farthing plan --budget {}USD --cluster {}", request.usd, request.cluster.name);
-  page.answer =
-      fmt::format("{} on {} tokens in {:.0f} days; {} inside the budget.", best.shape.name,
-                  format_figure(best.tokens, ""), best.days, percent(best.p_budget));
+  page.answer = fmt::format("As asked: {} on {} tokens in {:.0f} days; {} inside the budget.",
+                            best.shape.name, format_figure(best.tokens, ""), best.days,
+                            percent(best.p_budget));
+  page.says = {
+      {"{budget} at {price} a device-hour, {experiments} of the rest for experiments: the "
+       "final run is {final_usd} for {hours} and {tokens} tokens."}};
   Sheet& sheet = page.sheet;
   sheet.add({.id = "budget",
              .label = "budget",
@@ -260,6 +270,20 @@ MoneyPage budget_page(const BudgetPlan& plan, const std::string& today) {
              .formula = "(budget - other) * experiments / 100"});
   sheet.add(
       {.id = "tokens", .label = "tokens that it trains", .unit = "", .formula = "hours * rate"});
+  sheet.add({.id = "failed_usd",
+             .label = "failed attempts",
+             .unit = "USD",
+             .formula = "final_usd * failed / 100"});
+  sheet.add({.id = "reserve_usd",
+             .label = "reserve",
+             .unit = "USD",
+             .formula = "budget - other - experiments_usd - final_usd - failed_usd"});
+  for (const char* part : {"other", "experiments_usd", "final_usd", "failed_usd", "reserve_usd"}) {
+    sheet.add({.id = std::string("share_") + part,
+               .label = sheet_label(sheet, part) + ", of the budget",
+               .unit = "%",
+               .formula = fmt::format("100 * {} / budget", part)});
+  }
   sheet.finish("budget");
   page.tiles = {"tokens", "hours", "final_usd", "experiments_usd"};
   const auto plain = [](const char* heading, const Table& table, const std::string& note) {
@@ -270,10 +294,19 @@ MoneyPage budget_page(const BudgetPlan& plan, const std::string& today) {
     }
     return out;
   };
-  const std::string fixed = "As planned; the sliders do not move this table.";
-  page.add(plain("The choice", choice_table(plan), fixed));
-  page.add(plain("Where the money goes", purse_table(plan), fixed));
-  page.add(PageText{"What to know", plan.verdicts});
+  const std::string fixed =
+      "As the planner chose it for what was asked; another budget or price needs a search of its "
+      "own, which a page cannot do.";
+  PageTable purse{
+      .heading = "Where the money goes", .headings = {"", "", "of the budget"}, .rows = {}};
+  for (const char* part : {"other", "experiments_usd", "final_usd", "failed_usd", "reserve_usd"}) {
+    purse.rows.push_back({{.text = sheet.at(part).label},
+                          figure_cell(part),
+                          figure_cell(std::string("share_") + part)});
+  }
+  page.add(std::move(purse));
+  page.add(plain("The choice, as asked", choice_table(plan), fixed));
+  page.add(PageText{"What to know of the choice, as asked", plan.verdicts});
   page.add(PageChart{.kind = "curve",
                      .heading = "Tokens by the share of experiments, %",
                      .items = {{.id = "tokens"}},
@@ -282,8 +315,8 @@ MoneyPage budget_page(const BudgetPlan& plan, const std::string& today) {
                      .x_high = 90});
   page.add(PageChart{
       .kind = "tornado", .heading = "What moves the tokens most", .items = {}, .target = "tokens"});
-  page.add(plain("The ladder", ladder_table(plan), kLossNote));
-  page.add(plain("Ways to pay", ways_table(plan), fixed));
+  page.add(plain("The ladder, as asked", ladder_table(plan), kLossNote));
+  page.add(plain("Ways to pay, as asked", ways_table(plan), fixed));
   page.sources = {"device-hour: " + describe(price)};
   for (const auto& way : plan.ways) page.sources.push_back(way.name + ": " + way.note);
   return page;

@@ -236,7 +236,8 @@ void add_the_rest(const std::vector<Contender>& contenders, const EqualCompariso
     page.add(PageText{"Before you believe it", notes});
   }
   for (const Contender& contender : contenders) {
-    page.sources.push_back(contender.name + ": " + contender.kind + ", " + contender.price);
+    page.sources.push_back(contender.name + ": " + contender.kind + ", " + contender.price +
+                           (contender.price_date.empty() ? "" : ", " + contender.price_date));
   }
 }
 

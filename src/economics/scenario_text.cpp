@@ -24,21 +24,7 @@ std::string headed(const std::string& heading, const Table& table) {
 
 std::string folded(const std::string& text, std::size_t hanging) {
   const std::size_t margin = std::min(text.find_first_not_of(' '), text.size());
-  std::string lines, line(margin, ' ');
-  bool empty = true;
-  for (std::size_t at = margin; at < text.size();) {
-    const std::size_t end = std::min(text.find(' ', at), text.size());
-    const std::string word = text.substr(at, end - at);
-    if (!empty && line.size() + 1 + word.size() > 98) {
-      lines += line + "\n";
-      line.assign(margin + hanging, ' ');
-      empty = true;
-    }
-    line += (empty ? "" : " ") + word;
-    empty = false;
-    at = end + 1;
-  }
-  return lines + line + "\n";
+  return wrap_prose(text, margin + hanging, prose_columns());
 }
 
 std::string lucky_words(const Scenario& scenario, const std::map<std::string, SheetRange>& likely) {
@@ -123,7 +109,7 @@ Table checks_table(const Scenario& scenario) {
 }
 
 std::string scenario_text(const Scenario& scenario, const std::string& today) {
-  std::string text = spoken_title(scenario) + "\n\n" + folded("  " + scenario.about) + "\n";
+  std::string text = folded(spoken_title(scenario)) + "\n" + folded("  " + scenario.about) + "\n";
   text += headed("Answers", answers_table(scenario));
   const std::string lucky = lucky_words(scenario, likely_ranges(scenario));
   if (!lucky.empty()) text += folded("  " + lucky);
@@ -153,7 +139,7 @@ std::string scenario_text(const Scenario& scenario, const std::string& today) {
   }
   const auto stale = stale_prices(scenario, today);
   if (!stale.empty()) text += "\n";
-  for (const auto& line : stale) text += "Warning: " + line + ".\n";
+  for (const auto& line : stale) text += folded("Warning: " + line + ".", 2);
   return text;
 }
 

@@ -102,11 +102,14 @@ figure text,.wide svg text{font-size:18px}nav small{display:none}
 header,main,footer{padding-left:14px;padding-right:14px}.card{padding:16px}
 .tiles{grid-template-columns:repeat(2,minmax(0,1fr))}.tile b{font-size:20px}
 .wide .lines path,.lines path{stroke-width:2.5}.lines path.faint{stroke-width:1.4}}
-@media screen and (max-width:480px){nav span,.pair th:nth-child(3),.pair td:nth-child(3){display:none}
+
+@media screen and (max-width:480px){nav span,.pair th:nth-child(3),
+.pair td:nth-child(3){display:none}
 th,td{padding-left:8px;font-size:13px}}
 @media print{:root{--back:#fff}body{font-size:11px}nav{display:none}header{padding-top:0}
 header,main,footer{max-width:none;padding:0}h1{font-size:20px}h2,figcaption{font-size:12px}
-.tiles{grid-template-columns:repeat(6,minmax(0,1fr));gap:6px;margin-bottom:8px}.tile{padding:6px 8px}
+.tiles{grid-template-columns:repeat(6,minmax(0,1fr));gap:6px;margin-bottom:8px}
+.tile{padding:6px 8px}
 .tile b{font-size:12px}.tile span,small,.legend,table,.paper,footer{font-size:9.5px!important}
 .fine{font-size:8px}.pair,.charts{gap:8px;margin-bottom:8px}.card,figure{padding:8px 10px}
 .paper h2{font-size:11px}dl .total{font-size:12px}figure,.card,.tile{break-inside:avoid}}

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <ctime>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "base/units.h"
 #include "report/table.h"
@@ -40,10 +39,17 @@ Json to_json(const Price& price) {
           {"confidence", price.confidence}};
 }
 
+// 250.0 kJ, 138.6 kWh.
+std::string energy_figure(double joules) {
+  constexpr double kKwh = 3.6e6;
+  return joules < kKwh ? fmt::format("{:.1f} kJ", joules / 1000)
+                       : fmt::format("{:.4g} kWh", joules / kKwh);
+}
+
 std::string energy_words(const Receipt& receipt) {
   const Price& cooling = receipt.book.cooling;
-  return fmt::format("{:.1f} kJ{} x PUE {} ({}) at {} USD per kWh, {}, {}",
-                     receipt.cost.joules / 1000,
+  return fmt::format("{}{} x PUE {} ({}) at {} USD per kWh, {}, {}",
+                     energy_figure(receipt.cost.joules),
                      receipt.cost.joules_estimated ? " estimated" : " measured", cooling.value,
                      cooling.source + (cooling.date.empty() ? "" : ", " + cooling.date),
                      receipt.book.electricity.value, receipt.book.electricity.source,
@@ -80,20 +86,7 @@ Table summary(const Receipt& receipt) {
   return table;
 }
 
-// Breaks at spaces, with two more in front of what follows.
-std::string wrapped(const std::string& text) {
-  constexpr std::size_t kColumns = 98;
-  std::string lines, line;
-  std::istringstream words(text);
-  for (std::string word; words >> word;) {
-    if (line.size() + 1 + word.size() > kColumns && !line.empty()) {
-      lines += line + "\n";
-      line = " ";
-    }
-    line += (line.empty() ? "" : " ") + word;
-  }
-  return lines + line + "\n";
-}
+std::string wrapped(const std::string& text) { return wrap_prose(text, 2, prose_columns()); }
 
 // Seconds of one step: events of simulated runs hold several.
 double median_step_seconds(const RunHistory& history) {
@@ -357,8 +350,9 @@ std::string to_text(const Receipt& receipt) {
   const double total = receipt.ledger.seconds.total();
   const double waste = total > 0 ? 1 - receipt.ledger.seconds[Category::kCompute] / total : 0;
   std::string text =
-      fmt::format("Receipt of {} ({}), {}, {}: {}\n\n", receipt.name, receipt.run.project,
-                  receipt.run.purpose, receipt.run.phase, receipt.state);
+      wrapped(fmt::format("Receipt of {} ({}), {}, {}: {}", receipt.name, receipt.run.project,
+                          receipt.run.purpose, receipt.run.phase, receipt.state)) +
+      "\n";
   text += to_text(summary(receipt)) + "\n" + to_text(spending_table(receipt)) + "\n";
   if (receipt.beside_plan.is_known()) text += to_text(plan_and_actual_table(receipt)) + "\n";
   text += fmt::format("Waste, all that is not compute: {:.1f} %\n", 100 * waste);

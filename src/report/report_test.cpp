@@ -214,5 +214,25 @@ TEST(Table, AlignsByCharactersNotBytes) {
   EXPECT_EQ(to_text(table), "  a      b\n  käse   1\n  x     22\n");
 }
 
+TEST(Table, CellsWrapWhereTheTerminalIsNarrow) {
+  const Table table{.headings = {"what", "a long heading", "figure"},
+                    .rows = {{"one two three four", "x", "$1"}, {"five", "y", "$2"}}};
+  set_text_columns(30);
+  const std::string text = to_text(table);
+  EXPECT_EQ(wrap_prose("  one two three", 4, 10), "  one two\n    three\n");
+  EXPECT_EQ(prose_columns(), 30u);
+  set_text_columns(0);
+  EXPECT_EQ(prose_columns(), 98u);
+  std::size_t n_lines = 0;
+  for (std::size_t at = 0; at < text.size(); ++n_lines) {
+    const std::size_t end = text.find('\n', at);
+    EXPECT_LE(end - at, 30u) << text;
+    at = end + 1;
+  }
+  EXPECT_EQ(n_lines, 6u) << text;  // 2 of headings, 3 and 1
+  EXPECT_NE(text.find("four"), std::string::npos);
+  EXPECT_NE(to_text(table).find("one two three four"), std::string::npos);  // no terminal: whole
+}
+
 }  // namespace
 }  // namespace farthing

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 namespace farthing {
 namespace {
@@ -13,6 +14,63 @@ bool is_continuation(char letter) { return (static_cast<unsigned char>(letter) &
 std::size_t width(const std::string& text) {
   return static_cast<std::size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
+}
+
+std::size_t g_columns = 0;  // of text; 0: as many as it needs
+
+std::vector<std::string> words_of(const std::string& text) {
+  std::vector<std::string> words;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    if (end > at) words.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return words;
+}
+
+std::vector<std::size_t> widths_of(const std::vector<std::vector<std::string>>& rows, bool words) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()), 0);
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      std::size_t needed = width(row[i]);
+      if (words) {
+        needed = 0;
+        for (const auto& word : words_of(row[i])) needed = std::max(needed, width(word));
+      }
+      widths[i] = std::max(widths[i], needed);
+    }
+  }
+  return widths;
+}
+
+// Pieces of a word that is longer than its column.
+std::vector<std::string> pieces_of(const std::string& word, std::size_t columns) {
+  std::vector<std::string> pieces(1);
+  for (const char letter : word) {
+    if (!is_continuation(letter) && width(pieces.back()) == columns) pieces.emplace_back();
+    pieces.back() += letter;
+  }
+  return pieces;
+}
+
+std::vector<std::string> lines_of(const std::string& cell, std::size_t columns) {
+  if (width(cell) <= columns) return {cell};
+  std::vector<std::string> words, lines(1);
+  for (const auto& word : words_of(cell)) {
+    for (auto& piece : pieces_of(word, columns)) words.push_back(std::move(piece));
+  }
+  for (const auto& word : words) {
+    std::string& line = lines.back();
+    if (line.empty()) {
+      line = word;
+    } else if (width(line) + 1 + width(word) <= columns) {
+      line += " " + word;
+    } else {
+      lines.push_back(word);
+    }
+  }
+  return lines;
 }
 
 // Bytes of the UTF-8 character at text[0]; 0 when there is none.
@@ -33,14 +91,67 @@ std::size_t character_size(std::string_view text) {
 
 }  // namespace
 
+void set_text_columns(std::size_t columns) { g_columns = columns; }
+
+std::size_t prose_columns(std::size_t most) {
+  return g_columns == 0 ? most : std::min(most, std::max<std::size_t>(g_columns, 30));
+}
+
+std::vector<std::vector<std::string>> wrap_cells(std::vector<std::vector<std::string>> rows,
+                                                 std::size_t between, std::size_t margin) {
+  std::vector<std::size_t> widths = widths_of(rows, false);
+  std::vector<std::size_t> least = widths_of(rows, true);
+  if (g_columns == 0 || widths.empty()) return rows;
+  std::size_t total = margin + between * (widths.size() - 1);
+  for (const std::size_t columns : widths) total += columns;
+  while (total > g_columns) {
+    std::size_t widest = widths.size();
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+      if (widths[i] > least[i] && (widest == widths.size() || widths[i] > widths[widest])) {
+        widest = i;
+      }
+    }
+    if (widest < widths.size()) {
+      --widths[widest], --total;
+      continue;
+    }
+    constexpr std::size_t kLeast = 6;  // of a column whose words are broken
+    if (std::all_of(least.begin(), least.end(), [](std::size_t n) { return n <= kLeast; })) break;
+    *std::max_element(least.begin(), least.end()) -= 1;
+  }
+  std::vector<std::vector<std::string>> wrapped;
+  for (const auto& row : rows) {
+    const std::size_t first = wrapped.size();
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const auto lines = lines_of(row[i], widths[i]);
+      while (wrapped.size() < first + lines.size()) wrapped.emplace_back(row.size());
+      for (std::size_t k = 0; k < lines.size(); ++k) wrapped[first + k][i] = lines[k];
+    }
+    if (row.empty()) wrapped.emplace_back();
+  }
+  return wrapped;
+}
+
+std::string wrap_prose(const std::string& text, std::size_t hanging, std::size_t columns) {
+  std::string lines, line(std::min(text.find_first_not_of(' '), text.size()), ' ');
+  bool empty = true;
+  for (const auto& word : words_of(text)) {
+    if (!empty && width(line) + 1 + width(word) > columns) {
+      lines += line + "\n";
+      line.assign(hanging, ' ');
+      empty = true;
+    }
+    line += (empty ? "" : " ") + word;
+    empty = false;
+  }
+  return lines + line + "\n";
+}
+
 std::string to_text(const Table& table) {
   std::vector<std::vector<std::string>> lines = table.rows;
   if (!table.headings.empty()) lines.insert(lines.begin(), table.headings);
-  std::vector<std::size_t> widths;
-  for (const auto& line : lines) {
-    widths.resize(std::max(widths.size(), line.size()), 0);
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], width(line[i]));
-  }
+  lines = wrap_cells(std::move(lines), 2, 2);
+  const std::vector<std::size_t> widths = widths_of(lines, false);
   std::string text;
   for (const auto& line : lines) {
     std::string row;

@@ -141,6 +141,40 @@ contains out "acted" "compare"
 grep -E "acted +simulation " out > /dev/null || { echo "FAILED compare: kind of a simulation"; faults=$((faults + 1)); }
 grep -E "theirs +import " out > /dev/null || { echo "FAILED compare: kind of an import"; faults=$((faults + 1)); }
 
+# 4b. A run that was trained here: its receipt is valid too, and refused where it contradicts itself.
+write_book 400
+expect 0 "data for a run" "$farthing" data prepare book.txt --documents blank-line --vocab-size 320 -o data
+write_recipe 3steps
+expect 0 "a trained run" "$farthing" train recipe.toml --run trained --set run.purpose=final
+expect 0 "receipt of a trained run" "$farthing" report trained --json -o receipt.json
+expect 0 "receipt of a trained run: valid" "$farthing" cost validate receipt.json
+contains receipt.json '"basis": "' "receipt of a trained run: the final run has its basis"
+contains receipt.json '"device": "core"' "receipt of a trained run: counts cores"
+contradict "a trained run: seconds that do not add up" '/"seconds"/,/}/s/("total": ).*/\11000.0/' \
+  /seconds/total
+contradict "a trained run: dollars that do not add up" '/"usd"/,/}/s/("total": )[0-9.e-]*/\11.0/' /usd/total
+contradict "a trained run: kWh that are not its joules" 's/("kwh": )[0-9.e-]*/\11000.0/' /energy/kwh
+contradict "a trained run: two kinds of FLOPs" 's/("training_flops": )[0-9.e+]*/\11e+23/' \
+  /compute/training_flops
+contradict "a trained run: text for FLOPs" 's/("training_flops": )[0-9.e+]*/\1"many"/' \
+  /compute/training_flops
+three "compare trained runs" "bits per byte" compare trained trained
+expect 0 "compare a run with itself" "$farthing" compare trained trained
+contains out "the best are equal, no winner" "compare a run with itself"
+
+# 4c. A narrow terminal.
+for command in "cost explain deepseek-v3" "cost own-or-rent" "cost scenario indie-30b" "cost claims" \
+  "cost serve deepseek-v3 --cluster h800-2048 --rent 2" "cost compare" "cost compare gpt-4 deepseek-v3" \
+  "report trained" "cost project runs" "cost prices h100-sxm"; do
+  expect 0 "60 columns: $command" env COLUMNS=60 "$farthing" $command
+  widest=$(LC_ALL=C.UTF-8 awk '{ if (length($0) > m) { m = length($0); line = $0 } } END { print m ": " line }' out)
+  [ "${widest%%:*}" -le 60 ] || fail "60 columns: $command: $widest"
+done
+
+expect 0 "80 columns: compare" env COLUMNS=80 "$farthing" compare trained trained  # nine columns
+widest=$(LC_ALL=C.UTF-8 awk '{ if (length($0) > m) m = length($0) } END { print m }' out)
+[ "$widest" -le 80 ] || fail "80 columns: compare: $widest"
+
 # 5. Wrong input: one clear message each.
 expect 3 "an unknown model" "$farthing" cost explain deepseek-v33
 expect 3 "an unknown input" "$farthing" cost explain deepseek-v3 --set prize=1
