@@ -30,7 +30,8 @@ namespace farthing::fast {
 namespace {
 
 constexpr int kQueryBlock = 128;
-constexpr int kKeyBlock = 256;  // at most kDepthWords: one depth of the products over keys
+constexpr int kKeyBlock = 256;
+static_assert(kKeyBlock <= kDepthWords);  // one depth of the products over keys
 
 using Head = reference::AttentionHead<const float>;
 using DHead = reference::AttentionHead<float>;
