@@ -131,7 +131,7 @@ std::vector<Change> best_changes(const PlanRequest& request,
     }
     const std::vector<Candidate> found = time_layouts(idea.request, tried);
     if (found.empty()) continue;
-    const Candidate& best = found.front();
+    const Candidate best = evaluate(idea.request, found.front().layout);
     changes.push_back({.what = idea.what,
                        .step_seconds = best.time.step_seconds,
                        .tokens_per_second = best.time.tokens_per_second,

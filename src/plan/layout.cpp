@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "plan/accounting.h"
 
 namespace farthing {
 namespace {
@@ -128,9 +129,10 @@ void check_pipeline(Faults& faults, const Layout& layout, const ModelShape& shap
                             2 * layout.pp, count));
   }
   if (layout.schedule == PipelineSchedule::kInterleaved && layout.vp > 1) {
-    faults.need(
-        count >= layout.pp,
-        fmt::format("the interleaved schedule wants {} micro-batches, not {}", layout.pp, count));
+    faults.need(count % layout.pp == 0,
+                fmt::format("the interleaved schedule wants a multiple of PP {} micro-batches, not "
+                            "{}; {} would do",
+                            layout.pp, count, (count / layout.pp + 1) * layout.pp));
   }
 }
 
@@ -173,6 +175,33 @@ void check_degrees(Faults& faults, const Layout& layout, const ModelShape& shape
 std::int64_t n_micro_batches(const Layout& layout, std::int64_t global_batch) {
   const std::int64_t unit = static_cast<std::int64_t>(layout.dp) * layout.micro_batch;
   return unit <= 0 || global_batch % unit != 0 ? 0 : global_batch / unit;
+}
+
+std::vector<int> layers_of_stages(const ModelShape& shape, const Layout& layout) {
+  const auto real = [](std::int64_t count) { return static_cast<double>(count); };
+  const double width = shape.is_moe()
+                           ? double(shape.num_experts_per_tok) * shape.moe_intermediate_size +
+                                 shape.shared_intermediate_size
+                           : shape.intermediate_size;
+  const double head = double(shape.vocab_size) * shape.hidden_size;
+  const double block = real(attention_matrices(shape) + indexer_matrices(shape) +
+                            mlp_matrices(shape, static_cast<int>(width)));
+  const int slots = layout.pp * layout.vp;
+  const int per_chunk = (shape.num_hidden_layers + slots - 1) / slots;
+  std::vector<int> layers(static_cast<std::size_t>(layout.pp), per_chunk * layout.vp);
+  const auto work = [&](std::size_t stage) {
+    const bool is_last = stage + 1 == layers.size();
+    return layers[stage] * block +
+           (is_last ? head + shape.num_nextn_predict_layers * (block + head) : 0);
+  };
+  for (int spare = per_chunk * slots - shape.num_hidden_layers; spare > 0; --spare) {
+    std::size_t most = layers.size();
+    for (std::size_t stage = 0; stage < layers.size(); ++stage) {
+      if (layers[stage] > 0 && (most == layers.size() || work(stage) > work(most))) most = stage;
+    }
+    --layers[most];
+  }
+  return layers;
 }
 
 const char* name(PipelineSchedule schedule) { return word_of(kSchedules, schedule); }

@@ -63,6 +63,10 @@ struct BatchShape {
 // Micro-batches of one rank in one step; 0 when it does not divide.
 std::int64_t n_micro_batches(const Layout& layout, std::int64_t global_batch);
 
+// Layers of each of the pp stages, in order: equal chunks, then the spare places are taken from
+// whichever stage has most matrix work, head, extra prediction layers and all.
+std::vector<int> layers_of_stages(const ModelShape& shape, const Layout& layout);
+
 const char* name(PipelineSchedule schedule);
 const char* name(RecomputeMode mode);
 const char* name(NumberFormat format);

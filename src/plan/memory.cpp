@@ -3,22 +3,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "plan/accounting.h"
 
 namespace farthing {
 namespace {
 
-int layers_of_stage(const ModelShape& shape, const Layout& layout, int stage) {
-  const int base = shape.num_hidden_layers / layout.pp;
-  const int rest = shape.num_hidden_layers % layout.pp;
-  return base + (stage < rest ? 1 : 0);
-}
-
-int first_layer_of(const ModelShape& shape, const Layout& layout, int stage) {
-  int first = 0;
-  for (int i = 0; i < stage; ++i) first += layers_of_stage(shape, layout, i);
-  return first;
+int first_layer_of(const std::vector<int>& layers, int stage) {
+  return std::accumulate(layers.begin(), layers.begin() + stage, 0);
 }
 
 bool is_dual(const Layout& layout) {
@@ -66,7 +59,8 @@ RankParameters add(const RankParameters& a, const RankParameters& b) {
 
 }  // namespace
 
-RankParameters rank_parameters(const ModelShape& shape, const Layout& layout, int stage) {
+RankParameters rank_parameters(const ModelShape& shape, const Layout& layout,
+                               const std::vector<int>& layers, int stage) {
   const auto real = [](std::int64_t count) { return static_cast<double>(count); };
   const double hidden = shape.hidden_size, tp = layout.tp;
   const double attention =
@@ -84,8 +78,8 @@ RankParameters rank_parameters(const ModelShape& shape, const Layout& layout, in
   };
   const double table = static_cast<double>(shape.vocab_size) * hidden / tp;
   RankParameters held;
-  const int first = first_layer_of(shape, layout, stage);
-  for (int i = 0; i < layers_of_stage(shape, layout, stage); ++i) {
+  const int first = first_layer_of(layers, stage);
+  for (int i = 0; i < layers[static_cast<std::size_t>(stage)]; ++i) {
     held = add(held, block(shape.is_moe_layer(first + i)));
   }
   const bool is_last = stage == layout.pp - 1;
@@ -142,10 +136,10 @@ double saved_activation_bytes(const ModelShape& shape, const Layout& layout,
 namespace {
 
 double stage_activations(const ModelShape& shape, const Layout& layout, const BatchShape& batch,
-                         const Software& software, int stage) {
-  const int first = first_layer_of(shape, layout, stage);
+                         const Software& software, const std::vector<int>& layers, int stage) {
+  const int first = first_layer_of(layers, stage);
   double bytes = 0;
-  for (int i = 0; i < layers_of_stage(shape, layout, stage); ++i) {
+  for (int i = 0; i < layers[static_cast<std::size_t>(stage)]; ++i) {
     bytes += saved_activation_bytes(shape, layout, batch, software, shape.is_moe_layer(first + i));
   }
   if (stage == layout.pp - 1) {
@@ -179,16 +173,14 @@ double transient_bytes(const ModelShape& shape, const Layout& layout, const Batc
   return bytes + 1.5e9;
 }
 
-}  // namespace
-
 MemoryUse memory_of_stage(const ModelShape& shape, const Layout& layout, const BatchShape& batch,
-                          const Software& software, int stage) {
-  RankParameters held = rank_parameters(shape, layout, stage);
-  double live = stage_activations(shape, layout, batch, software, stage);
+                          const Software& software, const std::vector<int>& layers, int stage) {
+  RankParameters held = rank_parameters(shape, layout, layers, stage);
+  double live = stage_activations(shape, layout, batch, software, layers, stage);
   if (is_dual(layout)) {  // two stages, half of the micro-batches each
     const int mirror = layout.pp - 1 - stage;
-    held = add(held, rank_parameters(shape, layout, mirror));
-    live = (live + stage_activations(shape, layout, batch, software, mirror)) / 2;
+    held = add(held, rank_parameters(shape, layout, layers, mirror));
+    live = (live + stage_activations(shape, layout, batch, software, layers, mirror)) / 2;
   }
   const double copies = layout.dp * layout.cp;
   const double expert_copies =
@@ -209,14 +201,25 @@ MemoryUse memory_of_stage(const ModelShape& shape, const Layout& layout, const B
   return use;
 }
 
+}  // namespace
+
+std::vector<MemoryUse> memory_of_stages(const ModelShape& shape, const Layout& layout,
+                                        const BatchShape& batch, const Software& software) {
+  const std::vector<int> layers = layers_of_stages(shape, layout);
+  std::vector<MemoryUse> uses;
+  uses.reserve(layers.size());
+  for (int stage = 0; stage < layout.pp; ++stage) {
+    uses.push_back(memory_of_stage(shape, layout, batch, software, layers, stage));
+  }
+  return uses;
+}
+
 MemoryUse memory_use(const ModelShape& shape, const Layout& layout, const BatchShape& batch,
                      const Software& software) {
-  MemoryUse fullest;
-  for (int stage = 0; stage < layout.pp; ++stage) {
-    const MemoryUse use = memory_of_stage(shape, layout, batch, software, stage);
-    if (use.total() > fullest.total()) fullest = use;
-  }
-  return fullest;
+  const std::vector<MemoryUse> uses = memory_of_stages(shape, layout, batch, software);
+  return *std::max_element(uses.begin(), uses.end(), [](const MemoryUse& a, const MemoryUse& b) {
+    return a.total() < b.total();
+  });
 }
 
 double usable_memory(const Device& device) { return device.memory.value * 0.96; }

@@ -11,6 +11,7 @@
 //          (arXiv:1910.02054); DeepSeek-V3 report, section 3.2.3 for what it recomputes.
 #pragma once
 #include <string>
+#include <vector>
 
 #include "plan/layout.h"
 #include "plan/software.h"
@@ -28,8 +29,8 @@ struct MemoryUse {
 };
 
 // Of every stage; the fullest is what must fit.
-MemoryUse memory_of_stage(const ModelShape& shape, const Layout& layout, const BatchShape& batch,
-                          const Software& software, int stage);
+std::vector<MemoryUse> memory_of_stages(const ModelShape& shape, const Layout& layout,
+                                        const BatchShape& batch, const Software& software);
 MemoryUse memory_use(const ModelShape& shape, const Layout& layout, const BatchShape& batch,
                      const Software& software);
 // What a device offers after the driver and communication libraries took theirs.
@@ -39,7 +40,9 @@ struct RankParameters {
   double dense = 0;
   double experts = 0;
 };
-RankParameters rank_parameters(const ModelShape& shape, const Layout& layout, int stage);
+// `layers`: layers_of_stages().
+RankParameters rank_parameters(const ModelShape& shape, const Layout& layout,
+                               const std::vector<int>& layers, int stage);
 // Bytes that one block keeps for one micro-batch until its backward pass.
 double saved_activation_bytes(const ModelShape& shape, const Layout& layout,
                               const BatchShape& batch, const Software& software, bool is_moe);

@@ -179,6 +179,15 @@ Plan plan_given(const PlanRequest& request) {
   return plan;
 }
 
+// The search continued steady states; the best are timed micro-batch by micro-batch.
+void time_whole(const PlanRequest& request, std::vector<Candidate>& ranked) {
+  const std::size_t n =
+      std::min(ranked.size(), static_cast<std::size_t>(std::max(1, request.n_best)));
+  for (std::size_t i = 0; i < n; ++i) ranked[i] = evaluate(request, ranked[i].layout);
+  std::sort(ranked.begin(), ranked.begin() + static_cast<std::ptrdiff_t>(n),
+            [](const auto& a, const auto& b) { return a.time.step_seconds < b.time.step_seconds; });
+}
+
 Plan plan_searched(const PlanRequest& request) {
   Plan plan;
   plan.request = request;
@@ -188,7 +197,10 @@ Plan plan_searched(const PlanRequest& request) {
   plan.rejections = std::move(found.rejections);
   plan.fits = !found.ranked.empty();
   plan.best_layouts = std::move(found.ranked);
-  if (plan.fits) return plan;
+  if (plan.fits) {
+    time_whole(request, plan.best_layouts);
+    return plan;
+  }
   if (found.too_large.empty()) {
     throw_bad_input({"plan", "no layout can exist",
                      fmt::format("{} devices, a global batch of {}", request.cluster.n_devices(),
@@ -236,7 +248,7 @@ PlanRequest with_enough_devices(PlanRequest request) {
 
 }  // namespace
 
-Candidate evaluate(const PlanRequest& request, const Layout& layout) {
+Candidate evaluate(const PlanRequest& request, const Layout& layout, bool whole_pipeline) {
   const PlanRequest whole = filled(request);
   Candidate candidate{.layout = layout, .batch = whole.batch, .time = {}, .memory = {}};
   candidate.memory = memory_use(whole.model, layout, whole.batch, *whole.software);
@@ -245,7 +257,8 @@ Candidate evaluate(const PlanRequest& request, const Layout& layout) {
                               .layout = layout,
                               .batch = whole.batch,
                               .software = *whole.software,
-                              .constants = constants_for(whole.cluster)});
+                              .constants = constants_for(whole.cluster),
+                              .whole_pipeline = whole_pipeline});
   return candidate;
 }
 

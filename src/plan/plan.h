@@ -106,8 +106,8 @@ struct Plan {
 };
 
 Plan make_plan(const PlanRequest& request);
-// One layout timed and weighed; no search.
-Candidate evaluate(const PlanRequest& request, const Layout& layout);
+// One layout timed and weighed; no search.  Its pipeline's steady state alone unless `whole`.
+Candidate evaluate(const PlanRequest& request, const Layout& layout, bool whole_pipeline = true);
 
 // Keys of docs/formats.md: layout, step_seconds, tokens_per_second, mfu, memory_bytes, gpu_hours,
 // days, range, where_time_goes, rejections, changes, ...  `usd` is added by whoever knows prices.

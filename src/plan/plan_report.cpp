@@ -24,11 +24,11 @@ void visit_parts(const StepParts& parts, Visitor&& visit) {
   visit("tensor-parallel traffic, exposed", "tp_exposed", parts.tp_exposed);
   visit("context-parallel traffic, exposed", "cp_exposed", parts.cp_exposed);
   visit("dispatch: exposed, and compute it slows", "ep_exposed", parts.ep_exposed);
-  visit("pipeline sends, exposed", "pp_exposed", parts.pp_exposed);
   visit("waiting for the fullest expert", "imbalance", parts.imbalance);
-  visit("pipeline bubble and waiting", "bubble", parts.bubble);
+  visit("pipeline bubble: idle, sends included", "bubble", parts.bubble);
   visit("gradient traffic, exposed", "dp_exposed", parts.dp_exposed);
   visit("optimizer", "optimizer", parts.optimizer);
+  visit("waiting for the slowest node", "waiting", parts.waiting);
 }
 
 Json json_of(const MemoryUse& memory) {
@@ -141,7 +141,7 @@ std::string run_text(const Plan& plan) {
                                     format_seconds(plan.checkpoint_every_seconds)});
   rows.push_back({"power at the site", fmt::format("{:.2f} MW", plan.power_watts / 1e6)});
   rows.push_back({"energy", fmt::format("{:.2f} GWh", plan.energy_joules / 3.6e12)});
-  rows.push_back({"bubble and waiting", percent(best.time.bubble_share)});
+  rows.push_back({"pipeline bubble", percent(best.time.bubble_share)});
   rows.push_back({"traffic hidden behind compute", percent(best.time.hidden_communication_share)});
   if (plan.request.model.is_moe()) {
     rows.push_back(

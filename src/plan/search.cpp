@@ -138,7 +138,8 @@ class Search {
                                 .layout = layout,
                                 .batch = request_.batch,
                                 .software = *request_.software,
-                                .constants = constants_for(request_.cluster)});
+                                .constants = constants_for(request_.cluster),
+                                .whole_pipeline = false});
     keep(std::move(candidate));
     return true;
   }
@@ -197,7 +198,7 @@ std::vector<Candidate> time_layouts(const PlanRequest& request,
     const double used = memory_use(request.model, layout, request.batch, *request.software).total();
     if (!validate(layout, request.model, request.cluster, request.batch).empty()) continue;
     if (used > usable_memory(request.cluster.device)) continue;
-    found.push_back(evaluate(request, layout));
+    found.push_back(evaluate(request, layout, false));
   }
   std::sort(found.begin(), found.end(),
             [](const auto& a, const auto& b) { return a.time.step_seconds < b.time.step_seconds; });

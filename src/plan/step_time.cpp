@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "base/check.h"
 #include "plan/accounting.h"
 #include "plan/block_time.h"
 #include "plan/memory.h"
+#include "plan/pipeline_time.h"
 
 namespace farthing {
 namespace {
@@ -17,10 +17,20 @@ namespace {
 struct Stage {
   BlockTime time;
   StepParts parts;  // of one micro-batch, F and B together
-  StageTime seconds;
+  StageCost seconds;
   double traffic = 0, exposed = 0;
   double ep = 0, compute = 0;
 };
+
+// Adds a stage's work to a step's; what comes after the pipeline is none of it.
+void add_scaled(StepParts& sum, const StepParts& parts, double factor) {
+  for (const auto part : {&StepParts::attention, &StepParts::attention_core, &StepParts::mlp,
+                          &StepParts::experts, &StepParts::head, &StepParts::elementwise,
+                          &StepParts::recompute, &StepParts::host, &StepParts::tp_exposed,
+                          &StepParts::cp_exposed, &StepParts::ep_exposed, &StepParts::imbalance}) {
+    sum.*part += factor * parts.*part;
+  }
+}
 
 struct Context {
   const StepTimeRequest& request;
@@ -88,189 +98,151 @@ void add_phase(const Context& context, Stage& stage, const PhaseTime& phase, dou
   seconds += phase.compute() + tp + cp + phase.ep + imbalance + host;
 }
 
-// Layers of every stage: equal chunks, then spare slots are taken from the slowest stage.
-std::vector<int> share_layers(const Context& context, const std::vector<double>& fixed) {
-  const Layout& layout = context.request.layout;
-  const int layers = context.request.model.num_hidden_layers;
-  const int slots = layout.pp * layout.vp;
-  const int per_chunk = (layers + slots - 1) / slots;
-  std::vector<int> count(static_cast<std::size_t>(layout.pp), per_chunk * layout.vp);
-  const BlockTime& usual = context.request.model.is_moe() ? context.moe : context.dense;
-  const double block = usual.forward.compute() + usual.backward_input.compute() +
-                       usual.backward_weight.compute() + usual.forward.ep + usual.backward_input.ep;
-  for (int spare = per_chunk * slots - layers; spare > 0; --spare) {
-    std::size_t slowest = 0;
-    double most = -1;
-    for (std::size_t stage = 0; stage < count.size(); ++stage) {
-      const double seconds = fixed[stage] + count[stage] * block;
-      if (count[stage] > 0 && seconds > most) {
-        most = seconds;
-        slowest = stage;
-      }
-    }
-    --count[slowest];
+Stage make_stage(const Context& context, int first_layer, int n_layers, int index) {
+  const StepTimeRequest& request = context.request;
+  Stage stage;
+  for (int layer = first_layer; layer < first_layer + n_layers; ++layer) {
+    stage.time += request.model.is_moe_layer(layer) ? context.moe : context.dense;
   }
-  return count;
-}
-
-double compute_of(const BlockTime& time) {
-  return time.forward.compute() + time.backward_input.compute() + time.backward_weight.compute();
+  if (index == 0) stage.time += context.embedding;
+  if (index == request.layout.pp - 1) {
+    stage.time += context.head;
+    for (int i = 0; i < request.model.num_nextn_predict_layers; ++i) stage.time += context.mtp;
+  }
+  add_phase(context, stage, stage.time.forward, stage.seconds.forward);
+  add_phase(context, stage, stage.time.backward_input, stage.seconds.backward_input);
+  add_phase(context, stage, stage.time.backward_weight, stage.seconds.backward_weight);
+  return stage;
 }
 
 std::vector<Stage> make_stages(const Context& context) {
-  const StepTimeRequest& request = context.request;
-  const int pp = request.layout.pp;
-  std::vector<double> fixed(static_cast<std::size_t>(pp), 0.0);
-  fixed.front() += compute_of(context.embedding);
-  fixed.back() +=
-      compute_of(context.head) + request.model.num_nextn_predict_layers * compute_of(context.mtp);
-  const std::vector<int> layers = share_layers(context, fixed);
-  std::vector<Stage> stages(static_cast<std::size_t>(pp));
+  const std::vector<int> n_layers = layers_of_stages(context.request.model, context.request.layout);
+  std::vector<Stage> stages;
+  stages.reserve(n_layers.size());
   int layer = 0;
-  const double bytes = request.layout.micro_batch * double(request.batch.sequence_length) /
-                       request.layout.cp * request.model.hidden_size * 2 /
-                       (request.layout.sequence_parallel ? request.layout.tp : 1);
-  const int ranks_per_stage = request.layout.dp * request.layout.tp * request.layout.cp;
-  const bool near = ranks_per_stage < request.cluster.scale_up_domain();
-  for (int index = 0; index < pp; ++index) {
-    Stage& stage = stages[static_cast<std::size_t>(index)];
-    for (int i = 0; i < layers[static_cast<std::size_t>(index)]; ++i, ++layer) {
-      stage.time += request.model.is_moe_layer(layer) ? context.moe : context.dense;
-    }
-    if (index == 0) stage.time += context.embedding;
-    if (index == pp - 1) {
-      stage.time += context.head;
-      for (int i = 0; i < request.model.num_nextn_predict_layers; ++i) stage.time += context.mtp;
-    }
-    add_phase(context, stage, stage.time.forward, stage.seconds.forward);
-    add_phase(context, stage, stage.time.backward_input, stage.seconds.backward_input);
-    add_phase(context, stage, stage.time.backward_weight, stage.seconds.backward_weight);
-    stage.seconds.recompute = stage.time.backward_input.recompute;
-    if (pp > 1) stage.seconds.send = context.links.send(bytes, near);
+  for (std::size_t index = 0; index < n_layers.size(); ++index) {
+    stages.push_back(make_stage(context, layer, n_layers[index], static_cast<int>(index)));
+    layer += n_layers[index];
   }
   return stages;
 }
 
-bool pairs(const StepTimeRequest& request) {
-  const PipelineSchedule schedule = request.layout.schedule;
-  return schedule == PipelineSchedule::kDualPipe || schedule == PipelineSchedule::kDualPipeV ||
-         (request.software.hides_ep && request.model.is_moe());
+// Activations of a micro-batch, to a neighbouring stage.
+double send_seconds(const Context& context) {
+  const StepTimeRequest& request = context.request;
+  const Layout& layout = request.layout;
+  if (layout.pp == 1) return 0;
+  const double bytes = layout.micro_batch * double(request.batch.sequence_length) / layout.cp *
+                       request.model.hidden_size * 2 / (layout.sequence_parallel ? layout.tp : 1);
+  const bool near = layout.dp * layout.tp * layout.cp < request.cluster.scale_up_domain();
+  return context.links.send(bytes, near);
 }
 
-double leak_of(const Context& context, const Stage& stage) {
+bool is_dual(const Layout& layout) {
+  return layout.pp > 1 && (layout.schedule == PipelineSchedule::kDualPipe ||
+                           layout.schedule == PipelineSchedule::kDualPipeV);
+}
+
+// F of one micro-batch runs beside B of another: by the schedule, or by the software in any.
+bool pairs(const StepTimeRequest& request) {
+  return is_dual(request.layout) || (request.software.hides_ep && request.model.is_moe());
+}
+
+// Dispatch beside products: how long the links are busy, and what of it the products cannot cover.
+struct Pairing {
+  double traffic = 0, slowed = 0, leak = 0;
+};
+
+Pairing pairing_of(const Context& context, const Stage& stage) {
   const Constants& c = context.request.constants;
-  const double compute = stage.compute * (1 + c.communication_tax);
-  const double traffic = stage.ep / c.paired_link_share;
-  return (1 - c.ep_hidden) * std::min(traffic, compute) + std::max(0.0, traffic - compute);
+  Pairing pairing;
+  pairing.traffic = stage.ep / c.paired_link_share;
+  // Compute units are set aside for dispatch while a pair runs, whatever they have to move.
+  pairing.slowed = stage.ep > 0 ? c.communication_tax * stage.compute : 0;
+  const double compute = stage.compute + pairing.slowed;
+  pairing.leak = (1 - c.ep_hidden) * std::min(pairing.traffic, compute) +
+                 std::max(0.0, pairing.traffic - compute);
+  return pairing;
 }
 
 // F of one micro-batch beside B of another: the longer of compute and traffic, and what leaks.
 double paired_seconds(const Context& context, const Stage& stage) {
-  const Constants& c = context.request.constants;
-  const double other = stage.seconds.total() - stage.ep - stage.compute;
-  const double compute = stage.compute * (1 + c.communication_tax);
-  return compute + leak_of(context, stage) + other;
-}
-
-void scale_parts(StepParts& parts, double factor) {
-  for (double* part :
-       {&parts.attention, &parts.attention_core, &parts.mlp, &parts.experts, &parts.head,
-        &parts.elementwise, &parts.recompute, &parts.host, &parts.tp_exposed, &parts.cp_exposed,
-        &parts.ep_exposed, &parts.pp_exposed, &parts.imbalance}) {
-    *part *= factor;
-  }
+  const Pairing pairing = pairing_of(context, stage);
+  return stage.seconds.total() - stage.ep + pairing.slowed + pairing.leak;
 }
 
 struct Pipeline {
-  double seconds = 0;
-  double bubble = 0;
-  double paired = 0;
+  PipelineTime time;
+  StepCosts costs;
+  double jitter = 0;
   StepParts parts;
   double traffic = 0, exposed = 0;
 };
 
-// Expected maximum of n waits of relative spread `jitter`: stages run at the pace of the slowest.
-double jitter_factor(double jitter, int n) {
-  return n <= 1 ? 1 : 1 + jitter * std::sqrt(2 * std::log(static_cast<double>(n)));
-}
-
-Pipeline run_dual(const Context& context, const std::vector<Stage>& stages, double count) {
-  const int p = context.request.layout.pp;
-  // A rank holds stage r and its mirror; half of the micro-batches pass each.
-  double busiest = 0, paired = 0, backward = 0, weight = 0;
-  for (std::size_t r = 0; r < stages.size() / 2; ++r) {
-    const Stage& here = stages[r];
-    const Stage& mirror = stages[stages.size() - 1 - r];
-    const double mean = (paired_seconds(context, here) + paired_seconds(context, mirror)) / 2;
-    busiest = std::max(busiest, mean);
-    paired += mean / (stages.size() / 2.0);
-    backward += (here.seconds.backward() + mirror.seconds.backward()) / stages.size();
-    weight += (here.seconds.backward_weight + mirror.seconds.backward_weight) / stages.size();
-  }
-  Pipeline pipeline;
-  const double jitter = jitter_factor(context.request.constants.wait_jitter, p);
-  const double ideal = count * paired;
-  pipeline.paired = busiest;
-  pipeline.seconds = count * busiest * jitter +
-                     std::max(0.0, (p / 2.0 - 1) * (paired + backward - 3 * weight)) +
-                     2.0 * p * stages[0].seconds.send;
-  pipeline.bubble = pipeline.seconds - ideal;
-  // The mean rank: what the slowest does beyond it, the others wait for.
-  StepParts sum;
-  for (const Stage& stage : stages) {
-    StepParts scaled = stage.parts;
-    scale_parts(scaled, count / static_cast<double>(stages.size()));
-    for (auto part : {&StepParts::attention, &StepParts::attention_core, &StepParts::mlp,
-                      &StepParts::experts, &StepParts::head, &StepParts::elementwise,
-                      &StepParts::recompute, &StepParts::host, &StepParts::tp_exposed,
-                      &StepParts::cp_exposed, &StepParts::ep_exposed, &StepParts::imbalance}) {
-      sum.*part += scaled.*part;
-    }
-    const double share = count / static_cast<double>(stages.size());
-    pipeline.traffic += share * stage.traffic;
-    pipeline.exposed += share * (leak_of(context, stage) + stage.exposed - stage.ep);
-  }
-  const double busy = sum.total();
-  // What pairing saves comes off the traffic; compute slowed by it is counted there.
-  sum.ep_exposed += ideal - busy;
-  pipeline.parts = sum;
-  return pipeline;
-}
-
-Pipeline run_plain(const Context& context, const std::vector<Stage>& stages, double count) {
+StepCosts costs_of(const Context& context, const std::vector<Stage>& stages) {
   const Layout& layout = context.request.layout;
+  const bool paired = pairs(context.request), dual = is_dual(layout);
+  const int n_chunks = layout.schedule == PipelineSchedule::kInterleaved ? layout.vp
+                       : layout.schedule == PipelineSchedule::kDualPipeV ? 2
+                                                                         : 1;
+  StepCosts costs;
+  costs.send_seconds = send_seconds(context);
+  for (int chunk = 0; chunk < n_chunks; ++chunk) {
+    for (std::size_t i = 0; i < stages.size(); ++i) {
+      // DualPipeV goes down one half of the ranks' chunks and back over the other.
+      const bool back = n_chunks == 2 && dual && chunk == 1;
+      const Stage& stage = stages[back ? stages.size() - 1 - i : i];
+      const double share = paired ? paired_seconds(context, stage) / stage.seconds.total() : 1;
+      const double each = (dual ? 1 : share) / n_chunks;
+      costs.stages.push_back({stage.seconds.forward * each, stage.seconds.backward_input * each,
+                              stage.seconds.backward_weight * each, dual ? share : 1});
+    }
+  }
+  return costs;
+}
+
+// The mean rank's work by part, and its traffic.
+void add_work(const Context& context, const std::vector<Stage>& stages, double count,
+              Pipeline& pipeline) {
   const bool paired = pairs(context.request);
-  std::vector<double> seconds;
-  seconds.reserve(stages.size());
+  const double share = count / static_cast<double>(stages.size());
   for (const Stage& stage : stages) {
-    seconds.push_back(paired ? paired_seconds(context, stage) : stage.seconds.total());
+    add_scaled(pipeline.parts, stage.parts, share);
+    pipeline.traffic += share * stage.traffic;
+    const double leak = paired ? pairing_of(context, stage).leak : stage.ep;
+    pipeline.exposed += share * (stage.exposed - stage.ep + leak);
   }
-  const auto slowest = std::max_element(seconds.begin(), seconds.end()) - seconds.begin();
-  const Stage& stage = stages[static_cast<std::size_t>(slowest)];
-  const double longest = seconds[static_cast<std::size_t>(slowest)];
-  double others = std::accumulate(seconds.begin(), seconds.end(), 0.0) - longest;
-  if (layout.schedule == PipelineSchedule::kZb1p) {
-    double weights = 0;
-    for (const Stage& each : stages) weights += each.seconds.backward_weight;
-    others = std::max(0.0, others - 2 * (weights - stage.seconds.backward_weight));
-  }
+  // What pairing saves comes off the traffic; compute slowed by it is counted there.
+  pipeline.parts.ep_exposed += pipeline.time.busy - pipeline.parts.total();
+  pipeline.parts.bubble = pipeline.time.bubble();
+}
+
+// Sends wait where nothing else is left to do.
+double exposed_sends(const StepTimeRequest& request, const Pipeline& pipeline,
+                     std::int64_t n_micro_batches) {
+  StepCosts instant = pipeline.costs;
+  instant.send_seconds = 0;
+  const PipelineTime without = pipeline_time(request.layout, n_micro_batches, instant,
+                                             pipeline.jitter, request.whole_pipeline);
+  return std::max(0.0, pipeline.time.seconds - without.seconds);
+}
+
+Pipeline run_pipeline(const Context& context, const std::vector<Stage>& stages,
+                      std::int64_t n_micro_batches) {
+  const StepTimeRequest& request = context.request;
+  const double count = static_cast<double>(n_micro_batches);
   Pipeline pipeline;
-  const double jitter = jitter_factor(context.request.constants.wait_jitter, layout.pp);
-  const int vp = layout.schedule == PipelineSchedule::kInterleaved ? layout.vp : 1;
-  // Sends wait in a plain 1F1B: one each way for every micro-batch and chunk; vp chunks hide them.
-  const double sends = layout.pp == 1 ? 0
-                       : vp > 1       ? 2.0 * (layout.pp - 1) * stage.seconds.send
-                                      : 2.0 * (count + layout.pp) * stage.seconds.send;
-  pipeline.paired = paired ? longest : 0;
-  pipeline.bubble = others / vp + count * longest * (jitter - 1);
-  pipeline.seconds = count * longest + pipeline.bubble + sends;
-  pipeline.parts = stage.parts;
-  scale_parts(pipeline.parts, count);
-  if (paired) pipeline.parts.ep_exposed += count * (longest - stage.seconds.total());
-  pipeline.parts.pp_exposed = sends;
-  pipeline.traffic = count * stage.traffic + sends;
-  pipeline.exposed = sends + std::max(0.0, pipeline.parts.ep_exposed) + pipeline.parts.tp_exposed +
-                     pipeline.parts.cp_exposed;
+  pipeline.costs = costs_of(context, stages);
+  pipeline.jitter = request.layout.pp > 1 ? request.constants.wait_jitter : 0;
+  pipeline.time = pipeline_time(request.layout, n_micro_batches, pipeline.costs, pipeline.jitter,
+                                request.whole_pipeline);
+  add_work(context, stages, count, pipeline);
+  if (request.layout.pp > 1) {
+    pipeline.traffic += 2 * count * pipeline.costs.send_seconds;
+    if (request.whole_pipeline) {
+      pipeline.exposed += exposed_sends(request, pipeline, n_micro_batches);
+    }
+  }
   return pipeline;
 }
 
@@ -295,7 +267,7 @@ DataParallel sharded_weights(const Context& context, const Pipeline& pipeline, d
   DataParallel data;
   data.seconds = count * (gathers * gather + scatter);
   const double hidden =
-      std::min(data.seconds * request.constants.fsdp_hidden, 0.9 * pipeline.seconds);
+      std::min(data.seconds * request.constants.fsdp_hidden, 0.9 * pipeline.time.seconds);
   data.exposed = data.seconds - hidden + hidden * request.constants.communication_tax;
   return data;
 }
@@ -325,8 +297,9 @@ DataParallel data_parallel(const Context& context, const Pipeline& pipeline,
   const StepTimeRequest& request = context.request;
   const Layout& layout = request.layout;
   RankParameters held;
+  const std::vector<int> layers = layers_of_stages(request.model, layout);
   for (int stage = 0; stage < layout.pp; ++stage) {
-    const RankParameters each = rank_parameters(request.model, layout, stage);
+    const RankParameters each = rank_parameters(request.model, layout, layers, stage);
     if (each.dense + each.experts > held.dense + held.experts) held = each;
   }
   const bool every_micro_batch =
@@ -351,28 +324,24 @@ DataParallel data_parallel(const Context& context, const Pipeline& pipeline,
 }  // namespace
 
 StepTime step_time(const StepTimeRequest& request) {
-  const double count =
-      static_cast<double>(n_micro_batches(request.layout, request.batch.global_batch));
+  const std::int64_t count = n_micro_batches(request.layout, request.batch.global_batch);
   CHECK(count >= 1);
   const Context context(request);
   const std::vector<Stage> stages = make_stages(context);
-  const bool dual = request.layout.schedule == PipelineSchedule::kDualPipe && request.layout.pp > 1;
-  const Pipeline pipeline =
-      dual ? run_dual(context, stages, count) : run_plain(context, stages, count);
-  const DataParallel data = data_parallel(context, pipeline, stages, count);
+  const Pipeline pipeline = run_pipeline(context, stages, count);
+  const DataParallel data = data_parallel(context, pipeline, stages, static_cast<double>(count));
+  const double nodes =
+      std::max(1.0, double(request.layout.n_devices()) / request.cluster.devices_per_node());
   StepTime time;
   time.parts = pipeline.parts;
   time.parts.dp_exposed = data.exposed;
   time.parts.optimizer = data.optimizer;
-  time.parts.bubble = pipeline.bubble;
-  const double nodes =
-      std::max(1.0, double(request.layout.n_devices()) / request.cluster.devices_per_node());
-  const double waiting = request.constants.straggler * std::log2(nodes);
-  const double busy = pipeline.seconds + data.exposed + data.optimizer;
-  time.parts.bubble += busy * waiting;
-  time.step_seconds = busy * (1 + waiting);
-  for (const Stage& stage : stages) time.stages.push_back(stage.seconds);
-  time.paired_seconds = pipeline.paired;
+  time.costs = pipeline.costs;
+  time.costs.tail_seconds = data.exposed + data.optimizer;
+  time.costs.waiting_share = request.constants.straggler * std::log2(nodes);
+  time.jitter = pipeline.jitter;
+  time.parts.waiting = (pipeline.time.seconds + time.costs.tail_seconds) * time.costs.waiting_share;
+  time.step_seconds = time.parts.total();
   time.bubble_share = time.parts.bubble / time.step_seconds;
   const double traffic = pipeline.traffic + data.seconds;
   time.hidden_communication_share =

@@ -61,13 +61,10 @@ std::string memory_drawing(const Plan& plan) {
   const int stages = best.layout.schedule == PipelineSchedule::kDualPipe && best.layout.pp > 1
                          ? best.layout.pp / 2
                          : best.layout.pp;
-  std::vector<MemoryUse> uses;
+  const std::vector<MemoryUse> uses =
+      memory_of_stages(plan.request.model, best.layout, best.batch, *plan.request.software);
   double most = plan.usable_memory_bytes;
-  for (int stage = 0; stage < stages; ++stage) {
-    uses.push_back(memory_of_stage(plan.request.model, best.layout, best.batch,
-                                   *plan.request.software, stage));
-    most = std::max(most, uses.back().total());
-  }
+  for (const MemoryUse& use : uses) most = std::max(most, use.total());
   const double row = 20, left = 70, width = kWide - left - 90, bottom = row * stages + 8;
   std::string svg = svg_open(bottom + 24, "memory of every stage by component");
   for (int stage = 0; stage < stages; ++stage) {

@@ -5,31 +5,11 @@
 #include <cmath>
 
 #include "base/check.h"
-#include "base/rng.h"
 #include "plan/accounting.h"
-#include "plan/constants.h"
+#include "plan/pipeline_time.h"
 
 namespace farthing {
 namespace {
-
-ScheduleKind kind_of(const Layout& layout) {
-  switch (layout.schedule) {
-    case PipelineSchedule::kGpipe:
-      return ScheduleKind::kGpipe;
-    case PipelineSchedule::kInterleaved:
-      return ScheduleKind::kInterleaved;
-    case PipelineSchedule::kZb1p:
-      return ScheduleKind::kZb1p;
-    case PipelineSchedule::kDualPipe:
-      return ScheduleKind::kDualPipe;
-    case PipelineSchedule::kDualPipeV:
-      return ScheduleKind::kDualPipeV;
-    case PipelineSchedule::kNone:
-    case PipelineSchedule::kOneFOneB:
-      break;
-  }
-  return ScheduleKind::kOneFOneB;
-}
 
 double or_else(const Figure& figure, double otherwise) {
   return figure.is_known() ? figure.value : otherwise;
@@ -44,18 +24,6 @@ UncertainInput around(std::string name, double median, double factor, std::strin
 
 std::string source_of(const Figure& figure, const char* otherwise) {
   return figure.is_known() ? figure.source : otherwise;
-}
-
-// Ranks of one step differ by the plan's jitter; mean 1.
-std::vector<double> rank_jitter(const Plan& plan, std::uint64_t seed) {
-  const double jitter = constants_for(plan.request.cluster).wait_jitter;
-  const Rng rng(seed, RngStream::kSampling, 2);
-  std::vector<double> slowdown;
-  slowdown.reserve(static_cast<std::size_t>(plan.best().layout.pp));
-  for (int rank = 0; rank < plan.best().layout.pp; ++rank) {
-    slowdown.push_back(std::max(0.5, 1 + jitter * rng.normal(static_cast<std::uint64_t>(rank))));
-  }
-  return slowdown;
 }
 
 // In the order in which drawn_days() reads them.
@@ -135,43 +103,7 @@ RunDescription words_of(const Simulation& s) {
 Schedule schedule_of(const Plan& plan) {
   const Layout& layout = plan.best().layout;
   const auto n = n_micro_batches(layout, plan.best().batch.global_batch);
-  return make_schedule(kind_of(layout), layout.pp, static_cast<int>(n), layout.vp);
-}
-
-StepCosts step_costs_of(const Plan& plan, const Schedule& schedule) {
-  const StepTime& time = plan.best().time;
-  const auto n_ranks = static_cast<std::size_t>(schedule.n_ranks());
-  CHECK(time.stages.size() == n_ranks);
-  double slowest = 0, total = 0;
-  for (const StageTime& stage : time.stages) {
-    slowest = std::max(slowest, stage.total());
-    total += stage.total() / static_cast<double>(n_ranks);
-  }
-  const bool is_dual =
-      schedule.kind == ScheduleKind::kDualPipe || schedule.kind == ScheduleKind::kDualPipeV;
-  StepCosts costs;
-  // What a pair saves on the busiest rank; without pairs in the schedule the saving is in every F
-  // and B, as the closed formulas have it.
-  const double paired = time.paired_seconds;
-  double scale = 1;
-  if (paired > 0 && is_dual) costs.pair_share = paired / total;
-  if (paired > 0 && !is_dual) scale = paired / slowest;
-  const bool halves =
-      schedule.kind == ScheduleKind::kInterleaved || schedule.kind == ScheduleKind::kDualPipeV;
-  if (halves) scale /= schedule.n_chunks;
-  for (int stage = 0; stage < schedule.n_stages(); ++stage) {
-    const int rank = place_of(schedule, 0, stage).rank;
-    const StageTime& from = time.stages[static_cast<std::size_t>(rank)];
-    costs.stages.push_back(
-        {from.forward * scale, from.backward_input * scale, from.backward_weight * scale});
-  }
-  costs.send_seconds = time.stages.front().send;
-  costs.tail_seconds = time.parts.dp_exposed + time.parts.optimizer;
-  const Cluster& cluster = plan.request.cluster;
-  const double nodes = std::max(
-      1.0, static_cast<double>(plan.best().layout.n_devices()) / cluster.devices_per_node());
-  costs.waiting_share = constants_for(cluster).straggler * std::log2(nodes);
-  return costs;
+  return make_schedule(schedule_kind(layout.schedule), layout.pp, static_cast<int>(n), layout.vp);
 }
 
 ReliabilityModel reliability_of(const Cluster& cluster) {
@@ -227,10 +159,9 @@ Simulation simulate_plan(const Plan& plan, const SimulationOptions& options) {
   s.plan = plan;
   s.options = options;
   s.schedule = schedule_of(plan);
-  s.costs = step_costs_of(plan, s.schedule);
-  s.timeline = simulate_step(
-      s.schedule, s.costs,
-      {.rank_slowdown = rank_jitter(plan, options.seed), .spread = 0, .seed = options.seed});
+  const StepTime& step = plan.best().time;
+  s.timeline = simulate_step(s.schedule, step.costs,
+                             {.rank_slowdown = even_slowdown(s.schedule.n_ranks(), step.jitter)});
   s.job = job_of(plan);
   if (options.checkpoint_seconds > 0) s.job.checkpoint_seconds = options.checkpoint_seconds;
   s.model = reliability_of(plan.request.cluster);

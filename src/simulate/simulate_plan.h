@@ -2,13 +2,12 @@
 // times.
 //
 //   Simulation s = simulate_plan(make_plan(request), {.seed = 1});
-//   s.timeline         the step of the best layout, with sends and jitter
+//   s.timeline         the step of the best layout, operation by operation
 //   s.outcome          one run of weeks, attempts kept:  to_events(s.job, s.outcome, s.words)
 //   s.band             what many such runs do: P2.5, P10, P50, P90, P97.5
 //   s.days             with every uncertain input drawn, and a tornado
 //
-// The run takes the plan's step_seconds; the acted-out step stands beside it as a check of the
-// closed pipeline formulas.
+// The step is the plan's own, which acts its pipeline out: one step time and one bubble in both.
 //
 // Cost     57 days on 2,048 devices, 10,000 draws: about a second.
 // Errors   Error{kBadInput} where a schedule cannot have the plan's micro-batches; REQUIRES
@@ -19,11 +18,11 @@
 
 #include "base/json.h"
 #include "plan/plan.h"
+#include "plan/step_timeline.h"
 #include "report/table.h"
 #include "simulate/ranges.h"
 #include "simulate/run_events.h"
 #include "simulate/scaling_laws.h"
-#include "simulate/step_timeline.h"
 
 namespace farthing {
 
@@ -40,7 +39,6 @@ struct Simulation {
   Plan plan;
   SimulationOptions options;
   Schedule schedule;
-  StepCosts costs;
   StepTimeline timeline;
   SimulatedJob job;
   ReliabilityModel model;
@@ -57,7 +55,6 @@ Simulation simulate_plan(const Plan& plan, const SimulationOptions& options);
 
 // What the parts of it are filled from.
 Schedule schedule_of(const Plan& plan);
-StepCosts step_costs_of(const Plan& plan, const Schedule& schedule);
 ReliabilityModel reliability_of(const Cluster& cluster);
 SimulatedJob job_of(const Plan& plan);
 LossQuestion loss_question_of(const Plan& plan);

@@ -1,4 +1,4 @@
-// simulate_plan_test.cpp - plans acted out agree with their closed formulas; known runs are inside.
+// simulate_plan_test.cpp - a plan and its simulation say the same; known runs are inside.
 #include "simulate/simulate_plan.h"
 
 #include <gtest/gtest.h>
@@ -38,14 +38,24 @@ Plan v3_plan(PipelineSchedule schedule) {
 
 const SimulationOptions kQuick{.seed = 1, .n_runs = 100, .n_draws = 200};
 
-TEST_F(SimulatePlan, TheActedStepIsThePlannedOne) {
+TEST_F(SimulatePlan, OneStepTimeAndOneBubble) {
+  std::vector<Plan> plans;
   for (const auto kind : {PipelineSchedule::kDualPipe, PipelineSchedule::kOneFOneB,
-                          PipelineSchedule::kZb1p, PipelineSchedule::kGpipe}) {
-    const Plan plan = v3_plan(kind);
-    if (!plan.fits) continue;  // GPipe keeps all micro-batches
+                          PipelineSchedule::kZb1p, PipelineSchedule::kDualPipeV}) {
+    plans.push_back(v3_plan(kind));
+  }
+  PlanRequest searched = plans.front().request;
+  searched.layout.reset();
+  plans.push_back(make_plan(searched));
+  for (const Plan& plan : plans) {
+    ASSERT_TRUE(plan.fits);
+    const StepTime& step = plan.best().time;
     const Simulation s = simulate_plan(plan, kQuick);
-    EXPECT_NEAR(s.timeline.step_seconds / plan.best().time.step_seconds, 1, 0.10)
-        << name(kind) << " " << s.timeline.step_seconds;
+    EXPECT_NEAR(s.timeline.step_seconds / step.step_seconds, 1, 1e-9)
+        << describe(plan.best().layout);
+    EXPECT_NEAR(s.timeline.bubble_share, step.bubble_share, 1e-9);
+    EXPECT_NEAR(step.parts.total(), step.step_seconds, 1e-9);
+    EXPECT_NEAR(step.parts.bubble, s.timeline.bubble_seconds, 1e-9);
   }
 }
 

@@ -24,24 +24,23 @@ std::string number(double value) {
 }
 
 Json step_json(const Simulation& s) {
-  const StageCost& stage = s.costs.stages.front();
+  const StepTime& step = s.plan.best().time;
+  const StageCost& stage = step.costs.stages.front();
   return {{"schedule", to_string(s.schedule.kind)},
           {"ranks", s.schedule.n_ranks()},
           {"micro_batches", s.schedule.n_micro_batches},
           {"step_seconds", s.timeline.step_seconds},
-          {"planned_step_seconds", s.plan.best().time.step_seconds},
           {"pipeline_seconds", s.timeline.pipeline_seconds},
           {"bubble_seconds", s.timeline.bubble_seconds},
           {"bubble_share", s.timeline.bubble_share},
-          {"planned_bubble_share", s.plan.best().time.bubble_share},
-          {"tail_seconds", s.costs.tail_seconds},
-          {"waiting_share", s.costs.waiting_share},
-          {"send_seconds", s.costs.send_seconds},
-          {"pair_share", s.costs.pair_share},
+          {"tail_seconds", step.costs.tail_seconds},
+          {"waiting_share", step.costs.waiting_share},
+          {"send_seconds", step.costs.send_seconds},
           {"first_stage",
            {{"forward", stage.forward},
             {"backward_input", stage.backward_input},
-            {"backward_weight", stage.backward_weight}}}};
+            {"backward_weight", stage.backward_weight},
+            {"pair_share", stage.pair_share}}}};
 }
 
 Json run_json(const SimulatedOutcome& outcome) {
@@ -186,14 +185,13 @@ std::string to_text(const Simulation& s) {
                                  s.plan.request.model.name, s.plan.request.cluster.name,
                                  s.job.n_devices, format_count(s.plan.request.tokens),
                                  s.job.n_steps, describe(s.plan.best().layout));
+  const StepCosts& costs = s.plan.best().time.costs;
   text += fmt::format(
-      "One step, acted out: {:.3f} s (planned {:.3f} s); bubble {} (planned {}); {} ranks, {} "
-      "micro-batches, {};\nafter the pipeline {:.3f} s for gradients and optimizer, then {} of "
-      "waiting for the "
-      "slowest node\n\n",
-      s.timeline.step_seconds, s.plan.best().time.step_seconds, percent(s.timeline.bubble_share),
-      percent(s.plan.best().time.bubble_share), s.schedule.n_ranks(), s.schedule.n_micro_batches,
-      to_string(s.schedule.kind), s.costs.tail_seconds, percent(s.costs.waiting_share));
+      "One step, acted out: {:.3f} s; bubble {}; {} ranks, {} micro-batches, {};\nafter the "
+      "pipeline {:.3f} s for gradients and optimizer, then {} of waiting for the slowest node\n\n",
+      s.timeline.step_seconds, percent(s.timeline.bubble_share), s.schedule.n_ranks(),
+      s.schedule.n_micro_batches, to_string(s.schedule.kind), costs.tail_seconds,
+      percent(costs.waiting_share));
   if (!s.outcome.finished) {
     text += "This run does not finish: it is interrupted faster than it can make headway.\n\n";
   }

@@ -5,7 +5,8 @@
 //
 // A rank does its operations in order.  F waits for the activations of the stage before it, B for
 // the gradient of the stage behind it, each sent in send_seconds (none within a rank); sends occupy
-// no compute.  An overlapped pair begins when both may begin and takes pair_share (F + B).
+// no compute.  An overlapped pair begins when both may begin; each of the two takes its stage's
+// pair_share of its time alone.
 //
 // Without sends and disturbance, stages alike, the bubble equals the closed formulas
 // (closed_bubble) where they hold; ZB1P's needs F = b = W.
@@ -27,12 +28,13 @@ struct StageCost {
   double forward = 0;
   double backward_input = 0;
   double backward_weight = 0;
+  double pair_share = 1;  // of F and of B where they are one of a pair; 1: nothing is hidden
   double backward() const { return backward_input + backward_weight; }
+  double total() const { return forward + backward(); }
 };
 
 struct StepCosts {
   std::vector<StageCost> stages;  // by pipeline stage, schedule.n_stages() of them
-  double pair_share = 1;          // (F&B) / (F + B); 1: nothing is hidden
   double send_seconds = 0;        // activations or their gradient, to a neighbouring rank
   double tail_seconds = 0;        // gradients that are not hidden, and the optimizer
   double waiting_share = 0;       // of all that: for the slowest of many nodes
@@ -64,7 +66,7 @@ StepTimeline simulate_step(const Schedule& schedule, const StepCosts& costs,
                            const Disturbance& disturbance);
 
 // Of equal stages: pipeline seconds less a rank's own work.
-double closed_bubble(const Schedule& schedule, const StageCost& stage, double pair_share);
+double closed_bubble(const Schedule& schedule, const StageCost& stage);
 
 // The step as Chrome trace events (JSON object format), which Perfetto opens: a thread per rank,
 // microseconds.

@@ -1,5 +1,5 @@
 // step_timeline.cpp - operations wait for their rank and for their data, nothing else.
-#include "simulate/step_timeline.h"
+#include "plan/step_timeline.h"
 
 #include <fmt/core.h>
 
@@ -64,9 +64,14 @@ class StepSimulator {
     if (end == kNotYet) return kNotYet;
     return place_of(schedule_, op.micro_batch, from).rank == rank ? end : end + costs_.send_seconds;
   }
+  const StageCost& cost_of(int rank, const ScheduleOp& op) const {
+    return costs_.stages[static_cast<std::size_t>(stage_of(schedule_, rank, op.stage))];
+  }
+  double paired_seconds(int rank, const ScheduleOp& op) const {
+    return cost_of(rank, op).pair_share * plain_seconds(rank, op);
+  }
   double plain_seconds(int rank, const ScheduleOp& op) const {
-    const auto stage = static_cast<std::size_t>(stage_of(schedule_, rank, op.stage));
-    const StageCost& cost = costs_.stages[stage];
+    const StageCost& cost = cost_of(rank, op);
     switch (op.kind) {
       case PhaseKind::kForward:
         return cost.forward;
@@ -111,7 +116,7 @@ class StepSimulator {
         const double other_ready = data_ready(rank, *other);
         if (other_ready == kNotYet) break;
         ready = std::max(ready, other_ready);
-        seconds = costs_.pair_share * (seconds + plain_seconds(rank, *other));
+        seconds = paired_seconds(rank, op) + paired_seconds(rank, *other);
       }
       seconds *= factor(rank, at_[r]);
       const double begin = std::max(ready, rank_free_[r]);
@@ -155,9 +160,9 @@ StepTimeline simulate_step(const Schedule& schedule, const StepCosts& costs,
   return StepSimulator(schedule, costs, disturbance).run();
 }
 
-double closed_bubble(const Schedule& schedule, const StageCost& stage, double pair_share) {
+double closed_bubble(const Schedule& schedule, const StageCost& stage) {
   const double p = schedule.n_ranks(), f = stage.forward, b = stage.backward(),
-               w = stage.backward_weight, pair = pair_share * (f + b);
+               w = stage.backward_weight, pair = stage.pair_share * (f + b);
   switch (schedule.kind) {
     case ScheduleKind::kZb1p:
       return (p - 1) * (f + b - 2 * w);

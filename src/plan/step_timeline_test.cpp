@@ -1,5 +1,5 @@
 // step_timeline_test.cpp - bubbles equal the closed formulas; waits, stragglers and traces.
-#include "simulate/step_timeline.h"
+#include "plan/step_timeline.h"
 
 #include <gtest/gtest.h>
 
@@ -12,9 +12,9 @@
 namespace farthing {
 namespace {
 
-StepCosts equal_stages(const Schedule& schedule, const StageCost& stage, double pair_share = 1) {
-  return {.stages = std::vector<StageCost>(static_cast<std::size_t>(schedule.n_stages()), stage),
-          .pair_share = pair_share};
+StepCosts equal_stages(const Schedule& schedule, StageCost stage, double pair_share = 1) {
+  stage.pair_share = pair_share;
+  return {.stages = std::vector<StageCost>(static_cast<std::size_t>(schedule.n_stages()), stage)};
 }
 
 // The longest idle time of any rank, which the formulas of DualPipe mean when F&B < F+B.
@@ -36,7 +36,7 @@ TEST(StepTimeline, BubblesEqualTheClosedFormulas) {
         const int n_chunks = name == ScheduleKind::kInterleaved ? 3 : 1;
         const Schedule schedule = make_schedule(name, p, rounds * p, n_chunks);
         const StepTimeline line = simulate_step(schedule, equal_stages(schedule, stage), {});
-        EXPECT_NEAR(line.bubble_seconds, closed_bubble(schedule, stage, 1), 1e-9)
+        EXPECT_NEAR(line.bubble_seconds, closed_bubble(schedule, stage), 1e-9)
             << to_string(name) << " " << p << " " << rounds;
       }
     }
@@ -49,7 +49,9 @@ TEST(StepTimeline, DualPipesBubblesEqualTheirs) {
       const Schedule schedule = make_schedule(kind, p, 4 * p);
       for (const double share : {1.0, 0.8}) {
         const StepTimeline line = simulate_step(schedule, equal_stages(schedule, kEven, share), {});
-        const double wanted = closed_bubble(schedule, kEven, share);
+        StageCost paired = kEven;
+        paired.pair_share = share;
+        const double wanted = closed_bubble(schedule, paired);
         EXPECT_NEAR(most_idle(line), wanted, 1e-9) << to_string(kind) << " " << p << " " << share;
         if (share == 1.0) {
           EXPECT_NEAR(line.bubble_seconds, wanted, 1e-9);
