@@ -23,7 +23,34 @@ std::string three_digits(double value) {
   return fmt::format("{:.2f}", value);
 }
 
+// "8.40 kW": three significant digits behind the largest of these prefixes that leaves 1 or more.
+std::string with_prefix(double value, const char* unit) {
+  static constexpr std::array<const char*, 9> kPrefixes = {"n", "u", "m", "", "k",
+                                                           "M", "G", "T", "P"};
+  std::size_t prefix = 3;
+  while (std::abs(value) >= 999.5 && prefix + 1 < kPrefixes.size()) {
+    value /= 1000;
+    ++prefix;
+  }
+  while (value != 0 && std::abs(value) < 0.9995 && prefix > 0) {
+    value *= 1000;
+    --prefix;
+  }
+  return (value == 0 ? "0" : three_digits(value)) + " " + kPrefixes[prefix] + unit;
+}
+
 }  // namespace
+
+std::string format_energy(double joules) {
+  if (!std::isfinite(joules)) return kUnknown;
+  constexpr double kWattHour = 3600;
+  return std::abs(joules) < 1000 * kWattHour ? with_prefix(joules, "J")
+                                             : with_prefix(joules / kWattHour, "Wh");
+}
+
+std::string format_watts(double watts) {
+  return std::isfinite(watts) ? with_prefix(watts, "W") : kUnknown;
+}
 
 std::string format_bytes(double bytes) {
   if (!std::isfinite(bytes)) return kUnknown;
@@ -38,6 +65,7 @@ std::string format_bytes(double bytes) {
 
 std::string format_count(double count) {
   if (!std::isfinite(count)) return kUnknown;
+  if (std::abs(count) < 9.95 && count != std::round(count)) return fmt::format("{:.2g}", count);
   if (std::abs(count) < 1e4) return fmt::format("{:.0f}", count);
   if (std::abs(count) < 9.995e5) return three_digits(count / 1e3) + "k";
   if (std::abs(count) < 9.995e8) return three_digits(count / 1e6) + "M";
@@ -47,6 +75,7 @@ std::string format_count(double count) {
 
 std::string format_seconds(double seconds) {
   if (!std::isfinite(seconds)) return kUnknown;
+  if (seconds > 0 && seconds < 0.9995e-3) return with_prefix(seconds, "s");
   if (seconds < 0.9995) return fmt::format("{:.0f} ms", seconds * 1e3);
   if (seconds < 59.95) return fmt::format("{:.1f} s", seconds);
   const auto whole = static_cast<long long>(std::llround(seconds));

@@ -9,8 +9,10 @@
 namespace farthing {
 
 std::string format_bytes(double bytes);      // "5.35 GB" (powers of ten)
-std::string format_count(double count);      // "671.03B", "12.4M", "831"
-std::string format_seconds(double seconds);  // "850 ms", "12.3 s", "4 min 05 s", "2 h 10 min"
+std::string format_count(double count);      // "671.03B", "12.4M", "831"; parts of one: "0.034"
+std::string format_seconds(double seconds);  // "3.20 us", "850 ms", "12.3 s", "4 min 05 s", ...
+std::string format_energy(double joules);    // "850 J", "120 kJ", from 1 kWh on "2.46 GWh"
+std::string format_watts(double watts);      // "8.40 kW", "1.91 MW"
 // Under a cent: two significant digits ("0.0031 USD"); never "0.00" for a positive amount.
 std::string format_usd(double usd);
 // "12.3k", with three significant digits and an SI suffix.

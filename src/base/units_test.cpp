@@ -27,9 +27,24 @@ TEST(Units, Counts) {
   EXPECT_EQ(format_count(14.8e12), "14.80T");
   EXPECT_EQ(format_count(12345), "12.3k");
   EXPECT_EQ(format_count(999.9e3), "1.00M");
+  EXPECT_EQ(format_count(0.0342), "0.034");
+  EXPECT_EQ(format_count(2.5), "2.5");
+}
+
+TEST(Units, EnergyAndPowerBySize) {
+  EXPECT_EQ(format_energy(0), "0 J");
+  EXPECT_EQ(format_energy(0.25), "250 mJ");
+  EXPECT_EQ(format_energy(3.5e6), "3.50 MJ");
+  EXPECT_EQ(format_energy(3.6e6), "1.00 kWh");
+  EXPECT_EQ(format_energy(8.856e15), "2.46 TWh");
+  EXPECT_EQ(format_watts(7480), "7.48 kW");
+  EXPECT_EQ(format_watts(1.91e6), "1.91 MW");
+  EXPECT_EQ(format_watts(0.0004), "400 uW");
 }
 
 TEST(Units, Seconds) {
+  EXPECT_EQ(format_seconds(0), "0 ms");
+  EXPECT_EQ(format_seconds(3.2e-6), "3.20 us");
   EXPECT_EQ(format_seconds(0.85), "850 ms");
   EXPECT_EQ(format_seconds(12.34), "12.3 s");
   EXPECT_EQ(format_seconds(59.97), "1 min 00 s");

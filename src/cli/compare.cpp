@@ -93,7 +93,7 @@ Against against_of(const std::string& word) {
 // "0.05usd", "2e6tok", "500steps", "1h": a limit, whose kind also says against what.
 std::optional<double> place_of(const CompareOptions& options, Against& against) {
   if (options.at.empty()) return std::nullopt;
-  const Limits limits = parse_limits(options.at, "--at");
+  const Limits limits = flag_value([&] { return parse_limits(options.at, "--at"); });
   if (limits.steps) return against = Against::kSteps, static_cast<double>(*limits.steps);
   if (limits.tokens) return against = Against::kTokens, static_cast<double>(*limits.tokens);
   if (limits.seconds) return against = Against::kSeconds, *limits.seconds;

@@ -87,9 +87,11 @@ void budget_command(const BudgetOptions& options, const BudgetPlace& place) {
   const PriceList prices = load_price_list(options.prices);
   const std::string& device = place.cluster.device.name;
   BudgetRequest request;
-  request.usd = parse_as(options.budget, Dimension::kUsd, "--budget");
-  if (!options.other.empty())
-    request.other_usd = parse_as(options.other, Dimension::kUsd, "--other");
+  request.usd = positive_value(options.budget, Dimension::kUsd, "--budget");
+  if (!options.other.empty()) {
+    request.other_usd =
+        flag_value([&] { return parse_as(options.other, Dimension::kUsd, "--other"); });
+  }
   request.deadline_seconds = place.deadline_seconds;
   request.cluster = place.cluster;
   request.model = place.model;

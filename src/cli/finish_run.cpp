@@ -44,9 +44,9 @@ std::string model_card(const RunPaths& paths, const Recipe& recipe, const PriceB
   }
   row("training time", format_seconds(ledger.wall_seconds));
   row("cost", format_usd(cost.usd) + " at " + describe(book));
-  row("of it electricity", fmt::format("{}, {} kWh{}", format_usd(cost.electricity_usd),
-                                       fmt::format("{:.2g}", cost.joules / 3.6e6),
-                                       cost.joules_estimated ? " (estimated)" : ""));
+  row("of it electricity",
+      fmt::format("{}, {}{}", format_usd(cost.electricity_usd), format_energy(cost.joules),
+                  cost.joules_estimated ? " (estimated)" : ""));
   return card + "\nThe recipe is stored with the run and replays it.\n";
 }
 

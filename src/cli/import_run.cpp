@@ -29,7 +29,8 @@ ImportContext context_of(const ImportOptions& o) {
   const TrainingDefaults usual = training_defaults(o.model);
   context.sequence_length = o.sequence_length > 0 ? o.sequence_length : usual.sequence_length;
   if (!o.tokens_per_step.empty()) {
-    context.tokens_per_step = parse_as(o.tokens_per_step, Dimension::kCount, "--tokens-per-step");
+    context.tokens_per_step =
+        positive_value(o.tokens_per_step, Dimension::kCount, "--tokens-per-step");
   }
   if (!o.model.empty()) {
     const ModelShape shape = load_model_shape(o.model);

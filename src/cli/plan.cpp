@@ -36,9 +36,11 @@ void plan_for_money(const PlanOptions& o, const BudgetOptions& budget) {
   if (!o.device.empty()) place.cluster = with_device(place.cluster, load_device(o.device));
   if (o.devices > 0) place.cluster = with_devices(place.cluster, o.devices);
   if (!o.model.empty()) place.model = load_model_shape(o.model);
-  if (!o.precision.empty()) place.precision = parse_format(o.precision, "--precision");
+  if (!o.precision.empty()) {
+    place.precision = flag_value([&] { return parse_format(o.precision, "--precision"); });
+  }
   if (!o.deadline.empty()) {
-    place.deadline_seconds = parse_as(o.deadline, Dimension::kSeconds, "--deadline");
+    place.deadline_seconds = positive_value(o.deadline, Dimension::kSeconds, "--deadline");
   }
   place.json = o.json;
   budget_command(budget, place);
@@ -49,7 +51,11 @@ void plan_command(const PlanOptions& options, const BudgetOptions& budget) {
   if (options.model.empty()) {
     throw Error{ErrorCode::kUsage, "plan: wanted a model, or --budget (see farthing plan --help)"};
   }
-  if (options.cluster == "here" || !options.calibration.empty()) return plan_here(options);
+  if (options.cluster == "here" || !options.calibration.empty()) {
+    PlanOptions here = options;
+    here.html = budget.html;
+    return plan_here(here);
+  }
   const Plan plan = make_plan(make_plan_request(options));
   if (!budget.html.empty()) {
     const PlanPageWords words{page_command("plan", options)};

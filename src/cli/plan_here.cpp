@@ -6,8 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/units.h"
 #include "cli/support.h"
+#include "simulate/plan_page.h"
 #ifndef FARTHING_PLANNER_ONLY
 #include "train/trainer.h"
 #endif
@@ -82,8 +84,12 @@ void plan_here(const PlanOptions& o) {
   if (!o.tokens.empty()) question.tokens = parse_as(o.tokens, Dimension::kCount, "--tokens");
   if (!o.calibration.empty()) question.calibration = load_calibration(o.calibration);
   const MachinePlan plan = plan_machine(facts, question);
+  if (!o.html.empty()) {
+    write_file_atomically(o.html, machine_page(plan, {page_command("plan", o)}));
+  }
   if (o.json) return print_json(to_json(plan));
   std::cout << to_text(plan);
+  if (!o.html.empty()) std::cout << "\n" << o.html << "\n";
 }
 
 }  // namespace farthing

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/units.h"
+#include "cli/support.h"
 
 namespace farthing {
 namespace {
@@ -39,9 +39,13 @@ Layout layout_of(const PlanOptions& o, const Cluster& cluster, NumberFormat prec
   layout.schedule = layout.pp == 1  ? PipelineSchedule::kNone
                     : layout.vp > 1 ? PipelineSchedule::kInterleaved
                                     : PipelineSchedule::kOneFOneB;
-  if (!o.schedule.empty()) layout.schedule = parse_schedule(o.schedule, "--schedule");
+  if (!o.schedule.empty()) {
+    layout.schedule = flag_value([&] { return parse_schedule(o.schedule, "--schedule"); });
+  }
   if (o.zero >= 0) layout.zero_stage = o.zero;
-  if (!o.recompute.empty()) layout.recompute = parse_recompute(o.recompute, "--recompute");
+  if (!o.recompute.empty()) {
+    layout.recompute = flag_value([&] { return parse_recompute(o.recompute, "--recompute"); });
+  }
   layout.precision = precision;
   return layout;
 }
@@ -57,33 +61,30 @@ PlanRequest make_plan_request(const PlanOptions& o) {
     request.choose_devices = o.devices == 0;
   }
   if (o.devices > 0) request.cluster = with_devices(request.cluster, o.devices);
-  const auto positive = [](const std::string& text, Dimension dimension, const char* flag) {
-    const double value = parse_as(text, dimension, flag);
-    if (value > 0) return value;
-    throw Error(ErrorCode::kUsage,
-                std::string(flag) + ": found \"" + text + "\", wanted more than 0");
-  };
   const TrainingDefaults usual = training_defaults(o.model);
   request.tokens =
-      o.tokens.empty() ? usual.tokens : positive(o.tokens, Dimension::kCount, "--tokens");
+      o.tokens.empty() ? usual.tokens : positive_value(o.tokens, Dimension::kCount, "--tokens");
   if (!o.deadline.empty()) {
-    request.deadline_seconds = positive(o.deadline, Dimension::kSeconds, "--deadline");
+    request.deadline_seconds = positive_value(o.deadline, Dimension::kSeconds, "--deadline");
   }
   request.batch.sequence_length = o.sequence_length > 0 ? o.sequence_length : usual.sequence_length;
   request.batch.global_batch = o.global_batch.empty()
                                    ? usual.global_batch
-                                   : static_cast<std::int64_t>(positive(
+                                   : static_cast<std::int64_t>(positive_value(
                                          o.global_batch, Dimension::kCount, "--global-batch"));
   const std::string format = o.precision.empty() ? usual.precision : o.precision;
-  request.precision = format.empty() ? NumberFormat::kBf16 : parse_format(format, "--precision");
+  request.precision = format.empty()
+                          ? NumberFormat::kBf16
+                          : flag_value([&] { return parse_format(format, "--precision"); });
   // A model's own precision is a default, not a demand.
   if (o.precision.empty() && is_fp8(*request.precision) &&
       !request.cluster.device.fp8_peak.is_known()) {
     request.precision = NumberFormat::kBf16;
   }
   request.software = software_of(
-      o.software > 0 ? o.software : usual.software,
-      parse_framework(o.framework.empty() ? usual.framework : o.framework, "--framework"),
+      o.software > 0 ? o.software : usual.software, flag_value([&] {
+        return parse_framework(o.framework.empty() ? usual.framework : o.framework, "--framework");
+      }),
       request.cluster.device);
   request.software->forced_balance = o.forced_balance;
   if (gives_layout(o)) request.layout = layout_of(o, request.cluster, *request.precision);

@@ -25,7 +25,7 @@ struct PlanOptions {
 void add_plan_options(Command& command, PlanOptions& options);
 // The command of a page's foot: "farthing plan deepseek-v3 --cluster h800-2048 --html FILE".
 std::string page_command(const char* subcommand, const PlanOptions& options);
-// Errors: Error{kBadInput} for names, units and shapes.
+// Errors: Error{kUsage} for a flag's value; Error{kBadInput} for files and what is in them.
 PlanRequest make_plan_request(const PlanOptions& options);
 
 }  // namespace farthing

@@ -31,11 +31,7 @@ void simulate_command(const SimulateOptions& options) {
   SimulationOptions how = options.simulation;
   if (!options.checkpoint_every.empty()) {
     how.checkpoint_seconds =
-        parse_as(options.checkpoint_every, Dimension::kSeconds, "--checkpoint-every");
-    if (!(how.checkpoint_seconds > 0)) {
-      throw Error(ErrorCode::kUsage, "--checkpoint-every: found \"" + options.checkpoint_every +
-                                         "\", wanted more than 0");
-    }
+        positive_value(options.checkpoint_every, Dimension::kSeconds, "--checkpoint-every");
   }
   const Plan plan = make_plan(make_plan_request(options.plan));
   if (!plan.fits) {

@@ -54,6 +54,13 @@ void add_threads_option(Command& command, int& threads) {
   command.add_option("--threads", threads, "threads; 0: all available processors");
 }
 
+double positive_value(const std::string& text, Dimension dimension, const char* flag) {
+  const double value = flag_value([&] { return parse_as(text, dimension, flag); });
+  if (value > 0) return value;
+  throw Error(ErrorCode::kUsage,
+              std::string(flag) + ": found \"" + text + "\", wanted more than 0");
+}
+
 std::string read_input(const std::string& path) {
   if (path != "-") return read_file(path);
   return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};

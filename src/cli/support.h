@@ -4,7 +4,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "base/json.h"
+#include "base/units.h"
 #include "cli/command_line.h"
 
 namespace farthing {
@@ -20,6 +22,20 @@ void apply_threads(int threads);
 
 // A word that must say something (a path, a limit): "" is wrong use.
 Option* refuse_empty(Option* option);
+
+// What `parse` makes of a flag's value; a value that it refuses is wrong use of the command line.
+template <class Parse>
+auto flag_value(Parse&& parse) {
+  try {
+    return parse();
+  } catch (const Error& error) {
+    if (error.code == ErrorCode::kBadInput) throw Error(ErrorCode::kUsage, error.message);
+    throw;
+  }
+}
+
+// Of a flag that must be more than 0.  Errors: Error{kUsage}.
+double positive_value(const std::string& text, Dimension dimension, const char* flag);
 
 // A file's bytes, or those of standard input for "-".
 std::string read_input(const std::string& path);

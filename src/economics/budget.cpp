@@ -28,8 +28,10 @@ double active_parameters(const ModelShape& shape) {
 
 void check(const char* what, double value, double low, double high) {
   if (value >= low && value <= high) return;
-  throw_bad_input(
-      {what, "out of range", fmt::format("{}", value), fmt::format("{} to {}", low, high), ""});
+  const bool is_flag = std::string_view(what).starts_with("--");
+  throw Error(is_flag ? ErrorCode::kUsage : ErrorCode::kBadInput,
+              to_string({what, "out of range", fmt::format("{}", value),
+                         fmt::format("{} to {}", low, high), ""}));
 }
 
 void check(const BudgetRequest& request) {

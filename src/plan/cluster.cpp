@@ -30,6 +30,15 @@ Origin read_origin(Settings& settings, const std::string& section) {
   return origin;
 }
 
+bool is_plain(Dimension dimension) {
+  return dimension == Dimension::kCount || dimension == Dimension::kShare;
+}
+
+// " GB/s"; nothing for plain numbers, whose unit is 1.
+std::string unit_behind(Dimension dimension) {
+  return is_plain(dimension) ? "" : std::string(" ") + unit_name(dimension);
+}
+
 void set_figure(Settings& settings, const FigureRule& rule, const std::string& path,
                 const std::string& text, const Origin& origin, Figure& figure) {
   double value = 0;
@@ -42,7 +51,7 @@ void set_figure(Settings& settings, const FigureRule& rule, const std::string& p
   if (!(value >= rule.low && value <= rule.high)) {
     settings.add_fault(
         path, "\"" + text + "\"",
-        fmt::format("{:g} to {:g} {}", rule.low, rule.high, unit_name(rule.dimension)));
+        fmt::format("{:g} to {:g}{}", rule.low, rule.high, unit_behind(rule.dimension)));
     return;
   }
   figure = {.value = value,
@@ -55,8 +64,7 @@ void set_figure(Settings& settings, const FigureRule& rule, const std::string& p
 
 // Numbers without a unit are taken for counts and shares alone.
 std::string read_text(Settings& settings, const FigureRule& rule, const std::string& path) {
-  const bool plain = rule.dimension == Dimension::kCount || rule.dimension == Dimension::kShare;
-  if (plain && settings.is_number(path)) {
+  if (is_plain(rule.dimension) && settings.is_number(path)) {
     double number = 0;
     settings.read(path, number, {});
     return fmt::format("{}", number);
@@ -64,9 +72,8 @@ std::string read_text(Settings& settings, const FigureRule& rule, const std::str
   if (settings.is_number(path)) {
     double number = 0;
     settings.read(path, number, {});
-    settings.add_fault(
-        path, fmt::format("{}", number),
-        std::string("text with its unit, as in \"1 ") + unit_name(rule.dimension) + "\"");
+    settings.add_fault(path, fmt::format("{}", number),
+                       "text with its unit, as in \"1" + unit_behind(rule.dimension) + "\"");
     return "";
   }
   std::string text;
@@ -110,8 +117,9 @@ void require_all(const Cluster& cluster, Settings& settings) {
   visit_figures(cluster, [&](const FigureRule& rule, const Figure& figure) {
     if (rule.required && !figure.is_known() && !settings.has(rule.path) &&
         !settings.has_section(rule.path)) {
-      settings.add_fault(rule.path, "nothing", "a figure",
-                         std::string("as in ") + unit_name(rule.dimension));
+      settings.add_fault(
+          rule.path, "nothing", "a figure",
+          is_plain(rule.dimension) ? "" : std::string("as in 1") + unit_behind(rule.dimension));
     }
   });
 }

@@ -341,7 +341,7 @@ Json to_json(const MachinePlan& p) {
   return json;
 }
 
-std::string to_text(const MachinePlan& p) {
+std::string machine_words(const MachinePlan& p) {
   std::string text = fmt::format(
       "{}: {} parameters, {} active\nthis machine: {}, {} threads, {}, measured {}\n"
       "{} tokens a step, micro-batch {} of {} tokens, {}\n",
@@ -353,6 +353,10 @@ std::string to_text(const MachinePlan& p) {
                         p.calibration->run, p.calibration->step_seconds,
                         p.calibration->memory_bytes, p.calibration->joules);
   }
+  return text;
+}
+
+std::vector<Table> machine_tables(const MachinePlan& p) {
   Table run{.headings = {"the run", "median (P10 to P90)"}, .rows = {}};
   const auto row = [&](const char* what, const std::string& value) {
     run.rows.push_back({what, value});
@@ -364,20 +368,25 @@ std::string to_text(const MachinePlan& p) {
   row("tokens", format_count(p.tokens));
   row("steps", fmt::format("{:.0f}", p.n_steps));
   row("time", format_seconds(p.hours * 3600));
-  row("energy, estimated", fmt::format("{:.3g} kWh", p.joules / 3.6e6));
+  row("energy, estimated", format_energy(p.joules));
   row("most memory", p.memory_bytes > 0 ? format_bytes(p.memory_bytes) : "not stated");
   Table parts{.headings = {"where a step's time goes", "seconds", "share"}, .rows = {}};
   for (int j = 0; j < kMachineParts; ++j) {
     parts.rows.push_back({kPartNames[j], fmt::format("{:.4f}", p.part_seconds[j]),
                           fmt::format("{:.1f} %", 100 * p.part_seconds[j] / p.step_seconds)});
   }
-  text += "\n" + to_text(run) + "\n" + to_text(parts);
-  if (p.memory_parts.empty()) return text;
+  if (p.memory_parts.empty()) return {run, parts};
   Table memory{.headings = {"memory", "bytes"}, .rows = {}};
   for (const auto& [part, bytes] : p.memory_parts) {
     memory.rows.push_back({part, format_bytes(bytes)});
   }
-  return text + "\n" + to_text(memory);
+  return {run, parts, memory};
+}
+
+std::string to_text(const MachinePlan& p) {
+  std::string text = machine_words(p);
+  for (const Table& table : machine_tables(p)) text += "\n" + to_text(table);
+  return text;
 }
 
 }  // namespace farthing

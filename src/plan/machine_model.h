@@ -28,6 +28,7 @@
 #include "base/json.h"
 #include "config/model_config.h"
 #include "config/recipe.h"
+#include "report/table.h"
 
 namespace farthing {
 
@@ -112,5 +113,8 @@ MachinePlan plan_machine(const MachineFacts& facts, const MachineQuestion& quest
 
 Json to_json(const MachinePlan& plan);
 std::string to_text(const MachinePlan& plan);
+// Of the text and the page: the machine, the run, where a step's time goes, memory if it is known.
+std::string machine_words(const MachinePlan& plan);
+std::vector<Table> machine_tables(const MachinePlan& plan);
 
 }  // namespace farthing

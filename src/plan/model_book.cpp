@@ -333,8 +333,22 @@ std::vector<std::string> list_model_shapes() {
   return names;
 }
 
+namespace {
+
+// What lies at a path that is no model, or "".
+std::string why_no_model(const std::string& path) {
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) return "a folder without config.json";
+  if (fs::is_regular_file(path, ignored)) return "a file that is neither .toml nor .json";
+  return fs::exists(path, ignored) ? "something that is no file" : "";
+}
+
+}  // namespace
+
+// A bare word is a name of the book, even where a folder called so lies in the working folder.
 ModelShape load_model_shape(const std::string& name) {
-  if (is_folder_with_config(name)) return read_shape_file(name + "/config.json");
+  const bool is_path = name.find('/') != std::string::npos;
+  if (is_path && is_folder_with_config(name)) return read_shape_file(name + "/config.json");
   if (name.ends_with(".json")) return read_shape_file(name);
   if (const std::string table = table_of(name); !table.empty()) return read_shape_file(table);
   const std::vector<std::string> folders = list_shared("models", "");
@@ -342,7 +356,13 @@ ModelShape load_model_shape(const std::string& name) {
     const std::string folder = find_shared("models", name, "");
     if (is_folder_with_config(folder)) return read_shape_file(folder + "/config.json");
   }
+  if (is_folder_with_config(name)) return read_shape_file(name + "/config.json");
   const std::string near = nearest_spelling(name, list_model_shapes());
+  if (const std::string found = why_no_model(name); !found.empty()) {
+    throw_bad_input({name, "no model", found,
+                     "a name under models/, a .toml, a config.json or its folder",
+                     "farthing list models"});
+  }
   throw_bad_input({name, "no such model: neither a path nor a name under models/", "", "",
                    near.empty() ? "farthing list models" : "did you mean " + near + "?"});
 }

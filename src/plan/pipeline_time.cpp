@@ -67,7 +67,9 @@ std::vector<double> even_slowdown(int n_ranks, double jitter) {
 PipelineTime pipeline_time(const Layout& layout, std::int64_t n_micro_batches,
                            const StepCosts& costs, double jitter, bool whole) {
   const std::vector<double> slowdown = even_slowdown(layout.pp, jitter);
-  const std::int64_t p = layout.pp, many = 4 * p, few = 3 * p + p % 2;
+  // Unequal stages of a short pipeline take some twenty micro-batches to settle.
+  const std::int64_t p = layout.pp, few = p * std::max<std::int64_t>(3, (23 + p) / p);
+  const std::int64_t many = few + p;  // DualPipe's p is even
   if ((whole || n_micro_batches <= many) && can_act(layout, n_micro_batches)) {
     return act_out(layout, n_micro_batches, costs, slowdown);
   }

@@ -7,7 +7,7 @@
 //
 // Ranks differ by `jitter`, evenly spread, so that no random number is needed.  `whole` acts every
 // micro-batch; otherwise, and beyond some hundred thousand operations, the seconds after the
-// pipeline has filled grow by a constant per micro-batch, measured between 3 p and 4 p of them.
+// pipeline has filled grow by a constant per micro-batch, measured over the last p of 4 p or more.
 //
 // Cost   about 50 ns an operation: 0.3 ms for 16 ranks and 120 micro-batches.
 #pragma once

@@ -39,6 +39,19 @@ TEST(PipelineTime, TheSteadyStateContinuedIsTheWhole) {
   }
 }
 
+TEST(PipelineTime, OddAndSingleRanksContinueToo) {
+  for (const int pp : {1, 3, 5}) {
+    for (const auto schedule : {PipelineSchedule::kOneFOneB, PipelineSchedule::kInterleaved}) {
+      Layout layout{.pp = pp};
+      layout.schedule = schedule;
+      layout.vp = schedule == PipelineSchedule::kInterleaved ? 2 : 1;
+      const StepCosts costs = uneven_stages(pp * layout.vp);
+      const double whole = pipeline_time(layout, 60, costs, 0, true).seconds;
+      EXPECT_NEAR(pipeline_time(layout, 60, costs, 0, false).seconds / whole, 1, 0.002) << pp;
+    }
+  }
+}
+
 TEST(PipelineTime, RanksDifferEvenly) {
   for (const int n : {2, 5, 16}) {
     const std::vector<double> factor = even_slowdown(n, 0.01);

@@ -113,10 +113,9 @@ std::string memory_text(const Plan& plan) {
                         {"usable", format_bytes(plan.usable_memory_bytes)}}});
 }
 
-std::string range_text(const Quantiles& q, const char* format) {
-  return fmt::format("{} ({} to {})", fmt::format(fmt::runtime(format), q.p50),
-                     fmt::format(fmt::runtime(format), q.p10),
-                     fmt::format(fmt::runtime(format), q.p90));
+std::string seconds_range(const Quantiles& q, double seconds) {
+  return fmt::format("{} ({} to {})", format_seconds(q.p50 * seconds),
+                     format_seconds(q.p10 * seconds), format_seconds(q.p90 * seconds));
 }
 
 std::string run_text(const Plan& plan) {
@@ -124,7 +123,7 @@ std::string run_text(const Plan& plan) {
   Table table{{"the run", "median (P10 to P90)"}, {}};
   auto& rows = table.rows;
   rows.push_back({"tokens", format_count(plan.request.tokens)});
-  rows.push_back({"step", range_text(plan.range.step_seconds, "{:.2f} s")});
+  rows.push_back({"step", seconds_range(plan.range.step_seconds, 1)});
   rows.push_back({"tokens/s per device",
                   fmt::format("{:.0f} ({:.0f} to {:.0f})", best.time.tokens_per_second_per_device,
                               plan.range.tokens_per_second.p10 / best.layout.n_devices(),
@@ -134,13 +133,13 @@ std::string run_text(const Plan& plan) {
                   fmt::format("{} ({} to {})", format_count(plan.range.gpu_hours.p50),
                               format_count(plan.range.gpu_hours.p10),
                               format_count(plan.range.gpu_hours.p90))});
-  rows.push_back({"days", range_text(plan.range.days, "{:.1f}")});
+  rows.push_back({"time", seconds_range(plan.range.days, 86400)});
   rows.push_back({"goodput", percent(plan.goodput)});
-  rows.push_back({"failures expected", fmt::format("{:.0f}", plan.failures_expected)});
+  rows.push_back({"failures expected", format_count(plan.failures_expected)});
   rows.push_back({"checkpoint", format_bytes(plan.checkpoint_bytes) + " every " +
                                     format_seconds(plan.checkpoint_every_seconds)});
-  rows.push_back({"power at the site", fmt::format("{:.2f} MW", plan.power_watts / 1e6)});
-  rows.push_back({"energy", fmt::format("{:.2f} GWh", plan.energy_joules / 3.6e12)});
+  rows.push_back({"power at the site", format_watts(plan.power_watts)});
+  rows.push_back({"energy", format_energy(plan.energy_joules)});
   rows.push_back({"pipeline bubble", percent(best.time.bubble_share)});
   rows.push_back({"traffic hidden behind compute", percent(best.time.hidden_communication_share)});
   if (plan.request.model.is_moe()) {

@@ -177,6 +177,19 @@ TEST_F(Planner, SearchFindsALayoutAndSaysWhatWouldHelp) {
   }
 }
 
+TEST_F(Planner, AStageWithoutLayersStillHasATime) {
+  PlanRequest request = v3_request();
+  request.model = load_model_shape("moe-7b");
+  request.model.num_hidden_layers = 6;
+  request.cluster = load_cluster("h100-8");
+  request.batch = {4096, 64};
+  Layout layout{.pp = 8, .ep = 1, .dp = 1};
+  layout.schedule = PipelineSchedule::kDualPipe;
+  const StepTime time = evaluate(request, layout).time;
+  EXPECT_TRUE(std::isfinite(time.step_seconds));
+  EXPECT_NEAR(time.parts.total(), time.step_seconds, 1e-9);
+}
+
 TEST_F(Planner, WhatDoesNotFitSaysByHowMuch) {
   PlanRequest request = v3_request();
   request.cluster = load_cluster("h100-8");

@@ -192,7 +192,8 @@ StepCosts costs_of(const Context& context, const std::vector<Stage>& stages) {
       // DualPipeV goes down one half of the ranks' chunks and back over the other.
       const bool back = n_chunks == 2 && dual && chunk == 1;
       const Stage& stage = stages[back ? stages.size() - 1 - i : i];
-      const double share = paired ? paired_seconds(context, stage) / stage.seconds.total() : 1;
+      const double alone = stage.seconds.total();  // 0 where a stage has no layer
+      const double share = paired && alone > 0 ? paired_seconds(context, stage) / alone : 1;
       const double each = (dual ? 1 : share) / n_chunks;
       costs.stages.push_back({stage.seconds.forward * each, stage.seconds.backward_input * each,
                               stage.seconds.backward_weight * each, dual ? share : 1});

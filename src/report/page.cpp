@@ -211,7 +211,7 @@ std::string small_print(const Receipt& receipt) {
     add("of the FP32 peak", fmt::format("{:.1f} %", 100 * receipt.share_of_peak));
   }
   add("attempts", fmt::format("{}", receipt.ledger.n_attempts));
-  add("energy", fmt::format("{:.3g} kJ{}", receipt.cost.joules / 1000,
+  add("energy", fmt::format("{}{}", format_energy(receipt.cost.joules),
                             receipt.cost.joules_estimated ? ", estimated" : ""));
   add("electricity alone", format_usd(receipt.cost.electricity_usd));
   add("per million tokens", format_usd(receipt.usd_per_million_tokens));

@@ -291,7 +291,7 @@ Table plan_and_actual_table(const Receipt& receipt) {
   add("most memory", both.planned_memory_bytes, both.memory_bytes,
       [](double v) { return format_bytes(v); });
   add(both.joules_estimated ? "energy, steps planned, run estimated" : "energy, steps and run",
-      both.planned_joules, both.joules, [](double v) { return fmt::format("{:.4g} kJ", v / 1e3); });
+      both.planned_joules, both.joules, [](double v) { return format_energy(v); });
   return table;
 }
 

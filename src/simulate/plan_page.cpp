@@ -42,16 +42,20 @@ std::string plan_tile(const std::string& value, const std::string& words) {
          "</span></div>\n";
 }
 
-std::string page_open(const Plan& plan, const char* kind) {
-  const PlanRequest& r = plan.request;
-  const std::string title = r.model.name + " on " + r.cluster.name;
+std::string page_open(const std::string& title, const std::string& about, const char* kind) {
   return "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
          "content=\"width=device-width,initial-scale=1\"><title>" +
          escape_html(title) + ": " + kind + "</title>\n<style>" + page_parts::kStyle + kPlanStyle +
          "</style></head><body>\n<header><h1>" + escape_html(title) + "</h1><p>" +
-         escape_html(fmt::format("{}; {} x {}; {} tokens", describe(r.model), r.cluster.n_devices(),
-                                 r.cluster.device.name, format_count(r.tokens))) +
-         " <span class=\"state\">" + kind + "</span></p></header>\n<main>\n";
+         escape_html(about) + " <span class=\"state\">" + kind + "</span></p></header>\n<main>\n";
+}
+
+std::string page_open(const Plan& plan, const char* kind) {
+  const PlanRequest& r = plan.request;
+  return page_open(r.model.name + " on " + r.cluster.name,
+                   fmt::format("{}; {} x {}; {} tokens", describe(r.model), r.cluster.n_devices(),
+                               r.cluster.device.name, format_count(r.tokens)),
+                   kind);
 }
 
 std::string page_close(const PlanPageWords& words) {
@@ -59,9 +63,8 @@ std::string page_close(const PlanPageWords& words) {
          "figures are models of physics, with their uncertainty</footer>\n</body></html>\n";
 }
 
-std::string between(const Quantiles& q, const char* format) {
-  return fmt::format("{} to {}", fmt::format(fmt::runtime(format), q.p10),
-                     fmt::format(fmt::runtime(format), q.p90));
+std::string between_seconds(const Quantiles& q, double seconds) {
+  return format_seconds(q.p10 * seconds) + " to " + format_seconds(q.p90 * seconds);
 }
 
 std::string plan_tiles(const Plan& plan) {
@@ -69,15 +72,16 @@ std::string plan_tiles(const Plan& plan) {
   const PlanRange& range = plan.range;
   const double n = best.layout.n_devices();
   std::string html = "<section class=\"tiles\">\n";
-  html += plan_tile(fmt::format("{:.2f} s", best.time.step_seconds),
-                    "a step; " + between(range.step_seconds, "{:.2f}") + " s");
+  html += plan_tile(format_seconds(best.time.step_seconds),
+                    "a step; " + between_seconds(range.step_seconds, 1));
   html += plan_tile(fmt::format("{:.0f}", best.time.tokens_per_second_per_device),
                     fmt::format("tokens/s per device; {:.0f} to {:.0f}",
                                 range.tokens_per_second.p10 / n, range.tokens_per_second.p90 / n));
   html +=
       plan_tile(fmt::format("{:.1f} %", 100 * best.time.mfu),
                 fmt::format("MFU; {:.1f} to {:.1f} %", 100 * range.mfu.p10, 100 * range.mfu.p90));
-  html += plan_tile(fmt::format("{:.1f}", plan.days), "days; " + between(range.days, "{:.1f}"));
+  html += plan_tile(format_seconds(plan.days * 86400),
+                    "the run; " + between_seconds(range.days, 86400));
   html += plan_tile(format_count(plan.gpu_hours),
                     fmt::format("device-hours; {} to {}", format_count(range.gpu_hours.p10),
                                 format_count(range.gpu_hours.p90)));
@@ -107,7 +111,7 @@ std::vector<FigureLine> figure_lines(const Simulation& s) {
       {"micro-batches of a rank", fmt::format("{}", micro), "global batch / (DP x micro-batch)",
        fmt::format("{} / ({} x {})", best.batch.global_batch, layout.dp, layout.micro_batch)},
       {"step", fmt::format("{:.3f} s", time.step_seconds),
-       "busy time of the slowest stage + bubble + exposed gradient traffic + optimizer + waiting",
+       "work of the mean rank + bubble + exposed gradient traffic + optimizer + waiting",
        "the table of a step's seconds; constants below"},
       {"tokens/s", format_rate(time.tokens_per_second), "global batch x sequence / step",
        fmt::format("{} x {} / {:.3f} s", best.batch.global_batch, best.batch.sequence_length,
@@ -135,13 +139,13 @@ std::vector<FigureLine> figure_lines(const Simulation& s) {
       {"checkpoint", format_bytes(plan.checkpoint_bytes), "FP32 master and both moments",
        fmt::format("{} parameters, {}", format_count(count_parameters(plan.request.model).total()),
                    name(layout.precision))},
-      {"power at the site", fmt::format("{:.3f} MW", plan.power_watts / 1e6),
+      {"power at the site", format_watts(plan.power_watts),
        "(devices of a node x rating + host) x nodes x load x PUE",
        fmt::format("({} x {} + {}) x {:.0f}, load {}, PUE {}", cluster.node.devices.text,
                    cluster.device.power.text, cluster.node.host_power.text,
                    devices / cluster.node.devices.value, cluster.facility.load.text,
                    cluster.facility.pue.text)},
-      {"energy", fmt::format("{:.3f} GWh", plan.energy_joules / 3.6e12), "power x time",
+      {"energy", format_energy(plan.energy_joules), "power x time",
        fmt::format("{:.4g} W x {:.4g} s", plan.power_watts, seconds / plan.goodput)},
       {"pipeline", fmt::format("{:.3f} s", s.timeline.pipeline_seconds),
        "every F, B and W executed in the schedule's order, with sends; ranks differ by wait_jitter",
@@ -263,6 +267,14 @@ std::string shortfall_page(const Plan& plan, const PlanPageWords& words) {
   }
   html += memory_section(plan) + layouts_section(plan);
   html += where_inputs_are_from(plan.request.cluster);
+  return html + page_close(words);
+}
+
+std::string machine_page(const MachinePlan& plan, const PlanPageWords& words) {
+  std::string html = page_open(plan.model + " on this machine", machine_words(plan), "plan");
+  for (const Table& table : machine_tables(plan)) {
+    html += "<section class=\"card prose\">" + to_html(table) + "</section>\n";
+  }
   return html + page_close(words);
 }
 

@@ -10,6 +10,7 @@
 #pragma once
 #include <string>
 
+#include "plan/machine_model.h"
 #include "simulate/simulate_plan.h"
 
 namespace farthing {
@@ -21,6 +22,7 @@ struct PlanPageWords {
 };
 std::string plan_page(const Simulation& simulation, const PlanPageWords& words);
 std::string shortfall_page(const Plan& plan, const PlanPageWords& words);
+std::string machine_page(const MachinePlan& plan, const PlanPageWords& words);
 
 // The drawings, each an <svg> with a viewBox.
 std::string memory_drawing(const Plan& plan);

@@ -98,10 +98,21 @@ contains err "wanted key=value" "override without a value"
 for wrong in "train recipe.toml --until -5steps" "train recipe.toml --until 3" "generate run --top-p 2" \
   "generate run --seed -1" "generate run --samples 0" "generate run --max-tokens -1" \
   "eval run --window -1" "eval run --max-tokens -1" "score run --text book.txt --window -3" \
-  "data prepare book.txt -o d2 --val-fraction 2" "data inspect data --seed -1"; do
+  "data prepare book.txt -o d2 --val-fraction 2" "data inspect data --seed -1" \
+  "plan deepseek-v3 --precision fp64" "plan deepseek-v3 --schedule x" "plan deepseek-v3 --recompute x" \
+  "plan deepseek-v3 --tokens -5T" "plan deepseek-v3 --tokens 5x" "plan deepseek-v3 --framework x" \
+  "plan deepseek-v3 --deadline 0d" "plan --budget 0USD" "plan --budget 5EUR" "compare run --at 5zz" \
+  "simulate deepseek-v3 --checkpoint-every 3"; do
   # shellcheck disable=SC2086
   expect 2 "wrong use" "$farthing" $wrong
 done
+expect 3 "no node has no device" "$farthing" plan deepseek-v3 --set node.devices=0
+contains err "wanted 1 to 1024" "no node has no device"
+expect 3 "a device is no model" "$farthing" plan /dev/null
+contains err "something that is no file" "a device is no model"
+mkdir -p deepseek-v3 && echo '{"model_type": "other"}' > deepseek-v3/config.json
+expect 0 "a name of the book is that model, whatever lies here" "$farthing" plan deepseek-v3 \
+  --cluster h800-2048 --json
 expect 2 "an empty run folder's name" "$farthing" train recipe.toml --run ""
 expect 2 "an empty output folder's name" "$farthing" data prepare book.txt -o ""
 expect 3 "output into no folder" "$farthing" report run -o nowhere/receipt.txt
