@@ -10,6 +10,7 @@
 #include "cli/support.h"
 #include "economics/budget.h"
 #include "economics/serving_answer.h"
+#include "report/table.h"
 
 namespace farthing {
 namespace {
@@ -59,14 +60,15 @@ std::string plan_usd_words(const Plan& plan, const BudgetOptions& options) {
   const Cluster& cluster = plan.request.cluster;
   const auto price = price_of(cluster, options);
   if (!price) {
-    return fmt::format("Money: not stated, the list has no {} price of {} (--rent USD per hour)\n",
-                       kind_of(cluster), cluster.device.name);
+    return wrapped(
+        fmt::format("Money: not stated, the list has no {} price of {} (--rent USD per hour)",
+                    kind_of(cluster), cluster.device.name));
   }
   const double rate = price->value * paid_share(cluster);
   const Quantiles& hours = plan.range.gpu_hours;
-  return fmt::format("Money: {} ({} to {}), at {}\n", format_dollars(rate * plan.gpu_hours),
-                     format_dollars(rate * hours.p10), format_dollars(rate * hours.p90),
-                     describe(*price));
+  return wrapped(fmt::format("Money: {} ({} to {}), at {}", format_dollars(rate * plan.gpu_hours),
+                             format_dollars(rate * hours.p10), format_dollars(rate * hours.p90),
+                             describe(*price)));
 }
 
 void add_budget_options(Command& plan, BudgetOptions& o) {

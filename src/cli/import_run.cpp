@@ -50,6 +50,17 @@ ImportContext context_of(const ImportOptions& o) {
   return context;
 }
 
+// Every row of a CSV should be a step: those that are none are named.
+std::string skipped_words(const ImportedLog& log) {
+  if (log.skipped_rows.empty()) return "";
+  std::string text;
+  for (const std::int64_t row : log.skipped_rows) {
+    text += (text.empty() ? " without a step number, left out: lines " : ", ") + std::to_string(row);
+  }
+  const auto named = static_cast<std::int64_t>(log.skipped_rows.size());
+  return text + (log.skipped_lines > named ? " and more" : "");
+}
+
 void import_command(const ImportOptions& o) {
   const std::map<std::string, LogFormat> formats = {{"megatron", LogFormat::kMegatron},
                                                     {"torchtitan", LogFormat::kTorchtitan},
@@ -57,7 +68,11 @@ void import_command(const ImportOptions& o) {
   const ImportedLog log = parse_log(read_file(o.log), o.log, formats.at(o.format));
   write_run_folder(o.run, to_events(log, context_of(o)));
   std::cout << o.run << ": " << log.steps.size() << " steps from " << o.log << ", "
-            << log.skipped_lines << " other lines; farthing report " << o.run << "\n";
+            << log.skipped_lines << " other lines" << skipped_words(log) << "; farthing report "
+            << o.run << "\n";
+  if (o.cluster.empty()) {
+    std::cout << "device: not stated, so that nothing has a price (--cluster NAME)\n";
+  }
 }
 
 void add_import_command(Command& app) {
@@ -67,10 +82,14 @@ void add_import_command(Command& app) {
   ImportOptions& o = *options;
   command->add_option("log", o.log, "file")->required();
   command->add_option("--run", o.run, "new run folder")->required();
-  command->add_option("--format", o.format, "megatron, torchtitan or csv")
+  command
+      ->add_option("--format", o.format,
+                   "megatron, torchtitan, or csv with a heading line: step, seconds or ms, "
+                   "tokens (both of one step), loss, learning_rate, grad_norm")
       ->one_of({"megatron", "torchtitan", "csv"});
   command->add_option("--model", o.model, "a name under models/, for FLOPs and parameters");
-  command->add_option("--cluster", o.cluster, "a name under clusters/, for devices");
+  command->add_option("--cluster", o.cluster,
+                      "a name under clusters/: its devices, and with them their price");
   command->add_option("--devices", o.devices, "that the run used")->range(1, 1 << 20);
   command->add_option("--seq", o.sequence_length, "sequence length")->range(1e-300, 1e300);
   command->add_option("--tokens-per-step", o.tokens_per_step, "where the log has none");

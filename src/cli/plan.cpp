@@ -58,7 +58,9 @@ void plan_command(const PlanOptions& options, const BudgetOptions& budget) {
   }
   const Plan plan = make_plan(make_plan_request(options));
   if (!budget.html.empty()) {
-    const PlanPageWords words{page_command("plan", options)};
+    PlanOptions shown = options;
+    shown.html = budget.html;
+    const PlanPageWords words{page_command("plan", shown)};
     write_file_atomically(budget.html, plan.fits ? plan_page(simulate_plan(plan, {}), words)
                                                  : shortfall_page(plan, words));
   }

@@ -1,5 +1,6 @@
 // support.h - what subcommands share: examples, JSON and tables on stdout, one live line on stderr.
 #pragma once
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>

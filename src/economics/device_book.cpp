@@ -1,11 +1,15 @@
 // device_book.cpp - devices priced from the list, cores from the book.
 #include "economics/device_book.h"
 
+#include <limits>
+#include <utility>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "config/share.h"
 #include "economics/price_list.h"
 #include "economics/serving_answer.h"
+#include "ledger/import_log.h"
 
 namespace farthing {
 namespace {
@@ -37,11 +41,23 @@ void take_site(PriceBook& book, const PriceList& list, const RunSite& site) {
   }
 }
 
+// What the device is, nobody said: neither its price nor its watts are known.
+PriceBook without_device(PriceBook book, std::optional<double> rent) {
+  constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+  book.is_owned = false;
+  book.machine_cores = 1;
+  book.rent.unit = "USD per device-hour";
+  if (!rent) book.rent = {kUnknown, book.rent.unit, "", "device not stated", "not stated"};
+  book.machine.value = book.power.value = kUnknown;
+  return book;
+}
+
 }  // namespace
 
 PriceBook load_run_book(const RunPrices& wanted) {
   if (wanted.device.empty()) return load_price_book(wanted.prices, wanted.rent);
   PriceBook book = book_of(wanted.prices, wanted.rent);
+  if (wanted.device == kDeviceNotStated) return without_device(std::move(book), wanted.rent);
   const PriceList list = load_price_list(wanted.prices);
   const std::string hour = "USD per " + wanted.device + "-hour";
   const PriceEntry* rent = find_device_price(list, wanted.device, "on-demand");

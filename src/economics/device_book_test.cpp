@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "config/share.h"
@@ -22,6 +24,8 @@ TEST(DeviceBook, ADeviceHasItsOwnRentMachinePowerAndElectricity) {
   EXPECT_DOUBLE_EQ(h800.electricity.value, 0.0826);
   EXPECT_DOUBLE_EQ(load_run_book({.device = "h800", .rent = 2.0}).rent.value, 2);
   EXPECT_DOUBLE_EQ(load_run_book({}).rent.value, 0.04);
+  EXPECT_TRUE(std::isnan(load_run_book({.device = "not stated"}).rent.value));  // not a core's
+  EXPECT_DOUBLE_EQ(load_run_book({.device = "not stated", .rent = 2.0}).rent.value, 2);
 }
 
 TEST(DeviceBook, TheSitesPueAndRegionAreTakenAndSaid) {

@@ -240,6 +240,9 @@ class ImportWriter {
         "\"kind\":\"{}\",{}}}\n",
         context_.begun_unix + earlier_ + now_, now_, attempt_, kind, fields);
   }
+  std::string device() const {
+    return context_.device.empty() ? kDeviceNotStated : context_.device;
+  }
   void begin_attempt(std::int64_t resumed) {
     if (attempt_ > 0) earlier_ += now_;
     now_ = 0;
@@ -249,9 +252,10 @@ class ImportWriter {
         ","
         "\"n_threads\":{},\"cpu\":{},\"parameters\":{:.0f},\"active_parameters\":{:.0f},"
         "\"model_flops_per_token\":{:.9g},\"skipped_lines\":{}",
-        quoted(context_.source), quoted(context_.model), quoted(context_.cluster),
-        quoted(context_.device), context_.n_devices, context_.n_devices,
-        quoted(fmt::format("{} x {} (imported)", context_.n_devices, context_.device)),
+        quoted(context_.source), quoted(context_.model), quoted(context_.cluster), quoted(device()),
+        context_.n_devices, context_.n_devices,
+        quoted(fmt::format("{} x {} (imported)", context_.n_devices,
+                           context_.device.empty() ? "device not stated" : context_.device)),
         context_.parameters, context_.active_parameters, context_.model_flops_per_token,
         log_.skipped_lines);
     fields += site_fields(context_.site);
@@ -316,10 +320,14 @@ ImportedLog parse_log(std::string_view text, const std::string& where, LogFormat
     const auto step = format == LogFormat::kMegatron     ? megatron_step(line, place)
                       : format == LogFormat::kTorchtitan ? torchtitan_step(line, place)
                                                          : csv_step(line, columns, place);
-    if (step)
+    if (step) {
       log.steps.push_back(*step);
-    else if (!line.empty())
+    } else if (!line.empty() && line != "\r") {
       ++log.skipped_lines;
+      if (format == LogFormat::kCsv && log.skipped_rows.size() < kMostNamedRows) {
+        log.skipped_rows.push_back(number);
+      }
+    }
   }
   if (log.steps.empty()) {
     constexpr const char* kWanted[] = {

@@ -10,10 +10,18 @@
 //   csv         a header that names step and seconds (or ms) and, where known, loss, tokens,
 //               learning_rate, grad_norm
 //
-// A line that is none of these is skipped and counted.  A log that prints every tenth step gives
-// one `step` event for ten (key `steps`).  A step number that falls is a new attempt that resumed
-// there. What the log does not say is estimated and named in the event's `estimated`: seconds by
-// the median of the log, tokens by --tokens-per-step.
+// csv columns (any order, capitals and blanks ignored; the first name that is there):
+//   step | iteration | iter | _step
+//   seconds | step_seconds | step_time_s | step_time | time_s, or ms | step_ms | step_time_ms:
+//     of ONE step, not since the start
+//   tokens | step_tokens | tokens_per_step: of ONE step, not in all
+//   loss | lm_loss | train_loss, learning_rate | lr, grad_norm
+//
+// A line that is none of these is skipped and counted; of a CSV its number is kept, since every row
+// there should be a step.  A value that is no number counts as not in the log.  A log that prints
+// every tenth step gives one `step` event for ten (key `steps`).  A step number that falls is a new
+// attempt that resumed there. What the log does not say is estimated and named in the event's
+// `estimated`: seconds by the median of the log, tokens by --tokens-per-step.
 //
 // Errors   Error{kBadInput}: no step at all; a CSV without the columns; a step number past 10^12.
 //          Hostile text is at worst skipped; numbers that are not finite become null.
@@ -26,6 +34,10 @@
 #include "ledger/history.h"
 
 namespace farthing {
+
+// The `device` of an imported run whose hardware nobody named.
+inline constexpr const char* kDeviceNotStated = "not stated";
+inline constexpr std::size_t kMostNamedRows = 8;
 
 enum class LogFormat { kMegatron, kTorchtitan, kCsv };
 
@@ -43,11 +55,13 @@ struct ImportedStep {
 struct ImportedLog {
   std::vector<ImportedStep> steps;
   std::int64_t skipped_lines = 0;
+  std::vector<std::int64_t> skipped_rows;  // of a CSV: the first kMostNamedRows, by line number
 };
 
 // What the log does not know.  Zero and empty: not stated.
 struct ImportContext {
-  std::string model, cluster, device, source;
+  std::string model, cluster, source;
+  std::string device;  // empty: not stated, and then no receipt has a price for it
   int n_devices = 1;
   double sequence_length = 0;
   double tokens_per_step = 0;

@@ -69,7 +69,9 @@ TEST(ImportLog, CsvWithGaps) {
       "x,,\n4,4.7,3000,1000\n",
       "runs.csv", LogFormat::kCsv);
   ASSERT_EQ(log.steps.size(), 3u);
+  EXPECT_EQ(log.skipped_rows, std::vector<std::int64_t>{4});  // by its line
   const std::string events = to_events(log, {});
+  EXPECT_EQ(parse_history(events, "e").run_start.device, kDeviceNotStated);
   const RunHistory history = parse_history(events, "e");
   EXPECT_NEAR(make_ledger(history).wall_seconds, 1 + 3 + 6, 1e-6);  // the median for step 2
   EXPECT_EQ(make_ledger(history).tokens, 4000);

@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <cmath>
+
 #include <filesystem>
 
 #include "base/file.h"
@@ -80,6 +82,7 @@ std::string describe(const PriceBook& book) {
   const auto source = [](const Price& price) {
     return price.source + (price.date.empty() ? "" : ", " + price.date);
   };
+  if (!book.is_owned && !std::isfinite(book.rent.value)) return "not stated, " + book.rent.source;
   if (!book.is_owned) {
     return fmt::format("{} {}, rented, {}", book.rent.value, book.rent.unit, source(book.rent));
   }

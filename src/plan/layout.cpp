@@ -230,9 +230,11 @@ std::string describe(const Layout& layout) {
   if (layout.etp > 1) text += fmt::format(" ETP{}", layout.etp);
   text += fmt::format(" DP{} TP{}", layout.dp, layout.tp);
   if (layout.cp > 1) text += fmt::format(" CP{}", layout.cp);
-  return text + fmt::format(", micro-batch {}, {}, ZeRO-{}, {}, recompute {}", layout.micro_batch,
-                            name(layout.schedule), layout.zero_stage, name(layout.precision),
-                            name(layout.recompute));
+  text += fmt::format(", micro-batch {}", layout.micro_batch);
+  if (layout.schedule != PipelineSchedule::kNone)
+    text += fmt::format(", {}", name(layout.schedule));
+  return text + fmt::format(", ZeRO-{}, {}, recompute {}", layout.zero_stage,
+                            name(layout.precision), name(layout.recompute));
 }
 
 std::vector<std::string> validate(const Layout& layout, const ModelShape& shape,

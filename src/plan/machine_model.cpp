@@ -342,16 +342,17 @@ Json to_json(const MachinePlan& p) {
 }
 
 std::string machine_words(const MachinePlan& p) {
-  std::string text = fmt::format(
-      "{}: {} parameters, {} active\nthis machine: {}, {} threads, {}, measured {}\n"
-      "{} tokens a step, micro-batch {} of {} tokens, {}\n",
-      p.model, format_count(p.parameters), format_count(p.active_parameters), p.facts.cpu,
-      p.facts.threads, p.facts.isa, p.facts.measured_on, p.batch_tokens, p.micro_batch,
-      p.sequence_length, p.precision);
+  std::string text =
+      wrapped(fmt::format("{}: {} parameters, {} active", p.model, format_count(p.parameters),
+                          format_count(p.active_parameters)));
+  text += wrapped(fmt::format("this machine: {}, {} threads, {}, measured {}", p.facts.cpu,
+                              p.facts.threads, p.facts.isa, p.facts.measured_on));
+  text += wrapped(fmt::format("{} tokens a step, micro-batch {} of {} tokens, {}", p.batch_tokens,
+                              p.micro_batch, p.sequence_length, p.precision));
   if (p.calibration) {
-    text += fmt::format("calibrated by {}: step x {:.3f}, memory x {:.3f}, joules x {:.3f}\n",
-                        p.calibration->run, p.calibration->step_seconds,
-                        p.calibration->memory_bytes, p.calibration->joules);
+    text += wrapped(fmt::format("calibrated by {}: step x {:.3f}, memory x {:.3f}, joules x {:.3f}",
+                                p.calibration->run, p.calibration->step_seconds,
+                                p.calibration->memory_bytes, p.calibration->joules));
   }
   return text;
 }
@@ -385,7 +386,10 @@ std::vector<Table> machine_tables(const MachinePlan& p) {
 
 std::string to_text(const MachinePlan& p) {
   std::string text = machine_words(p);
-  for (const Table& table : machine_tables(p)) text += "\n" + to_text(table);
+  for (const Table& table : machine_tables(p)) {
+    text += '\n';
+    text += to_text(table);
+  }
   return text;
 }
 

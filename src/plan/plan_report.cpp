@@ -164,20 +164,22 @@ std::string changes_text(const Plan& plan) {
 std::string failures_text(const Plan& plan) {
   std::string text;
   if (plan.shortfall) {
-    text += fmt::format(
-        "DOES NOT FIT: {} too much on stage {} of {}\n  nearest: {}\n  what would "
-        "fit: {}\n\n",
-        format_bytes(plan.shortfall->missing_bytes), plan.shortfall->nearest.memory.stage,
-        plan.shortfall->nearest.layout.pp, describe(plan.shortfall->nearest.layout),
-        plan.shortfall->cheapest_change);
+    text += fmt::format("DOES NOT FIT: {} too much on stage {} of {}\n",
+                        format_bytes(plan.shortfall->missing_bytes),
+                        plan.shortfall->nearest.memory.stage, plan.shortfall->nearest.layout.pp);
+    text += to_text(Table{{},
+                          {{"nearest:", describe(plan.shortfall->nearest.layout)},
+                           {"what would fit:", plan.shortfall->cheapest_change}}}) +
+            "\n";
   }
   if (plan.rejections.empty()) return text;
   text += fmt::format("{} layouts tried; set aside:\n", plan.n_layouts_tried);
+  Table table;
   for (const Rejection& rejection : plan.rejections) {
-    text += fmt::format("  {:6}  {}\n", rejection.count, rejection.reason);
-    if (!rejection.nearest.empty()) text += "          nearest " + rejection.nearest + "\n";
+    table.rows.push_back({fmt::format("{:6}", rejection.count), rejection.reason});
+    if (!rejection.nearest.empty()) table.rows.push_back({"", "nearest " + rejection.nearest});
   }
-  return text + "\n";
+  return text + to_text(table) + "\n";
 }
 
 std::string uncertainty_text(const Plan& plan) {
@@ -260,10 +262,10 @@ Json to_json(const Plan& plan) {
 
 std::string to_text(const Plan& plan) {
   const PlanRequest& request = plan.request;
-  std::string text =
-      fmt::format("{}: {}\n{}: {} x {}\n{}\n", request.model.name, describe(request.model),
-                  request.cluster.name, request.cluster.n_devices(), request.cluster.device.name,
-                  describe(*request.software));
+  std::string text = wrapped(request.model.name + ": " + describe(request.model));
+  text += fmt::format("{}: {} x {}\n", request.cluster.name, request.cluster.n_devices(),
+                      request.cluster.device.name);
+  text += wrapped(describe(*request.software));
   text += fmt::format("{} sequences of {} tokens a step\n\n", plan.best().batch.global_batch,
                       plan.best().batch.sequence_length);
   text += failures_text(plan);

@@ -416,6 +416,7 @@ PublishedRun to_run(const PublishedRow& fields) {
   run.is_complete =
       run.has_layout && row.states("mbs") && row.states("precision") && row.states("recompute");
   run.measured = measured_of(row, run);
+  run.measured_memory_bytes = row.number("memory_gib") * 1024 * 1024 * 1024;
   if (run.measured <= 0) run.skipped = "nothing measured that can be compared";
   return run;
 }

@@ -34,8 +34,9 @@ struct PublishedRun {
   std::string id, group, family;  // group: id up to the last dash; family: group, model, hardware
   bool is_complete = false;       // states layout, micro-batch, precision and recompute
   bool has_layout = false;
-  bool is_held_out = false;  // DeepSeek-V3 on H800
-  double measured = 0;       // tokens per second per device
+  bool is_held_out = false;          // DeepSeek-V3 on H800
+  double measured = 0;               // tokens per second per device
+  double measured_memory_bytes = 0;  // 0: not stated
   StepTimeRequest request;
   std::string skipped;
 };
@@ -46,10 +47,16 @@ double predict(const PublishedRun& run, const Constants& constants);
 
 struct BenchRow {
   std::string id, group, family;
+  std::string configuration;  // layout, batch, precision; not the software's release
   bool is_complete = false;
+  double memory_bytes = 0;                        // of the fullest device
+  double measured_memory_bytes = 0;               // 0: not stated
   double predicted = 0, measured = 0, error = 0;  // predicted / measured - 1
   double baseline = 0;                            // constant MFU
 };
+
+// Two releases of one vendor's software differ by so much on the same configuration (median).
+inline constexpr double kReleaseNoise = 0.06;
 
 struct GroupBias {
   std::string group;
@@ -65,10 +72,14 @@ struct ErrorSummary {
 struct BenchResult {
   std::vector<BenchRow> rows;
   std::map<std::string, int> skipped;  // reason -> rows
-  ErrorSummary all, complete, baseline;
+  ErrorSummary all, complete, baseline, memory;
   double rank_correlation = 0;  // Spearman, every row
-  // Mean over families (one model on one device) with five configurations or more.
+  // Within one model on one device of one group, repeats of a configuration joined to their median:
+  // mean over the families of five configurations or more, weighted by their size.
   double configuration_rank_correlation = 0;
+  int n_configurations = 0;  // in them
+  // What a perfect model would reach there if every measurement had kReleaseNoise.
+  double rank_ceiling = 0;
   double baseline_mfu = 0;
   std::vector<GroupBias> groups;
 };

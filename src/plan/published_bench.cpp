@@ -1,8 +1,11 @@
 // published_bench.cpp - predictions for published runs, and the statistics of their errors.
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
+#include "base/rng.h"
 #include "plan/accounting.h"
 #include "plan/memory.h"
 #include "plan/plan.h"
@@ -51,20 +54,64 @@ double six_nd(const PublishedRun& run) {
   return 6 * static_cast<double>(count_active_parameters(run.request.model).main());
 }
 
-// One model on one device: does the model order its configurations?
-double mean_family_correlation(const std::vector<BenchRow>& rows) {
-  std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> families;
+struct Family {
+  std::vector<double> predicted, measured;
+};
+
+// One model on one device: a configuration once, however often it was measured.
+std::vector<Family> families_of(const std::vector<BenchRow>& rows) {
+  std::map<std::string, std::map<std::string, Family>> repeats;
   for (const BenchRow& row : rows) {
-    families[row.family].first.push_back(row.predicted);
-    families[row.family].second.push_back(row.measured);
+    Family& each = repeats[row.family][row.configuration];
+    each.predicted.push_back(row.predicted);
+    each.measured.push_back(row.measured);
   }
-  double sum = 0, weight = 0;
-  for (const auto& [name, family] : families) {
-    if (family.first.size() < 5) continue;
-    sum += spearman(family.first, family.second) * static_cast<double>(family.first.size());
-    weight += static_cast<double>(family.first.size());
+  std::vector<Family> families;
+  for (const auto& [name, configurations] : repeats) {
+    Family family;
+    for (const auto& [words, each] : configurations) {
+      family.predicted.push_back(median(each.predicted));
+      family.measured.push_back(median(each.measured));
+    }
+    if (family.measured.size() >= 5) families.push_back(std::move(family));
   }
-  return weight > 0 ? sum / weight : 0;
+  return families;
+}
+
+// Measured once more with noise: how well the truth itself would order the measurements.
+double noisy_spearman(const std::vector<double>& truth) {
+  constexpr int kDraws = 200;
+  const Rng rng(1, RngStream::kSampling);
+  std::uint64_t index = 0;
+  double sum = 0;
+  for (int draw = 0; draw < kDraws; ++draw) {
+    std::vector<double> measured;
+    measured.reserve(truth.size());
+    for (const double value : truth) {
+      measured.push_back(value * std::exp(kReleaseNoise * rng.normal(index++)));
+    }
+    sum += spearman(truth, measured) / kDraws;
+  }
+  return sum;
+}
+
+void add_family_ranks(BenchResult& result) {
+  double sum = 0, ceiling = 0;
+  for (const Family& family : families_of(result.rows)) {
+    const auto n = static_cast<double>(family.measured.size());
+    sum += n * spearman(family.predicted, family.measured);
+    ceiling += n * noisy_spearman(family.measured);
+    result.n_configurations += static_cast<int>(family.measured.size());
+  }
+  if (result.n_configurations == 0) return;
+  result.configuration_rank_correlation = sum / result.n_configurations;
+  result.rank_ceiling = ceiling / result.n_configurations;
+}
+
+std::string configuration_of(const PublishedRun& run) {
+  const StepTimeRequest& r = run.request;
+  return fmt::format("{} devices, {} x {}, {}", r.layout.n_devices(), r.batch.global_batch,
+                     r.batch.sequence_length, describe(r.layout));
 }
 
 std::vector<GroupBias> biases(const std::vector<BenchRow>& rows) {
@@ -131,14 +178,26 @@ double predict(const PublishedRun& run, const Constants& constants) {
 BenchResult bench_plan(const std::vector<PublishedRun>& runs, const Constants& constants) {
   BenchResult result;
   std::vector<const PublishedRun*> used;
-  std::vector<double> all, complete, predicted, measured;
+  std::vector<double> all, complete, predicted, measured, memory;
   for (const PublishedRun& run : runs) {
     if (!run.skipped.empty()) {
       result.skipped[run.skipped] += 1;
       continue;
     }
-    BenchRow row{run.id,       run.group, run.family, run.is_complete, predict(run, constants),
-                 run.measured, 0,         0};
+    BenchRow row{.id = run.id,
+                 .group = run.group,
+                 .family = run.family,
+                 .configuration = configuration_of(run),
+                 .is_complete = run.is_complete,
+                 .predicted = predict(run, constants),
+                 .measured = run.measured};
+    row.memory_bytes =
+        memory_use(run.request.model, run.request.layout, run.request.batch, run.request.software)
+            .total();
+    row.measured_memory_bytes = run.measured_memory_bytes;
+    if (run.has_layout && row.measured_memory_bytes > 0) {
+      memory.push_back(row.memory_bytes / row.measured_memory_bytes - 1);
+    }
     row.error = row.predicted / row.measured - 1;
     all.push_back(row.error);
     if (row.is_complete) complete.push_back(row.error);
@@ -150,7 +209,8 @@ BenchResult bench_plan(const std::vector<PublishedRun>& runs, const Constants& c
   result.all = summarise(all);
   result.complete = summarise(complete);
   result.rank_correlation = spearman(predicted, measured);
-  result.configuration_rank_correlation = mean_family_correlation(result.rows);
+  result.memory = summarise(memory);
+  add_family_ranks(result);
   result.groups = biases(result.rows);
   add_baseline(result, used);
   return result;

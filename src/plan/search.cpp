@@ -130,7 +130,8 @@ class Search {
     Candidate candidate{.layout = layout, .batch = request_.batch, .time = {}, .memory = {}};
     candidate.memory = memory_use(request_.model, layout, request_.batch, *request_.software);
     if (candidate.memory.total() > usable_) {
-      if (layout.recompute == RecomputeMode::kFull) set_aside(std::move(candidate));
+      const bool is_last = layout.zero_stage == 3 || layout.pp > 1;
+      if (layout.recompute == RecomputeMode::kFull && is_last) set_aside(std::move(candidate));
       return false;
     }
     candidate.time = step_time({.model = request_.model,

@@ -161,8 +161,7 @@ std::string tiles(const Receipt& receipt) {
                format_rate(receipt.tokens_per_second) + " tokens/s");
   html += tile(format_usd(receipt.cost.usd),
                format_usd(receipt.usd_per_million_tokens) + " per million tokens");
-  html += tile(fmt::format("{:.3g}", receipt.farthings),
-               receipt.farthings == 1 ? "farthing" : "farthings");
+  html += tile(farthings_text(receipt), receipt.farthings == 1 ? "farthing" : "farthings");
   return html + "</section>\n";
 }
 

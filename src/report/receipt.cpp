@@ -86,8 +86,6 @@ Table summary(const Receipt& receipt) {
   return table;
 }
 
-std::string wrapped(const std::string& text) { return wrap_prose(text, 2, prose_columns()); }
-
 // Seconds of one step: events of simulated runs hold several.
 double median_step_seconds(const RunHistory& history) {
   std::vector<double> seconds;
@@ -332,10 +330,14 @@ const char* describe(Category category) {
   return "";
 }
 
+std::string farthings_text(const Receipt& receipt) {
+  return std::isfinite(receipt.farthings) ? fmt::format("{:.3g}", receipt.farthings) : "unknown";
+}
+
 std::string farthings_words(const Receipt& receipt) {
   const Price& sterling = receipt.book.sterling;
-  return fmt::format("{:.3g} farthings (960 to the pound sterling, at {} USD: {}, {})",
-                     receipt.farthings, sterling.value, sterling.source, sterling.date);
+  return fmt::format("{} farthings (960 to the pound sterling, at {} USD: {}, {})",
+                     farthings_text(receipt), sterling.value, sterling.source, sterling.date);
 }
 
 std::string price_words(const Receipt& receipt) {

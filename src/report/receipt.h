@@ -71,6 +71,7 @@ Table spending_table(const Receipt& receipt);
 Table plan_and_actual_table(const Receipt& receipt);
 std::string price_words(const Receipt& receipt);
 std::string electricity_words(const Receipt& receipt);
+std::string farthings_text(const Receipt& receipt);  // "1.93"; "unknown" without a price
 std::string farthings_words(const Receipt& receipt);
 
 }  // namespace farthing

@@ -147,6 +147,8 @@ std::string wrap_prose(const std::string& text, std::size_t hanging, std::size_t
   return lines + line + "\n";
 }
 
+std::string wrapped(const std::string& text) { return wrap_prose(text, 2, prose_columns()); }
+
 std::string to_text(const Table& table) {
   std::vector<std::vector<std::string>> lines = table.rows;
   if (!table.headings.empty()) lines.insert(lines.begin(), table.headings);

@@ -25,6 +25,9 @@ std::vector<std::vector<std::string>> wrap_cells(std::vector<std::vector<std::st
 // Breaks at spaces; what follows the first line is set in by `hanging`.  Ends with a line's end.
 std::string wrap_prose(const std::string& text, std::size_t hanging, std::size_t columns);
 
+// wrap_prose with two blanks in front of what follows the first line, to the terminal's columns.
+std::string wrapped(const std::string& text);
+
 std::string to_text(const Table& table);
 std::string to_html(const Table& table);
 

@@ -19,9 +19,12 @@ constexpr const char* kPlanStyle =
     "details{margin-bottom:16px}details.card .scroll{margin-top:10px}"
     ".prose td:nth-child(2){white-space:nowrap}.pair{margin-bottom:16px}"
     ".pair tr:last-child td{font-weight:400;border-top:1px solid var(--grid)}"
-    ".card{margin-bottom:16px}.pair .card{margin-bottom:0}"
-    "@media(max-width:820px){figure{overflow-x:auto}figure svg{min-width:560px}}"
-    "@media print{details{display:block}}";
+    ".card{margin-bottom:16px}.pair "
+    ".card{margin-bottom:0}.pair{grid-template-columns:repeat(2,minmax("
+    "0,1fr))}.pair th,.pair td{padding-left:6px}.pair td:first-child{white-space:normal}"
+    "@media screen and (max-width:820px){figure{overflow-x:auto}figure svg{min-width:560px}"
+    ".pair{grid-template-columns:minmax(0,1fr)}.prose table{min-width:640px}}"
+    "@media print{details{display:block}details::details-content{content-visibility:visible}}";
 
 std::string legend(const std::vector<std::pair<const char*, const char*>>& items) {
   std::string html = "<p class=\"legend\">";
@@ -196,7 +199,7 @@ std::string memory_section(const Plan& plan) {
 std::string layouts_section(const Plan& plan) {
   Table table{{"layout", "step", "tokens/s per device", "memory"}, {}};
   for (const Candidate& each : plan.best_layouts) {
-    table.rows.push_back({describe(each.layout), fmt::format("{:.2f} s", each.time.step_seconds),
+    table.rows.push_back({describe(each.layout), format_seconds(each.time.step_seconds),
                           fmt::format("{:.0f}", each.time.tokens_per_second_per_device),
                           format_bytes(each.memory.total())});
   }

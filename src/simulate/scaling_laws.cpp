@@ -181,29 +181,30 @@ std::vector<ExpectedLoss> expected_losses(const LossQuestion& q) {
   const double d = effective_tokens(q.tokens, q.unique_tokens);
   std::vector<ExpectedLoss> all;
   if (q.is_moe) {
-    all.push_back(around({"Krajewski 2024, fine-grained experts", "arXiv:2402.07871", 0.05,
-                          "assumed: fitted up to 3.7B parameters, 64-fold expansion", true},
-                         fine_grained(q.active_parameters, d, std::max(1.0, q.granularity)),
-                         "fitted at 64-fold expansion; extrapolated beyond 3.7B"));
+    all.push_back(
+        around({"Krajewski 2024, fine-grained experts", "arXiv:2402.07871; constants not verified",
+                0.05, "assumed: fitted up to 3.7B parameters, 64-fold expansion", true},
+               fine_grained(q.active_parameters, d, std::max(1.0, q.granularity)),
+               "fitted at 64-fold expansion; extrapolated beyond 3.7B"));
   }
-  all.push_back(dense_law({"Besiroglu 2024, replication of Hoffmann", "arXiv:2404.10102", 0.04,
-                           "bootstrap of its constants: E 1.82 +- 0.03, and the residuals"},
+  all.push_back(dense_law({"Besiroglu 2024, replication of Hoffmann", "arXiv:2404.10102, table 1",
+                           0.04, "bootstrap of its constants: E 1.82 +- 0.03, and the residuals"},
                           q, [&](double n) {
                             return chinchilla(n, d, {kE, kA, kAlpha, kB, kBeta});
                           }));
-  all.push_back(dense_law({"Hoffmann 2022, approach 3", "arXiv:2203.15556", 0.08,
+  all.push_back(dense_law({"Hoffmann 2022, approach 3", "arXiv:2203.15556, appendix D", 0.08,
                            "off by 7 % at large scale against its replication"},
                           q, [&](double n) {
                             return chinchilla(n, d, {1.69, 406.4, 0.34, 410.7, 0.28});
                           }));
-  all.push_back(dense_law({"Muennighoff 2023, limited data", "arXiv:2305.16264", 0.06,
+  all.push_back(dense_law({"Muennighoff 2023, limited data", "arXiv:2305.16264, appendix A", 0.06,
                            "assumed: another corpus than Hoffmann's"},
                           q, [&](double n) {
                             return chinchilla(n, d, {1.87, 521, 0.353, 1488, 0.353});
                           }));
-  all.push_back(dense_law(
-      {"Kaplan 2020", "arXiv:2001.08361", 0.10, "no irreducible loss: too low at large scale"}, q,
-      [&](double n) { return kaplan(n, d); }));
+  all.push_back(dense_law({"Kaplan 2020", "arXiv:2001.08361, table 2", 0.10,
+                           "no irreducible loss: too low at large scale"},
+                          q, [&](double n) { return kaplan(n, d); }));
   return all;
 }
 

@@ -13,9 +13,12 @@
 // without embeddings; for a mixture of experts the active ones, which is a poor measure for dense
 // laws: a dense law then bounds the loss from above (active) and from below (all).
 //
-// Source   Kaplan 2020 (2001.08361); Hoffmann 2022 (2203.15556), approach 3; Besiroglu 2024
-//          (2404.10102); Muennighoff 2023 (2305.16264); Krajewski 2024 (2402.07871); McCandlish
-//          2018 (1812.06162) with Kaplan's constants; DeepSeek LLM 2024 (2401.02954).
+// Source   Kaplan 2020 (2001.08361), table 2; critical batch of its section 1.2, the idea of
+//          McCandlish 2018 (1812.06162); Hoffmann 2022 (2203.15556), approach 3, appendix D;
+//          Besiroglu 2024 (2404.10102), table 1; Muennighoff 2023 (2305.16264), appendix A;
+//          DeepSeek LLM 2024 (2401.02954), equation 1.  Each was found again, with these digits, in
+//          independent texts about the paper.  Krajewski 2024 (2402.07871) was not: the output says
+//          so.
 #pragma once
 #include <optional>
 #include <string>

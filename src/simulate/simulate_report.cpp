@@ -136,23 +136,45 @@ Table failures_table(const Simulation& s) {
   Table table{.headings = {"unexpected interruptions", "this run", "expected"}, .rows = {}};
   std::vector<std::size_t> order(failure_causes().size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  double unseen = 0;
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return s.outcome.failures_by_cause[a] > s.outcome.failures_by_cause[b];
   });
   for (const std::size_t i : order) {
-    if (s.outcome.failures_by_cause[i] == 0) continue;
+    if (s.outcome.failures_by_cause[i] == 0) {
+      unseen += failure_causes()[i].share * s.band.failures.mean;
+      continue;
+    }
     table.rows.push_back({failure_causes()[i].name, std::to_string(s.outcome.failures_by_cause[i]),
                           fmt::format("{:.1f}", failure_causes()[i].share * s.band.failures.mean)});
+  }
+  if (unseen > 0) {
+    table.rows.push_back({"other causes, none in this run", "0", fmt::format("{:.1f}", unseen)});
   }
   table.rows.push_back(
       {"all", std::to_string(s.outcome.n_failures), fmt::format("{:.1f}", s.band.failures.mean)});
   return table;
 }
 
+namespace {
+// With its unit; seconds in the unit of their size.
+std::string with_unit(double value, const std::string& unit) {
+  return unit == "s" ? format_seconds(value) : number(value) + (unit.empty() ? "" : " " + unit);
+}
+
+std::string unit_of_input(const Simulation& s, const std::string& name) {
+  for (const UncertainInput& input : s.inputs) {
+    if (input.name == name) return input.unit;
+  }
+  return "";
+}
+}  // namespace
+
 Table tornado_table(const Simulation& s) {
   Table table{.headings = {"what matters", "P10", "P90", "days at P10", "days at P90"}, .rows = {}};
   for (const TornadoBar& bar : s.days.tornado) {
-    table.rows.push_back({bar.name, number(bar.input_low), number(bar.input_high),
+    const std::string unit = unit_of_input(s, bar.name);
+    table.rows.push_back({bar.name, with_unit(bar.input_low, unit), with_unit(bar.input_high, unit),
                           fmt::format("{:.2f}", bar.output_low),
                           fmt::format("{:.2f}", bar.output_high)});
   }
@@ -160,10 +182,11 @@ Table tornado_table(const Simulation& s) {
 }
 
 Table inputs_table(const Simulation& s) {
-  Table table{.headings = {"input", "P10", "median", "P90", "unit", "source"}, .rows = {}};
+  Table table{.headings = {"input", "P10", "median", "P90", "source"}, .rows = {}};
   for (const UncertainInput& input : s.inputs) {
-    table.rows.push_back({input.name, number(input.low), number(input.median), number(input.high),
-                          input.unit, input.source});
+    table.rows.push_back({input.name, with_unit(input.low, input.unit),
+                          with_unit(input.median, input.unit), with_unit(input.high, input.unit),
+                          input.source});
   }
   return table;
 }
@@ -181,27 +204,33 @@ Table expected_loss_table(const std::vector<ExpectedLoss>& losses) {
 std::string to_text(const Simulation& s) {
   const Spread& d = s.days.output;
   const Spread& goodput = s.band.goodput;
-  std::string text = fmt::format("{} on {}: {} devices, {} tokens, {:.0f} steps\n{}\n\n",
-                                 s.plan.request.model.name, s.plan.request.cluster.name,
-                                 s.job.n_devices, format_count(s.plan.request.tokens),
-                                 s.job.n_steps, describe(s.plan.best().layout));
+  std::string text =
+      wrapped(fmt::format("{} on {}: {} devices, {} tokens, {:.0f} steps",
+                          s.plan.request.model.name, s.plan.request.cluster.name, s.job.n_devices,
+                          format_count(s.plan.request.tokens), s.job.n_steps));
+  text += wrapped(describe(s.plan.best().layout)) + "\n";
   const StepCosts& costs = s.plan.best().time.costs;
-  text += fmt::format(
-      "One step, acted out: {:.3f} s; bubble {}; {} ranks, {} micro-batches, {};\nafter the "
-      "pipeline {:.3f} s for gradients and optimizer, then {} of waiting for the slowest node\n\n",
-      s.timeline.step_seconds, percent(s.timeline.bubble_share), s.schedule.n_ranks(),
-      s.schedule.n_micro_batches, to_string(s.schedule.kind), costs.tail_seconds,
-      percent(costs.waiting_share));
+  text +=
+      wrapped(fmt::format(
+          "One step, acted out: {:.3f} s; bubble {}; {} ranks, {} micro-batches, {}; after the "
+          "pipeline {:.3f} s for gradients and optimizer, then {} of waiting for the slowest node",
+          s.timeline.step_seconds, percent(s.timeline.bubble_share), s.schedule.n_ranks(),
+          s.schedule.n_micro_batches, to_string(s.schedule.kind), costs.tail_seconds,
+          percent(costs.waiting_share))) +
+      "\n";
   if (!s.outcome.finished) {
-    text += "This run does not finish: it is interrupted faster than it can make headway.\n\n";
+    text +=
+        wrapped("This run does not finish: it is interrupted faster than it can make headway.") +
+        "\n";
   }
-  text += fmt::format(
-      "One run, seed {}: {} days, goodput {}; {} unexpected interruptions, {} planned stops, {} "
-      "preemptions;\ncheckpoints every {} for {}\n\n",
-      s.options.seed, days(s.outcome.wall_seconds), percent(s.outcome.goodput),
-      s.outcome.n_failures, s.outcome.n_planned, s.outcome.n_preempted,
-      format_seconds(s.outcome.checkpoint_interval),
-      format_seconds(s.job.checkpoint_stall_seconds));
+  text += wrapped(fmt::format("One run, seed {}: {} days, goodput {}; {} unexpected interruptions, "
+                              "{} planned stops, {} "
+                              "preemptions; checkpoints every {} for {}",
+                              s.options.seed, days(s.outcome.wall_seconds),
+                              percent(s.outcome.goodput), s.outcome.n_failures, s.outcome.n_planned,
+                              s.outcome.n_preempted, format_seconds(s.outcome.checkpoint_interval),
+                              format_seconds(s.job.checkpoint_stall_seconds))) +
+          "\n";
   text += to_text(run_seconds_table(s)) + "\n" + to_text(failures_table(s)) + "\n";
   Table band{
       .headings = {fmt::format("{} runs", s.band.n_runs), "P2.5", "P10", "P50", "P90", "P97.5"},
@@ -219,11 +248,13 @@ std::string to_text(const Simulation& s) {
   add("unexpected interruptions", s.band.failures, 1, "{:.0f}");
   text += to_text(band) + "\n" + to_text(tornado_table(s)) + "\n" +
           to_text(expected_loss_table(s.losses));
-  text += fmt::format(
-      "\n  critical batch at that loss {} tokens; DeepSeek's law: batch {} tokens, "
-      "learning rate {:.2g}\n",
-      format_count(s.batch.critical_tokens), format_count(s.batch.deepseek_tokens),
-      s.batch.deepseek_rate);
+  text += '\n';
+  text +=
+      wrapped(fmt::format("Critical batch at that loss {} tokens (arXiv:2001.08361, eq. "
+                          "1.4); DeepSeek's law: batch {} "
+                          "tokens, learning rate {:.2g} (arXiv:2401.02954, eq. 1)",
+                          format_count(s.batch.critical_tokens),
+                          format_count(s.batch.deepseek_tokens), s.batch.deepseek_rate));
   return text;
 }
 
