@@ -21,7 +21,8 @@ constexpr const char* kPlanStyle =
     ".pair tr:last-child td{font-weight:400;border-top:1px solid var(--grid)}"
     ".card{margin-bottom:16px}.pair "
     ".card{margin-bottom:0}.pair{grid-template-columns:repeat(2,minmax("
-    "0,1fr))}.pair th,.pair td{padding-left:6px}.pair td:first-child{white-space:normal}"
+    "0,1fr))}.pair th,.pair td{padding-left:6px}.pair th,.pair td:first-child{white-"
+    "space:normal}"
     "@media screen and (max-width:820px){figure{overflow-x:auto}figure svg{min-width:560px}"
     ".pair{grid-template-columns:minmax(0,1fr)}.prose table{min-width:640px}}"
     "@media print{details{display:block}details::details-content{content-visibility:visible}}";
