@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "cli/support.h"
+#include "plan/routing_trace.h"
 
 namespace farthing {
 namespace {
@@ -87,6 +88,11 @@ PlanRequest make_plan_request(const PlanOptions& o) {
       }),
       request.cluster.device);
   request.software->forced_balance = o.forced_balance;
+  if (!o.routing.empty()) {
+    const RoutingTrace trace = read_routing_trace(o.routing);
+    request.cluster.efficiency["expert_imbalance"] = trace.spread;
+    request.routing = trace.run + " (" + std::to_string(trace.n_steps) + " steps)";
+  }
   if (gives_layout(o)) request.layout = layout_of(o, request.cluster, *request.precision);
   return request;
 }
@@ -118,6 +124,8 @@ void add_plan_options(Command& plan, PlanOptions& o) {
       ->range(2015.0, 2040.0);
   plan.add_option("--framework", o.framework, "whose kernels and overlap: megatron fsdp deepseek");
   plan.add_flag("--forced-balance", o.forced_balance, "experts get equal loads, as in benchmarks");
+  plan.add_option("--routing", o.routing,
+                  "a run whose measured expert load is taken for this model's");
   plan.add_option("--set", o.overrides, "section.key=value of the cluster file");
   add_layout_options(plan, o);
 }

@@ -18,7 +18,7 @@ struct PlanOptions {
   double software = 0;
   bool forced_balance = false;
   bool json = false, sensitivity = false;
-  std::string html, from_runs;
+  std::string html, from_runs, routing;
 };
 
 // Model, cluster, tokens, batch, layout and precision; not --json.

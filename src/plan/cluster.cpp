@@ -81,6 +81,30 @@ std::string read_text(Settings& settings, const FigureRule& rule, const std::str
   return text;
 }
 
+// P10 and P90 of a figure, both or neither, around its value.
+void read_range(Settings& settings, const FigureRule& rule, const std::string& path,
+                Figure& figure) {
+  std::string absent;
+  const bool is_given = settings.has(path + ".p10") || settings.has(path + ".p90");
+  if (!is_given) {
+    for (const char* edge : {".p10", ".p90"}) settings.read(path + edge, absent, {});
+    return;
+  }
+  Figure low, high;
+  for (const auto& [edge, found] : {std::pair{".p10", &low}, std::pair{".p90", &high}}) {
+    const std::string text = read_text(settings, rule, path + edge);
+    if (!text.empty()) set_figure(settings, rule, path + edge, text, {}, *found);
+  }
+  if (!low.is_known() || !high.is_known() || low.value > figure.value ||
+      figure.value > high.value) {
+    settings.add_fault(path, "p10 \"" + low.text + "\", p90 \"" + high.text + "\"",
+                       "both, with the value between them");
+    return;
+  }
+  figure.p10 = low.value;
+  figure.p90 = high.value;
+}
+
 void read_figure(Settings& settings, const FigureRule& rule, const std::string& path,
                  const Origin& section, Figure& figure) {
   if (settings.has(path)) {
@@ -93,6 +117,7 @@ void read_figure(Settings& settings, const FigureRule& rule, const std::string& 
     if (origin.confidence.empty()) origin.confidence = section.confidence;
     const std::string text = read_text(settings, rule, path + ".value");
     if (!text.empty()) set_figure(settings, rule, path + ".value", text, origin, figure);
+    read_range(settings, rule, path, figure);
   } else {
     std::string absent;
     settings.read(path, absent, {});  // makes the key known

@@ -5,11 +5,11 @@
 //   cluster.network.scale_out.value                     SI: bytes per second, seconds, watts, 1/s
 //
 // A TOML figure is text with its unit, `scale_out = "400 Gbit/s"`, or a table of its own,
-// `{value = "400 Gbit/s", date = "2024-12", source = "...", confidence = "published"}`; date,
-// source and confidence of a section stand for every figure in it.  A file with `base = "NAME"`
-// starts from that cluster, or from the device book's entry `device = "NAME"`
-// (clusters/devices.toml), and overrides any line.  [efficiency] overrides the constants of
-// plan/constants.h.
+// `{value = "400 Gbit/s", date = "2024-12", source = "...", confidence = "published"}`, to which
+// p10 and p90 may be added: the simulator then draws from that range; date, source and confidence
+// of a section stand for every figure in it.  A file with `base = "NAME"` starts from that cluster,
+// or from the device book's entry `device = "NAME"` (clusters/devices.toml), and overrides any
+// line.  [efficiency] overrides the constants of plan/constants.h.
 //
 // Errors   Error{kBadInput}, all faults of a file at once: unit, range, unknown key, missing
 // figure.
@@ -30,7 +30,8 @@ struct Figure {
   std::string unit;
   std::string date;
   std::string source;
-  std::string confidence;  // published, derived, secondary, assumed, measured
+  std::string confidence;   // published, derived, secondary, assumed, measured
+  double p10 = 0, p90 = 0;  // SI, where the file gives them; both 0 otherwise
   bool is_known() const { return !text.empty(); }
 };
 

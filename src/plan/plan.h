@@ -31,6 +31,7 @@ struct PlanRequest {
   std::optional<Layout> layout;           // absent: searched
   std::optional<NumberFormat> precision;  // absent: bf16
   std::optional<Software> software;       // absent: software_of(2026)
+  std::string routing;                    // the run whose routing was measured; empty: assumed
   bool choose_devices = false;            // smallest count that meets the deadline
   int n_best = 5;
 };

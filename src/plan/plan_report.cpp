@@ -147,6 +147,12 @@ std::string run_text(const Plan& plan) {
         {"fullest expert rank", plan.request.software->forced_balance
                                     ? "1.00 x mean: forced balance"
                                     : fmt::format("{:.2f} x mean", best.time.max_expert_load)});
+    const double spread = constants_for(plan.request.cluster).expert_imbalance;
+    rows.push_back(
+        {"spread of one expert's load",
+         fmt::format(
+             "{:.2f}, {}", spread,
+             plan.request.routing.empty() ? "assumed" : "measured in " + plan.request.routing)});
   }
   return to_text(table);
 }
@@ -230,6 +236,7 @@ Json to_json(const Plan& plan) {
   json["global_batch"] = plan.best().batch.global_batch;
   json["software"] = describe(*plan.request.software);
   json["forced_balance"] = plan.request.software->forced_balance;
+  if (!plan.request.routing.empty()) json["routing_measured_in"] = plan.request.routing;
   add_best(json, plan);
   add_run(json, plan);
   json["layouts_tried"] = plan.n_layouts_tried;

@@ -104,6 +104,20 @@ TEST_F(Planner, OverridesAndBadFiguresAreSeen) {
   EXPECT_TRUE(says(message_of([&] { constants_for(typo); }), "gemm_hopper"));
 }
 
+TEST_F(Planner, AFigureMayHaveARange) {
+  const Cluster cluster =
+      load_cluster("h800-2048", {"reliability.detect.p10=1 min", "reliability.detect.p90=20 min"});
+  EXPECT_DOUBLE_EQ(cluster.reliability.detect.p10, 60);
+  EXPECT_DOUBLE_EQ(cluster.reliability.detect.p90, 1200);
+  EXPECT_EQ(load_cluster("h800-2048").reliability.detect.p90, 0);
+  const auto refused = [](const std::vector<std::string>& set) {
+    return message_of([&] { (void)load_cluster("h800-2048", set); });
+  };
+  EXPECT_TRUE(says(refused({"reliability.detect.p10=1 min"}), "both"));
+  EXPECT_TRUE(says(refused({"reliability.detect.p10=5 min", "reliability.detect.p90=20 min"}),
+                   "value between"));
+}
+
 TEST_F(Planner, CountsWhatTheTrainerCounts) {
   const Json json = read_json(FARTHING_SOURCE_DIR "/models/deepseek-v3/config.json");
   const ModelConfig config = model_config_from_json(json, "config.json");
@@ -252,6 +266,11 @@ TEST_F(Planner, PublishedRunsAreWithinTheStatedErrors) {
   EXPECT_LE(result.all.median_abs, 0.15);
   EXPECT_LE(result.all.p90_abs, 0.45);
   EXPECT_GE(result.rank_correlation, 0.9);
+  // A perfect model would reach rank_ceiling on these rows.
+  EXPECT_GE(result.configuration_rank_correlation, result.rank_ceiling - 0.06);
+  EXPECT_LT(result.rank_ceiling, 0.9);
+  EXPECT_GE(result.memory.n_rows, 20);
+  EXPECT_LE(result.memory.median_abs, 0.03);
   EXPECT_LT(result.all.median_abs, result.baseline.median_abs);
 }
 

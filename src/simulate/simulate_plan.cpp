@@ -22,6 +22,14 @@ UncertainInput around(std::string name, double median, double factor, std::strin
           median * factor, std::move(unit), std::move(source)};
 }
 
+// A figure's own range where its file gives one; `unit` times its SI value.
+UncertainInput with_range(UncertainInput input, const Figure& figure, double unit) {
+  if (!(figure.p90 > 0) || !(input.median > 0)) return input;
+  input.low = figure.p10 * unit;
+  input.high = figure.p90 * unit;
+  return input;
+}
+
 std::string source_of(const Figure& figure, const char* otherwise) {
   return figure.is_known() ? figure.source : otherwise;
 }
@@ -32,23 +40,28 @@ std::vector<UncertainInput> inputs_of(const Simulation& s) {
   const Quantiles& step = s.plan.range.step_seconds;
   const double rate_factor = std::exp(1.2816 * s.model.rate_sigma);
   const double time_factor = std::exp(1.2816 * s.model.duration_sigma);
-  return {{"step", InputShape::kLognormal, step.p10, step.p50, step.p90, "s",
-           "the plan's range: constants of the time model"},
-          around("failures per device", s.model.failures_per_device_hour, rate_factor, "1/h",
-                 source_of(facts.device_failures, "arXiv:2410.21680") +
-                     "; width: two clusters of arXiv:2410.21680"),
-          around("noticing a failure", s.model.detect_seconds, time_factor, "s",
-                 source_of(facts.detect, "assumed")),
-          around("restart", s.model.restart_seconds, time_factor, "s",
-                 source_of(facts.restart, "assumed")),
-          around("repair of a node", s.model.repair_seconds, time_factor, "s",
-                 source_of(facts.repair, "assumed")),
-          around("checkpoint stall", s.job.checkpoint_stall_seconds, 2, "s",
-                 "bytes over the storage's write rate; width assumed"),
-          around("stragglers", s.model.stragglers_per_node_month, 3, "1/(node month)",
-                 source_of(facts.stragglers, "arXiv:2402.15627") + "; width assumed"),
-          around("preemptions", s.model.preemptions_per_node_hour, 2, "1/(node h)",
-                 source_of(s.plan.request.cluster.spot.preemptions, "not stated"))};
+  return {
+      {"step", InputShape::kLognormal, step.p10, step.p50, step.p90, "s",
+       "the plan's range: constants of the time model"},
+      with_range(around("failures per device", s.model.failures_per_device_hour, rate_factor, "1/h",
+                        source_of(facts.device_failures, "arXiv:2410.21680") +
+                            "; width: two clusters of arXiv:2410.21680"),
+                 facts.device_failures, 3600),
+      with_range(around("noticing a failure", s.model.detect_seconds, time_factor, "s",
+                        source_of(facts.detect, "assumed")),
+                 facts.detect, 1),
+      with_range(around("restart", s.model.restart_seconds, time_factor, "s",
+                        source_of(facts.restart, "assumed")),
+                 facts.restart, 1),
+      with_range(around("repair of a node", s.model.repair_seconds, time_factor, "s",
+                        source_of(facts.repair, "assumed")),
+                 facts.repair, 1),
+      around("checkpoint stall", s.job.checkpoint_stall_seconds, 2, "s",
+             "bytes over the storage's write rate; width assumed"),
+      around("stragglers", s.model.stragglers_per_node_month, 3, "1/(node month)",
+             source_of(facts.stragglers, "arXiv:2402.15627") + "; width assumed"),
+      around("preemptions", s.model.preemptions_per_node_hour, 2, "1/(node h)",
+             source_of(s.plan.request.cluster.spot.preemptions, "not stated"))};
 }
 
 double drawn_days(const SimulatedJob& base, const ReliabilityModel& facts,
