@@ -39,17 +39,10 @@ Json to_json(const Price& price) {
           {"confidence", price.confidence}};
 }
 
-// 250.0 kJ, 138.6 kWh.
-std::string energy_figure(double joules) {
-  constexpr double kKwh = 3.6e6;
-  return joules < kKwh ? fmt::format("{:.1f} kJ", joules / 1000)
-                       : fmt::format("{:.4g} kWh", joules / kKwh);
-}
-
 std::string energy_words(const Receipt& receipt) {
   const Price& cooling = receipt.book.cooling;
   return fmt::format("{}{} x PUE {} ({}) at {} USD per kWh, {}, {}",
-                     energy_figure(receipt.cost.joules),
+                     format_energy(receipt.cost.joules),
                      receipt.cost.joules_estimated ? " estimated" : " measured", cooling.value,
                      cooling.source + (cooling.date.empty() ? "" : ", " + cooling.date),
                      receipt.book.electricity.value, receipt.book.electricity.source,
