@@ -305,7 +305,9 @@ MoneyPage budget_page(const BudgetPlan& plan, const std::string& today) {
                           figure_cell(std::string("share_") + part)});
   }
   page.add(std::move(purse));
-  page.add(plain("The choice, as asked", choice_table(plan), fixed));
+  PageTable choice = plain("The choice, as asked", choice_table(plan), fixed);
+  choice.is_prose = true;
+  page.add(std::move(choice));
   page.add(PageText{"What to know of the choice, as asked", plan.verdicts});
   page.add(PageChart{.kind = "curve",
                      .heading = "Tokens by the share of experiments, %",

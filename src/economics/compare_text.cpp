@@ -224,7 +224,7 @@ std::vector<std::string> cautions(const std::vector<Contender>& contenders,
 std::string compare_text(const std::vector<Contender>& contenders, const EqualComparison& equal) {
   std::string text = to_text(totals_table(contenders)) + "\n";
   if (std::isfinite(equal.at)) text += to_text(equal_table(contenders, equal)) + "\n";
-  text += winner_words(contenders, equal) + "\n\n";
+  text += wrap_prose(winner_words(contenders, equal), 2, prose_columns()) + "\n";
   if (frontier(contenders).size() > 0) text += to_text(frontier_table(contenders)) + "\n";
   const Trend over_time = trend(contenders);
   if (over_time.order.size() > 1) {
@@ -240,7 +240,9 @@ std::string compare_text(const std::vector<Contender>& contenders, const EqualCo
                 .rows = recipe_difference(contenders[0], contenders[1])};
     text += (table.rows.empty() ? "The recipes are the same.\n" : to_text(table)) + "\n";
   }
-  for (const std::string& line : cautions(contenders, equal)) text += "Note: " + line + "\n";
+  for (const std::string& line : cautions(contenders, equal)) {
+    text += wrap_prose("Note: " + line, 2, prose_columns());
+  }
   return text;
 }
 

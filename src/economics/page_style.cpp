@@ -4,6 +4,7 @@
 namespace farthing::money_parts {
 
 const char* const kStyle = R"css(
+.moneypage header{overflow-wrap:anywhere}
 .moneypage header p{max-width:46em;font-size:17px;color:var(--ink)}
 .moneypage main>section,.moneypage main>figure,.moneypage main>details{margin-bottom:16px}
 .moneypage .tile b{white-space:normal}.tile b span{font-size:inherit!important;
