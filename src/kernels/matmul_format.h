@@ -59,7 +59,7 @@ constexpr bool is_tiled(MatmulFormat format) {
 
 // How often FP16 sums are promoted, in k.  Two lanes share them, so a sum has half as many products.
 inline constexpr int kPromotionIntervals[] = {32, 64, 128};
-inline constexpr float kMostProducts = 128 / 2;
+inline constexpr float kMostProducts = 64.0f;
 // F16 tiles are scaled to at most this, and in FP16 arithmetic E4M3 operands are stored times
 // kFp8Shrink, exactly: the largest sum stays under FP16's 65504.
 inline constexpr float kFp16TileMax = 16.0f;
