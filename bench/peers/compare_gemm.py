@@ -31,9 +31,8 @@ class OneDnn:
         self.process = subprocess.Popen([str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True, env=environment)
         text = (prefix / "include/oneapi/dnnl/dnnl_version.h").read_text()
-        config = prefix / "include/oneapi/dnnl/dnnl_version.h"
         numbers = re.findall(r"#define DNNL_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)", text)
-        self.version = ".".join(numbers) or str(config)
+        self.version = ".".join(numbers)
 
     def flops(self, row):
         transpose_a = row["name"].endswith("weight")

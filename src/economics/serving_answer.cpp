@@ -271,6 +271,9 @@ void add_life_lines(const ServeAnswer& answer, Sheet& sheet) {
                .source = "as asked",
                .slider = true});
   };
+  const auto condition = [&](const char* id, const char* text) {
+    sheet.add({.id = id, .label = "", .unit = "", .formula = text, .condition = true});
+  };
   const std::string train = q.train_usd > 0 ? "train" : "0";
   formula("days", "days of its life", "", "months * 365 / 12");
   formula("life_tokens", "tokens of its life", "", "(input + output) * days");
@@ -284,16 +287,8 @@ void add_life_lines(const ServeAnswer& answer, Sheet& sheet) {
     formula("level", "tokens at which they are level", "",
             "if(abs(rival_serve - mix), (" + train +
                 " - rival_train) / (rival_serve - mix) * 10 ** 6, -1)");
-    sheet.add({.id = "own_wins",
-               .label = "",
-               .unit = "",
-               .formula = "if(own_life - rival_life, 0, 1)",
-               .condition = true});
-    sheet.add({.id = "rival_wins",
-               .label = "",
-               .unit = "",
-               .formula = "1 - own_wins",
-               .condition = true});
+    condition("own_wins", "if(own_life - rival_life, 0, 1)");
+    condition("rival_wins", "1 - own_wins");
   }
   if (!(q.api_usd_per_million > 0)) return;
   given("api", "an API's price of a million tokens", q.api_usd_per_million);
@@ -308,13 +303,8 @@ void add_life_lines(const ServeAnswer& answer, Sheet& sheet) {
   formula("api_from", "tokens a day from which the own model is cheaper", "",
           "if(floor_day - api_bound / 10 ** 6 * mix, api_bound, if(api - mix, " + train +
               " / days / (api - mix) * 10 ** 6, 1 / 0))");
-  sheet.add({.id = "api_never",
-             .label = "",
-             .unit = "",
-             .formula = "if(floor_day - api_bound / 10 ** 6 * mix, 0, if(api - mix, 0, 1))",
-             .condition = true});
-  sheet.add(
-      {.id = "api_ever", .label = "", .unit = "", .formula = "1 - api_never", .condition = true});
+  condition("api_never", "if(floor_day - api_bound / 10 ** 6 * mix, 0, if(api - mix, 0, 1))");
+  condition("api_ever", "1 - api_never");
 }
 
 void add_life(const ServeAnswer& answer, MoneyPage& page) {

@@ -9,8 +9,9 @@
 // Blocks of keys that no query of the block may see are skipped; on the diagonal so are register
 // tiles of S and dP and the k of the other products (Causal of gemm_fast.h).  A head's keys are
 // copied side by side, [k_nope | k_pe], so that every product has one operand of each; the operands
-// that several tiles share (keys and values, in the backward queries and do) are packed once a
-// head. Source   Dao 2023 (arXiv:2307.08691), algorithms 1 and 2.
+// that several tiles share (keys and values; backward, queries and do) are packed once a head.
+//
+// Source   Dao 2023 (arXiv:2307.08691), algorithms 1 and 2.
 #include "kernels/attention_fast.h"
 
 #include <hwy/aligned_allocator.h>

@@ -24,10 +24,9 @@ struct CachedRows {
   CachedRows() = default;
   CachedRows(Arena& arena, int rows, int cols, MatmulFormat matmul_format)
       : format(matmul_format), n_rows(rows), n_cols(cols) {
-    const std::int64_t values = std::int64_t{rows} * cols;
     if (format == MatmulFormat::kFp8) e4m3 = arena.matrix<std::uint8_t>(rows, cols).data;
     if (format == MatmulFormat::kFp16) f16 = arena.matrix<std::uint16_t>(rows, cols).data;
-    if (values > 0) scale = arena.matrix<std::uint8_t>(rows, n_tiles()).data;
+    scale = arena.matrix<std::uint8_t>(rows, n_tiles()).data;
   }
   int n_tiles() const { return (n_cols + kTile - 1) / kTile; }
 
