@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <iterator>
+#include <set>
 #include <sstream>
 
 #include "base/error.h"
@@ -289,8 +290,27 @@ void Settings::complain_of_unknown(const std::string& path, const SettingValue& 
     return key.substr(key.rfind('.') + 1) == last;
   });
   const std::string near = elsewhere != known_.end() ? *elsewhere : nearest_spelling(path, known_);
-  faults_.push_back(to_string(Complaint{value.where, "unknown key " + path, "", "",
-                                        near.empty() ? "" : "did you mean " + near + "?"}));
+  const std::string hint = near.empty() ? keys_beside(path) : "did you mean " + near + "?";
+  faults_.push_back(to_string(Complaint{value.where, "unknown key " + path, "", "", hint}));
+}
+
+// The known keys of the same section, or the sections where it is unknown.
+std::string Settings::keys_beside(const std::string& path) const {
+  const std::string section = path.substr(0, path.rfind('.') + 1);
+  std::set<std::string> keys, sections;
+  for (const std::string& key : known_) {
+    sections.insert(key.substr(0, key.find('.')));
+    if (!key.starts_with(section)) continue;
+    const std::string rest = key.substr(section.size());
+    keys.insert(rest.substr(0, rest.find('.')));  // of an inline table its name
+  }
+  keys.erase("");
+  if (section.empty()) return "";
+  std::string text;
+  for (const std::string& each : keys.empty() ? sections : keys) {
+    text += (text.empty() ? keys.empty() ? "sections: " : "known there: " : ", ") + each;
+  }
+  return text;
 }
 
 void Settings::finish() {

@@ -78,6 +78,7 @@ class Settings {
   SettingValue* find(const std::string& path);
   std::optional<double> number(const std::string& path, const SettingRule& rule, bool whole);
   void complain_of_unknown(const std::string& path, const SettingValue& value);
+  std::string keys_beside(const std::string& path) const;
 
   std::string file_;
   std::map<std::string, SettingValue> values_;
