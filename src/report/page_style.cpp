@@ -34,7 +34,7 @@ align-items:start}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:14.5px}
 th{font-weight:600;color:var(--soft);text-align:right}td{text-align:right}
-th:first-child,td:first-child{text-align:left}
+th:first-child,td:first-child,.words{text-align:left}
 th,td{padding:4px 0 4px 14px;border-top:1px solid var(--grid);white-space:nowrap}
 th:first-child,td:first-child{padding-left:0}tr:first-child th{border-top:0}
 .pair tr:last-child td{font-weight:600;border-top:1.5px solid var(--soft)}

@@ -185,7 +185,7 @@ TEST(Page, DecisionsAreWords) {
              {"why", "3 s gone"}}) +
       event(3, 2, "decision", {{"name", "precision"}, {"value", "bf16"}, {"why", "measured"}})));
   EXPECT_NE(html.find("from step 3: end after 2.00M tokens"), std::string::npos);
-  EXPECT_NE(html.find("<td>bf16</td>"), std::string::npos);
+  EXPECT_NE(html.find("bf16</td>"), std::string::npos);
   EXPECT_EQ(html.find("&quot;at_step"), std::string::npos);
 }
 
@@ -212,6 +212,19 @@ TEST(Page, LossThatIsNotANumberIsAGap) {
 TEST(Table, AlignsByCharactersNotBytes) {
   const Table table{.headings = {"a", "b"}, .rows = {{"käse", "1"}, {"x", "22"}}};
   EXPECT_EQ(to_text(table), "  a      b\n  käse   1\n  x     22\n");
+}
+
+TEST(Table, FiguresStandToTheRightAndWordsToTheLeft) {
+  const Table table{.headings = {"what", "n", "unit", "why"},
+                    .rows = {{"a", "1", "TB", "the plan"},
+                             {"bcd", "not stated", "", "-"},
+                             {"e", "~22 of 3", "GB/s", "2 of them"}}};
+  EXPECT_EQ(to_text(table),
+            "  what           n  unit  why\n"
+            "  a              1  TB    the plan\n"
+            "  bcd   not stated        -\n"
+            "  e       ~22 of 3  GB/s  2 of them\n");
+  EXPECT_NE(to_html(table).find("<td>1</td><td class=\"words\">TB</td>"), std::string::npos);
 }
 
 TEST(Table, CellsWrapWhereTheTerminalIsNarrow) {

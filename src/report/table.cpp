@@ -2,6 +2,7 @@
 #include "report/table.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstddef>
 #include <utility>
 
@@ -89,6 +90,30 @@ std::size_t character_size(std::string_view text) {
   return size;
 }
 
+// "12 s", "-0.3 %", "~5", "$3", "1e-9"
+bool is_figure(const std::string& cell) {
+  const std::size_t at = cell.find_first_not_of("+-~<>=($ ");
+  return at != std::string::npos && std::isdigit(static_cast<unsigned char>(cell[at])) != 0;
+}
+
+// Of each column, whether it holds words.
+std::vector<bool> columns_of_words(const Table& table) {
+  std::vector<int> balance;  // words less figures
+  for (const auto& row : table.rows) {
+    balance.resize(std::max(balance.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const bool is_neutral = row[i].empty() || row[i] == "not stated" || row[i] == "unknown";
+      if (!is_neutral) balance[i] += is_figure(row[i]) ? -1 : 1;
+    }
+  }
+  balance.resize(std::max(balance.size(), table.headings.size()));
+  std::vector<bool> words;
+  for (std::size_t i = 0; i < balance.size(); ++i) {
+    words.push_back(i == 0 || table.headings.empty() || balance[i] > 0);
+  }
+  return words;
+}
+
 }  // namespace
 
 void set_text_columns(std::size_t columns) { g_columns = columns; }
@@ -150,6 +175,7 @@ std::string wrap_prose(const std::string& text, std::size_t hanging, std::size_t
 std::string wrapped(const std::string& text) { return wrap_prose(text, 2, prose_columns()); }
 
 std::string to_text(const Table& table) {
+  const std::vector<bool> words = columns_of_words(table);
   std::vector<std::vector<std::string>> lines = table.rows;
   if (!table.headings.empty()) lines.insert(lines.begin(), table.headings);
   lines = wrap_cells(std::move(lines), 2, 2);
@@ -159,8 +185,7 @@ std::string to_text(const Table& table) {
     std::string row;
     for (std::size_t i = 0; i < line.size(); ++i) {
       const std::string padding(widths[i] - width(line[i]), ' ');
-      const bool to_right = i > 0 && !table.headings.empty();
-      row += "  " + (to_right ? padding + line[i] : line[i] + padding);
+      row += "  " + (words[i] ? line[i] + padding : padding + line[i]);
     }
     row.erase(row.find_last_not_of(' ') + 1);
     text += row + "\n";
@@ -169,11 +194,14 @@ std::string to_text(const Table& table) {
 }
 
 std::string to_html(const Table& table) {
+  const std::vector<bool> words = columns_of_words(table);
   std::string html = "<div class=\"scroll\"><table>\n";
   const auto add = [&](const std::vector<std::string>& cells, const char* tag) {
     html += "<tr>";
-    for (const auto& cell : cells) {
-      html += std::string("<") + tag + ">" + escape_html(cell) + "</" + tag + ">";
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      const bool marked = i > 0 && words[i];
+      html += std::string("<") + tag + (marked ? " class=\"words\">" : ">") +
+              escape_html(cells[i]) + "</" + tag + ">";
     }
     html += "</tr>\n";
   };

@@ -7,14 +7,16 @@
 
 namespace farthing {
 
-// The first column is aligned to the left, the others to the right where there are headings.
+// The first column is aligned to the left, and so are all without headings and those of words:
+// where most cells begin with no digit, sign or currency; figures are aligned to the right.
 struct Table {
   std::vector<std::string> headings;  // may be empty
   std::vector<std::vector<std::string>> rows;
 };
 
 // How wide text may be: 0, as at first, as wide as it needs.  Set once, by the program, for its
-// terminal; a table that does not fit has its widest cells wrapped, and words broken only where nothing else helps.
+// terminal; a table that does not fit has its widest cells wrapped, and words broken only where
+// nothing else helps.
 void set_text_columns(std::size_t columns);
 // Of prose: `most`, or the terminal where that is narrower.
 std::size_t prose_columns(std::size_t most = 98);
