@@ -150,8 +150,8 @@ void fill_request(PrepareOptions& options) {
 
 // Energy as the machine tells or estimates it, and money by the price book.
 void meter(PrepareOptions& options) {
-  const auto energy = std::make_shared<EnergyMeter>();
   const auto book = std::make_shared<PriceBook>(load_price_book(options.price));
+  const auto energy = std::make_shared<EnergyMeter>(estimated_watts(1, *book));
   options.request.joules = [energy] { return energy->joules(); };
   options.request.cost = [energy, book](double seconds, double, double joules) {
     const Cost cost = cost_of(

@@ -15,6 +15,8 @@
 #include "base/units.h"
 #include "cli/commands.h"
 #include "cli/support.h"
+#include "ledger/cost.h"
+#include "ledger/price_book.h"
 #include "machine/energy.h"
 #include "machine/peaks.h"
 #include "machine/resident.h"
@@ -41,8 +43,11 @@ struct Diagnosis {
   PrecisionChoice precision;
 };
 
+// As a receipt estimates it.
+double usual_watts_per_core() { return estimated_watts(1, load_price_book("default")); }
+
 Diagnosis diagnose(const DoctorOptions& options) {
-  const EnergyMeter energy;
+  const EnergyMeter energy(usual_watts_per_core());
   return {measure_machine(), measure_disk(options.folder), energy.source(), energy.is_measured(),
           measured_precision()};
 }
@@ -126,7 +131,7 @@ std::string measure_for_plan(const DoctorOptions& options) {
     throw Error{ErrorCode::kUsage, "doctor --steps: no HOME to keep it under; --output FILE"};
   }
   MachineFacts facts;
-  facts.program_bytes = static_cast<double>(current_resident_bytes());
+  facts.program_bytes = static_cast<double>(current_resident_bytes() - mapped_bytes());
   const Diagnosis found = diagnose(options);
   facts.cpu = found.machine.cpu_name;
   facts.isa = std::string(isa_name(found.machine.isa));
@@ -134,7 +139,7 @@ std::string measure_for_plan(const DoctorOptions& options) {
   facts.threads = num_threads();
   facts.memory_bytes = static_cast<double>(found.machine.memory_bytes);
   facts.fp32_peak_flops = measure_fp32_peak(num_threads());
-  facts.watts_per_core = kWattsPerBusyCore;
+  facts.watts_per_core = usual_watts_per_core();
   facts.energy_measured = found.energy_measured;
   facts.auto_precision = found.precision.matmul;
   std::vector<std::string> precisions{"fp32"};
@@ -181,8 +186,9 @@ void add_doctor_command(Command& app) {
   auto options = std::make_shared<DoctorOptions>();
   Command* doctor = app.add_subcommand("doctor", "what this machine is, measured");
   doctor->add_option("--folder", options->folder, "where the disk is measured");
-  doctor->add_flag("--steps", options->steps,
-                   "time steps of probe models, one to two minutes: what plan --cluster here reads");
+  doctor->add_flag(
+      "--steps", options->steps,
+      "time steps of probe models, one to two minutes: what plan --cluster here reads");
   doctor->add_option("--precision", options->precision,
                      "with --steps, beside fp32: bf16 fp16 fp8; default what auto takes");
   doctor->add_option("--output", options->output, "with --steps, instead of the cache folder");

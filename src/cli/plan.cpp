@@ -20,6 +20,7 @@
 #include "plan/plan.h"
 #include "simulate/own_runs.h"
 #include "simulate/plan_page.h"
+#include "simulate/sizing.h"
 
 namespace farthing {
 namespace {
@@ -64,6 +65,9 @@ void plan_command(const PlanOptions& options, const BudgetOptions& budget) {
     write_file_atomically(budget.html, plan.fits ? plan_page(simulate_plan(plan, {}), words)
                                                  : shortfall_page(plan, words));
   }
+  const bool sized = options.bom || options.csv;
+  if (sized && plan.fits && !options.json)
+    return print_sizing(simulate_plan(plan, {}), options.csv);
   std::optional<OwnRuns> runs;
   std::optional<FittedLaw> law;
   if (!options.from_runs.empty()) {
@@ -83,6 +87,7 @@ void plan_command(const PlanOptions& options, const BudgetOptions& budget) {
       json["from_runs"]["expected_loss"] = {
           {"p10", loss.low}, {"p50", loss.loss}, {"p90", loss.high}};
     }
+    if (sized && plan.fits) json["bom"] = to_json(size_cluster(simulate_plan(plan, {})));
     json["usd"] = plan.fits ? plan_usd(plan, budget) : Json(nullptr);
     print_json(json);
   } else {

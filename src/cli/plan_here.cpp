@@ -11,6 +11,7 @@
 #include "cli/support.h"
 #include "simulate/plan_page.h"
 #ifndef FARTHING_PLANNER_ONLY
+#include "base/parallel.h"
 #include "train/trainer.h"
 #endif
 
@@ -52,6 +53,8 @@ MachineQuestion machine_question(const Recipe& recipe) {
   for (const MemoryLine& line : memory_table(recipe, recipe.train.micro_batch)) {
     question.memory_parts.emplace_back(line.part, static_cast<double>(line.bytes));
   }
+  question.memory_parts.emplace_back(
+      "buffers of the threads", static_cast<double>(thread_buffer_bytes(recipe, num_threads())));
 #endif
   return question;
 }

@@ -1,17 +1,18 @@
 // plan_options.cpp - flags become a request.
 #include "cli/plan_options.h"
 
-#include <algorithm>
+#include <iostream>
 
 #include "base/error.h"
 #include "cli/support.h"
 #include "plan/routing_trace.h"
+#include "simulate/sizing.h"
 
 namespace farthing {
 namespace {
 
 void add_layout_options(Command& plan, PlanOptions& o) {
-  plan.add_option("--pp", o.pp, "pipeline stages (a given layout; the search is left out)")
+  plan.add_option("--pp", o.pp, "pipeline stages; what is given is settled, the rest is searched")
       ->range(1, 1 << 20);
   plan.add_option("--ep", o.ep, "expert parallelism")->range(1, 1 << 20);
   plan.add_option("--tp", o.tp, "tensor parallelism")->range(1, 1 << 20);
@@ -23,32 +24,22 @@ void add_layout_options(Command& plan, PlanOptions& o) {
   plan.add_option("--recompute", o.recompute, "none selective cheap full");
 }
 
-bool gives_layout(const PlanOptions& o) {
-  return o.pp > 0 || o.ep > 0 || o.tp > 0 || o.cp > 0 || o.vp > 0 || o.micro_batch > 0 ||
-         o.zero >= 0 || !o.schedule.empty() || !o.recompute.empty();
-}
-
-Layout layout_of(const PlanOptions& o, const Cluster& cluster, NumberFormat precision) {
-  Layout layout;
-  layout.pp = std::max(1, o.pp);
-  layout.ep = std::max(1, o.ep);
-  layout.tp = std::max(1, o.tp);
-  layout.cp = std::max(1, o.cp);
-  layout.vp = std::max(1, o.vp);
-  layout.micro_batch = std::max(1, o.micro_batch);
-  layout.dp = std::max(1, cluster.n_devices() / (layout.pp * layout.tp * layout.cp));
-  layout.schedule = layout.pp == 1  ? PipelineSchedule::kNone
-                    : layout.vp > 1 ? PipelineSchedule::kInterleaved
-                                    : PipelineSchedule::kOneFOneB;
+LayoutPins pins_of(const PlanOptions& o) {
+  LayoutPins pins;
+  pins.pp = o.pp;
+  pins.ep = o.ep;
+  pins.tp = o.tp;
+  pins.cp = o.cp;
+  pins.vp = o.vp;
+  pins.micro_batch = o.micro_batch;
+  if (o.zero >= 0) pins.zero_stage = o.zero;
   if (!o.schedule.empty()) {
-    layout.schedule = flag_value([&] { return parse_schedule(o.schedule, "--schedule"); });
+    pins.schedule = flag_value([&] { return parse_schedule(o.schedule, "--schedule"); });
   }
-  if (o.zero >= 0) layout.zero_stage = o.zero;
   if (!o.recompute.empty()) {
-    layout.recompute = flag_value([&] { return parse_recompute(o.recompute, "--recompute"); });
+    pins.recompute = flag_value([&] { return parse_recompute(o.recompute, "--recompute"); });
   }
-  layout.precision = precision;
-  return layout;
+  return pins;
 }
 
 }  // namespace
@@ -93,8 +84,13 @@ PlanRequest make_plan_request(const PlanOptions& o) {
     request.cluster.efficiency["expert_imbalance"] = trace.spread;
     request.routing = trace.run + " (" + std::to_string(trace.n_steps) + " steps)";
   }
-  if (gives_layout(o)) request.layout = layout_of(o, request.cluster, *request.precision);
+  request.pins = pins_of(o);
   return request;
+}
+
+void print_sizing(const Simulation& simulation, bool as_csv) {
+  const std::vector<SizeLine> lines = size_cluster(simulation);
+  std::cout << (as_csv ? to_csv(lines) : to_text(sizing_table(lines)));
 }
 
 std::string page_command(const char* subcommand, const PlanOptions& o) {
@@ -127,6 +123,8 @@ void add_plan_options(Command& plan, PlanOptions& o) {
   plan.add_option("--routing", o.routing,
                   "a run whose measured expert load is taken for this model's");
   plan.add_option("--set", o.overrides, "section.key=value of the cluster file");
+  plan.add_flag("--bom", o.bom, "what to build: nodes, network, storage, power, spares");
+  plan.add_flag("--csv", o.csv, "the same as CSV");
   add_layout_options(plan, o);
 }
 

@@ -5,6 +5,7 @@
 
 #include "cli/command_line.h"
 #include "plan/plan.h"
+#include "simulate/simulate_plan.h"
 
 namespace farthing {
 
@@ -17,10 +18,12 @@ struct PlanOptions {
   std::string schedule, recompute, precision, framework;
   double software = 0;
   bool forced_balance = false;
-  bool json = false, sensitivity = false;
+  bool json = false, sensitivity = false, bom = false, csv = false;
   std::string html, from_runs, routing;
 };
 
+// What --bom and --csv print.
+void print_sizing(const Simulation& simulation, bool as_csv);
 // Model, cluster, tokens, batch, layout and precision; not --json.
 void add_plan_options(Command& command, PlanOptions& options);
 // The command of a page's foot: "farthing plan deepseek-v3 --cluster h800-2048 --html FILE".

@@ -21,7 +21,6 @@ struct SimulateOptions {
   PlanOptions plan;
   SimulationOptions simulation;
   std::string run, trace, checkpoint_every;
-  bool bom = false, csv = false;
 };
 
 void simulate_command(const SimulateOptions& options) {
@@ -51,26 +50,12 @@ void simulate_command(const SimulateOptions& options) {
     write_file_atomically(options.plan.html,
                           plan_page(simulation, {page_command("simulate", options.plan)}));
   }
-  if (options.csv) {
-    std::cout << to_csv(size_cluster(simulation));
-    return;
-  }
-  if (options.bom && !options.plan.json) {
-    std::cout << to_text(sizing_table(size_cluster(simulation)));
-    return;
-  }
   if (options.plan.json) {
     Json json = to_json(simulation);
-    for (const SizeLine& l : options.bom ? size_cluster(simulation) : std::vector<SizeLine>{}) {
-      json["bom"].push_back({{"what", l.what},
-                             {"quantity", l.quantity},
-                             {"unit", l.unit},
-                             {"formula", l.formula},
-                             {"source", l.source}});
-    }
-    print_json(json);
-    return;
+    if (options.plan.bom) json["bom"] = to_json(size_cluster(simulation));
+    return print_json(json);
   }
+  if (options.plan.bom || options.plan.csv) return print_sizing(simulation, options.plan.csv);
   std::cout << to_text(simulation);
   if (!options.run.empty()) {
     std::cout << "\n" << options.run << ": farthing report " << options.run << "\n";
@@ -89,8 +74,6 @@ void add_simulate_command(Command& app) {
   simulate->add_option("--run", o.run, "new run folder to write; report and compare read it");
   simulate->add_option("--trace", o.trace, "Chrome trace of one step, for Perfetto");
   simulate->add_option("--html", o.plan.html, "one self-contained page to write");
-  simulate->add_flag("--bom", o.bom, "what to build: nodes, network, storage, power, spares");
-  simulate->add_flag("--csv", o.csv, "the same as CSV");
   simulate->add_option("--seed", o.simulation.seed, "of the failures");
   simulate->add_option("--runs", o.simulation.n_runs, "simulated for the band")
       ->range(1, 1'000'000);

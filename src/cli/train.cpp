@@ -116,9 +116,10 @@ class Reporter {
 
 // Of a machine that doctor --steps has measured with as many threads; a file that cannot be read or
 // belongs to another machine says nothing, for a run must not fail for it.
-std::optional<RunForecast> forecast_of(const Recipe& recipe) {
+std::optional<RunForecast> forecast_of(const Recipe& recipe, const PriceBook& book) {
   try {
-    const MachineFacts facts = load_machine();
+    MachineFacts facts = load_machine();
+    facts.watts_per_core = estimated_watts(1, book);
     if (facts.cpu != cpu_name() || facts.threads != num_threads() ||
         facts.isa != isa_name(current_isa())) {
       return std::nullopt;
@@ -169,7 +170,7 @@ void train_command(const TrainOptions& options) {
   const std::string folder = options.folder.empty() ? "runs/" + recipe.run.name : options.folder;
   const PriceBook book = load_price_book(recipe.cost.book, recipe.cost.price);
   const Cost second = cost_of({.seconds = 1, .cores = double(num_threads()), .joules = {}}, book);
-  EnergyMeter meter;
+  EnergyMeter meter(estimated_watts(1, book));
   watch_signals();
 
   RunOutcome outcome;
@@ -185,7 +186,7 @@ void train_command(const TrainOptions& options) {
     request.peak_flops = measure_fp32_peak(num_threads());
     request.stop = &stop_request;
     if (meter.is_measured()) request.read_joules = [&meter] { return meter.joules(); };
-    request.forecast = forecast_of;
+    request.forecast = [&book](const Recipe& settled) { return forecast_of(settled, book); };
     request.finish = [&](const ModelConfig& config, const ParameterStore<float>& weights,
                          const RunOutcome& end) {
       reporter.say(fmt::format("step {}: trained; writing the model", end.step));

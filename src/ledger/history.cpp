@@ -270,8 +270,9 @@ void HistoryReader::add(const Json& event, const std::string& where) {
   current.wall_seconds = now_;
   history_.joules += std::max(fields.number("joules", 0), 0.0);
   history_.joules_estimated |= fields.flag("joules_estimated");
-  history_.peak_resident_bytes =
-      std::max(history_.peak_resident_bytes, fields.number("peak_resident_bytes", 0));
+  history_.peak_private_bytes =
+      std::max(history_.peak_private_bytes,
+               fields.number("peak_resident_bytes", 0) - fields.number("mapped_bytes", 0));
   const std::string kind = fields.text("kind");
   if (kind == "step") history_.weights_hash.clear();
   if (fields.has("weights_hash")) history_.weights_hash = fields.text("weights_hash");

@@ -128,7 +128,7 @@ struct RunHistory {
   std::string weights_hash;  // of the last step, where an event after it has it
   double joules = 0;
   bool joules_estimated = false;
-  double peak_resident_bytes = 0;  // of run_end; 0: not stated
+  double peak_private_bytes = 0;  // of run_end, mapped files aside; 0: not stated
 
   const StepRecord* last_step() const;  // the last that was not recomputed; null without
   const EvalRecord* last_eval() const;  // likewise

@@ -9,17 +9,13 @@
 
 namespace farthing {
 
-// A busy core of a server: 400 W over 96 cores (AMD EPYC 9655, its maker's thermal design power),
-// and half as much again for memory, fans and power supply.
-inline constexpr double kWattsPerBusyCore = 6.25;
-
 class EnergyMeter {
  public:
-  explicit EnergyMeter(double watts_per_busy_core = kWattsPerBusyCore,
+  explicit EnergyMeter(double watts_per_busy_core,
                        const std::string& powercap_folder = "/sys/class/powercap");
 
   bool is_measured() const { return !packages_.empty(); }
-  // "RAPL, 1 package" or "estimate, 6.25 W per busy core"
+  // "RAPL, 1 package" or "estimate, 10 W per busy core"
   std::string source() const;
   // Since construction.  Call at least once a minute: the counters wrap.
   double joules();

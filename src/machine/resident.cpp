@@ -27,6 +27,8 @@ std::int64_t peak_resident_bytes() { return kilobyte_line("/proc/self/status", "
 
 std::int64_t current_resident_bytes() { return kilobyte_line("/proc/self/status", "VmRSS:"); }
 
+std::int64_t mapped_bytes() { return kilobyte_line("/proc/self/status", "RssFile:"); }
+
 std::int64_t total_memory_bytes() {
   const std::int64_t machine = kilobyte_line("/proc/meminfo", "MemTotal:");
   std::ifstream limit("/sys/fs/cgroup/memory.max");

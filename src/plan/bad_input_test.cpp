@@ -39,6 +39,30 @@ TEST_F(BadInput, FiguresOfAClusterNameTheirRangeOrUnits) {
   EXPECT_NE(cluster_refusal("netwrok.scale_out=400 Gbit/s").find("netwrok"), std::string::npos);
 }
 
+TEST_F(BadInput, AnUnknownKeyNamesThoseBesideIt) {
+  EXPECT_NE(cluster_refusal("network.number_of_planes=1").find("known there: "), std::string::npos);
+  EXPECT_NE(cluster_refusal("network.number_of_planes=1").find("scale_out_latency"),
+            std::string::npos);
+  EXPECT_NE(cluster_refusal("inter_node.cabling=1").find("sections: "), std::string::npos);
+}
+
+TEST_F(BadInput, SettledPartsThatCannotExistSayWhatWould) {
+  PlanRequest request;
+  request.model = load_model_shape("deepseek-v3");
+  request.cluster = load_cluster("h800-2048");
+  request.batch.global_batch = 15360;
+  request.pins.pp = 16;
+  request.pins.ep = 7;
+  const auto plan = [&] { (void)make_plan(request); };
+  EXPECT_NE(refusal_of(plan).find("no layout with PP16 EP7 can exist:"), std::string::npos)
+      << refusal_of(plan);
+  EXPECT_NE(refusal_of(plan).find("EP 7 does not divide 256 experts; EP 8 would"),
+            std::string::npos);
+  request.pins.ep = 0;
+  request.pins.pp = 3;
+  EXPECT_NE(refusal_of(plan).find("would use 2046"), std::string::npos) << refusal_of(plan);
+}
+
 TEST_F(BadInput, SevenDevicesForEightWayExpertsSayWhatWouldWork) {
   PlanRequest request;
   request.model = load_model_shape("deepseek-v3");

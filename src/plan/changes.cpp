@@ -178,10 +178,13 @@ Shortfall shortfall_of(const PlanRequest& request, const Candidate& nearest) {
   }
   PlanRequest other = request;
   other.layout.reset();
-  if (request.layout && !search_layouts(other, 1).ranked.empty()) {
-    shortfall.cheapest_change =
-        "another layout: " + describe(search_layouts(other, 1).ranked.front().layout);
-    return shortfall;
+  other.pins = {};
+  if (request.layout || !(request.pins == other.pins)) {
+    const SearchResult found = search_layouts(other, 1);
+    if (!found.ranked.empty()) {
+      shortfall.cheapest_change = "another layout: " + describe(found.ranked.front().layout);
+      return shortfall;
+    }
   }
   for (int factor = 2; factor <= 1024; factor *= 2) {
     other.cluster = with_devices(request.cluster, request.cluster.n_devices() * factor);

@@ -237,6 +237,25 @@ std::string describe(const Layout& layout) {
                             name(layout.precision), name(layout.recompute));
 }
 
+std::string describe(const LayoutPins& pins) {
+  std::string text;
+  const auto add = [&](const std::string& words, bool is_degree) {
+    text += (text.empty() ? "" : is_degree ? " " : ", ") + words;
+  };
+  for (const auto& [word, degree] : {std::pair<const char*, int>{"PP", pins.pp},
+                                     {"VP", pins.vp},
+                                     {"EP", pins.ep},
+                                     {"TP", pins.tp},
+                                     {"CP", pins.cp}}) {
+    if (degree > 0) add(fmt::format("{}{}", word, degree), true);
+  }
+  if (pins.micro_batch > 0) add(fmt::format("micro-batch {}", pins.micro_batch), false);
+  if (pins.schedule) add(name(*pins.schedule), false);
+  if (pins.zero_stage) add(fmt::format("ZeRO-{}", *pins.zero_stage), false);
+  if (pins.recompute) add(fmt::format("recompute {}", name(*pins.recompute)), false);
+  return text;
+}
+
 std::vector<std::string> validate(const Layout& layout, const ModelShape& shape,
                                   const Cluster& cluster, const BatchShape& batch) {
   Faults faults;

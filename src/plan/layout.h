@@ -6,6 +6,7 @@
 // global_batch / (dp * micro_batch) of them.  tp keeps its ranks adjacent, then cp, ep, dp, pp.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,17 @@ struct Layout {
   int n_devices() const { return pp * dp * tp * cp; }
   bool operator==(const Layout&) const = default;
 };
+
+// Parts of a layout that somebody has settled; 0 and absent ones are open.
+struct LayoutPins {
+  int pp = 0, ep = 0, tp = 0, cp = 0, vp = 0, micro_batch = 0;
+  std::optional<int> zero_stage;
+  std::optional<PipelineSchedule> schedule;
+  std::optional<RecomputeMode> recompute;
+  bool operator==(const LayoutPins&) const = default;
+};
+// "PP16 EP64, recompute cheap"; empty without any.
+std::string describe(const LayoutPins& pins);
 
 // Sequences in flight: global_batch sequences of sequence_length tokens a step.
 struct BatchShape {

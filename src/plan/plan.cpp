@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "plan/accounting.h"
 #include "plan/changes.h"
+#include "plan/reliability.h"
 #include "plan/search.h"
 
 namespace farthing {
@@ -60,38 +61,18 @@ PlanRequest filled(PlanRequest request) {
   return request;
 }
 
-struct Goodput {
-  double share = 1, every = 0, checkpoint_bytes = 0, failure_rate = 0;
-};
-
-// Young and Daly: checkpoints every sqrt(2 cost / rate); a failure loses half an interval, the
-// time to notice and the time to start again.
-Goodput goodput_of(const PlanRequest& request, const Layout& layout) {
-  const Cluster& cluster = request.cluster;
-  const Reliability& failures = cluster.reliability;
-  Goodput goodput;
-  goodput.checkpoint_bytes = checkpoint_bytes(request.model, layout);
-  goodput.failure_rate = layout.n_devices() * failures.device_failures.value;
-  if (cluster.spot.preemptions.is_known()) {
-    goodput.failure_rate += cluster.nodes.value * cluster.spot.preemptions.value;
-  }
-  const double write =
-      cluster.storage.write.is_known() ? goodput.checkpoint_bytes / cluster.storage.write.value : 0;
-  const double cost = std::max(1.0, write);
-  if (goodput.failure_rate <= 0) return goodput;
-  goodput.every = failures.checkpoint_every.is_known() ? failures.checkpoint_every.value
-                                                       : std::sqrt(2 * cost / goodput.failure_rate);
-  const double lost = goodput.every / 2 + failures.detect.value + failures.restart.value;
-  const double available =
-      cluster.spot.availability.is_known() ? cluster.spot.availability.value : 1;
-  goodput.share = available / (1 + cost / goodput.every + goodput.failure_rate * lost);
-  return goodput;
+ExpectedGoodput goodput_of(const PlanRequest& request, const Layout& layout) {
+  const double bytes = checkpoint_bytes(request.model, layout);
+  return expected_goodput(exposure_of(request.cluster, layout.n_devices(), bytes),
+                          reliability_of(request.cluster));
 }
 
 Quantiles quantiles(double median, double sd) {
   const double factor = std::exp(kNormalP90 * sd);
   return {median / factor, median, median * factor};
 }
+
+double normal_below(double sigmas) { return 0.5 * std::erfc(-sigmas / std::sqrt(2.0)); }
 
 // d log step / d log constant by a step of 2 %.
 std::vector<Sensitivity> sensitivities_of(const PlanRequest& request, const Candidate& best) {
@@ -132,10 +113,10 @@ double spread_of(const std::vector<Sensitivity>& sensitivities) {
 void add_run(Plan& plan) {
   const PlanRequest& request = plan.request;
   const Candidate& best = plan.best();
-  const Goodput goodput = goodput_of(request, best.layout);
+  const ExpectedGoodput goodput = goodput_of(request, best.layout);
   plan.goodput = goodput.share;
-  plan.checkpoint_every_seconds = goodput.every;
-  plan.checkpoint_bytes = goodput.checkpoint_bytes;
+  plan.checkpoint_every_seconds = goodput.checkpoint_seconds;
+  plan.checkpoint_bytes = checkpoint_bytes(request.model, best.layout);
   plan.n_steps = request.tokens / best.batch.tokens();
   const double compute_seconds = plan.n_steps * best.time.step_seconds;
   const double seconds = compute_seconds / plan.goodput;
@@ -143,7 +124,7 @@ void add_run(Plan& plan) {
   plan.compute_gpu_hours = compute_seconds * devices / kHour;
   plan.gpu_hours = seconds * devices / kHour;
   plan.days = seconds / kDay;
-  plan.failures_expected = goodput.failure_rate * seconds;
+  plan.failures_expected = goodput.interruptions * seconds;
   const Cluster& cluster = request.cluster;
   const double node =
       cluster.node.devices.value * cluster.device.power.value + cluster.node.host_power.value;
@@ -159,6 +140,9 @@ void add_run(Plan& plan) {
   plan.range.mfu = quantiles(best.time.mfu, sd);
   plan.range.gpu_hours = quantiles(plan.gpu_hours, sd);
   plan.range.days = quantiles(plan.days, sd);
+  if (request.deadline_seconds > 0) {
+    plan.p_deadline = normal_below(std::log(request.deadline_seconds / seconds) / sd);
+  }
 }
 
 Plan plan_given(const PlanRequest& request) {
@@ -200,6 +184,13 @@ Plan plan_searched(const PlanRequest& request) {
   if (plan.fits) {
     time_whole(request, plan.best_layouts);
     return plan;
+  }
+  if (found.too_large.empty() && !(request.pins == LayoutPins{})) {
+    std::string message = "no layout with " + describe(request.pins) + " can exist:";
+    for (std::size_t i = 0; i < std::min<std::size_t>(3, plan.rejections.size()); ++i) {
+      message += "\n  " + plan.rejections[i].reason;
+    }
+    throw Error(ErrorCode::kBadInput, message);
   }
   if (found.too_large.empty()) {
     throw_bad_input({"plan", "no layout can exist",

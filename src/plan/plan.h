@@ -29,6 +29,7 @@ struct PlanRequest {
   double tokens = 0;                      // 0: 20 per active parameter
   double deadline_seconds = 0;            // 0: none
   std::optional<Layout> layout;           // absent: searched
+  LayoutPins pins;                        // of the search
   std::optional<NumberFormat> precision;  // absent: bf16
   std::optional<Software> software;       // absent: software_of(2026)
   std::string routing;                    // the run whose routing was measured; empty: assumed
@@ -99,7 +100,8 @@ struct Plan {
   double days = 0;
   double energy_joules = 0;  // at the wall of the site
   double power_watts = 0;
-  bool meets_deadline = true;
+  bool meets_deadline = true;  // at the median
+  double p_deadline = 1;       // probability, by the range of days
   PlanRange range;
   std::vector<Sensitivity> sensitivities;  // largest effect first
 

@@ -82,6 +82,7 @@ void add_run(Json& json, const Plan& plan) {
   json["power_watts"] = plan.power_watts;
   json["energy_joules"] = plan.energy_joules;
   json["meets_deadline"] = plan.meets_deadline;
+  json["p_deadline"] = plan.request.deadline_seconds > 0 ? Json(plan.p_deadline) : Json(nullptr);
   json["range"] = {{"step_seconds", json_of(plan.range.step_seconds)},
                    {"tokens_per_second", json_of(plan.range.tokens_per_second)},
                    {"mfu", json_of(plan.range.mfu)},
@@ -134,6 +135,10 @@ std::string run_text(const Plan& plan) {
                               format_count(plan.range.gpu_hours.p10),
                               format_count(plan.range.gpu_hours.p90))});
   rows.push_back({"time", seconds_range(plan.range.days, 86400)});
+  if (plan.request.deadline_seconds > 0) {
+    rows.push_back({"done within " + format_seconds(plan.request.deadline_seconds),
+                    fmt::format("with probability {:.0f} %", 100 * plan.p_deadline)});
+  }
   rows.push_back({"goodput", percent(plan.goodput)});
   rows.push_back({"failures expected", format_count(plan.failures_expected)});
   rows.push_back({"checkpoint", format_bytes(plan.checkpoint_bytes) + " every " +
@@ -167,7 +172,7 @@ std::string changes_text(const Plan& plan) {
   return to_text(table);
 }
 
-std::string failures_text(const Plan& plan) {
+std::string shortfall_text(const Plan& plan) {
   std::string text;
   if (plan.shortfall) {
     text += fmt::format("DOES NOT FIT: {} too much on stage {} of {}\n",
@@ -178,8 +183,12 @@ std::string failures_text(const Plan& plan) {
                            {"what would fit:", plan.shortfall->cheapest_change}}}) +
             "\n";
   }
-  if (plan.rejections.empty()) return text;
-  text += fmt::format("{} layouts tried; set aside:\n", plan.n_layouts_tried);
+  return text;
+}
+
+std::string rejections_text(const Plan& plan) {
+  if (plan.rejections.empty()) return "";
+  std::string text = fmt::format("{} layouts tried; set aside:\n", plan.n_layouts_tried);
   Table table;
   for (const Rejection& rejection : plan.rejections) {
     table.rows.push_back({fmt::format("{:6}", rejection.count), rejection.reason});
@@ -275,11 +284,10 @@ std::string to_text(const Plan& plan) {
   text += wrapped(describe(*request.software));
   text += fmt::format("{} sequences of {} tokens a step\n\n", plan.best().batch.global_batch,
                       plan.best().batch.sequence_length);
-  text += failures_text(plan);
-  text +=
-      layouts_text(plan) + "\n" + run_text(plan) + "\n" + to_text(step_parts_table(plan)) + "\n";
+  text += shortfall_text(plan);
+  text += layouts_text(plan) + "\n" + rejections_text(plan);
+  text += run_text(plan) + "\n" + to_text(step_parts_table(plan)) + "\n";
   text += memory_text(plan) + "\n" + changes_text(plan) + "\n" + uncertainty_text(plan);
-  if (!plan.meets_deadline) text += "\nThe deadline is missed at the median.\n";
   return text;
 }
 

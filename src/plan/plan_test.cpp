@@ -233,6 +233,40 @@ TEST_F(Planner, ImpossibleLayoutsSayWhatWouldWork) {
   EXPECT_TRUE(says(message_of([&] { make_plan(seven); }), "EP 1 would"));
 }
 
+TEST_F(Planner, SettledPartsStayAndTheRestIsSearched) {
+  PlanRequest request = v3_request();
+  request.pins.ep = 64;
+  request.pins.schedule = PipelineSchedule::kDualPipe;
+  const Plan plan = make_plan(request);
+  ASSERT_TRUE(plan.fits);
+  for (const Candidate& each : plan.best_layouts) {
+    EXPECT_EQ(each.layout.ep, 64);
+    EXPECT_EQ(each.layout.schedule, PipelineSchedule::kDualPipe);
+  }
+  // Memory asks for recomputing, which nobody settled; settled to none, nothing fits.
+  EXPECT_NE(plan.best().layout.recompute, RecomputeMode::kNone);
+  request.pins.pp = 16;
+  request.pins.tp = request.pins.micro_batch = 1;
+  EXPECT_EQ(make_plan(request).n_layouts_tried, 1);
+  EXPECT_TRUE(make_plan(request).fits);
+  request.pins.recompute = RecomputeMode::kNone;
+  const Plan tight = make_plan(request);
+  EXPECT_FALSE(tight.fits);
+  EXPECT_EQ(tight.best().layout.recompute, RecomputeMode::kNone);
+  EXPECT_GT(tight.shortfall->missing_bytes, 0);
+}
+
+TEST_F(Planner, ADeadlineHasAProbability) {
+  PlanRequest request = v3_request();
+  request.layout = v3_layout();
+  const Plan open = make_plan(request);
+  EXPECT_EQ(open.p_deadline, 1);
+  request.deadline_seconds = open.range.days.p50 * 86400;
+  EXPECT_NEAR(make_plan(request).p_deadline, 0.5, 1e-9);
+  request.deadline_seconds = open.range.days.p90 * 86400;
+  EXPECT_NEAR(make_plan(request).p_deadline, 0.9, 1e-9);
+}
+
 TEST_F(Planner, FasterLinksAndMemoryNeverSlowAStep) {
   const auto seconds = [](const char* set) {
     PlanRequest request = v3_request();

@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "plan/cluster.h"
+
 namespace farthing {
 
 struct FailureCause {
@@ -47,9 +49,43 @@ struct ReliabilityModel {
   double duration_sigma = 0.5;  // of detection, restart and repair
 };
 
+// Of a cluster's file; what it does not state keeps the values above.
+ReliabilityModel reliability_of(const Cluster& cluster);
+
+// What one job loses to interruptions.
+struct JobExposure {
+  int n_devices = 0;
+  int devices_per_node = 8;
+  double checkpoint_stall_seconds = 0;  // the step waits that long
+  double checkpoint_seconds = 0;        // interval; 0: best_checkpoint_interval
+};
+// A job of so many of the cluster's devices; a minute's stall where the storage is not stated.
+JobExposure exposure_of(const Cluster& cluster, int n_devices, double checkpoint_bytes);
+
 // Checkpoint interval that loses least, for a stall of `stall` seconds and a mean time between
 // interruptions of `mtbf`:  sqrt(2 stall mtbf) - stall  below mtbf / 2, else mtbf.
 // Source  Young 1974; Daly 2006, first order.
 double best_checkpoint_interval(double stall_seconds, double mtbf_seconds);
+
+// Mean time between failures and preemptions of the job, seconds.
+double job_mtbf(const JobExposure& job, const ReliabilityModel& model);
+
+// The usual run in closed form, every rate and duration at its median:
+//
+//   wall / useful = 1 + stall/every + failures (every/2 + detect + restart) + planned (stall +
+//   restart)
+//                   + preemptions (...) + stragglers (...) + broken nodes x wait for a spare
+//   wait for a spare   P(Poisson(broken x repair) >= spares) x repair / (spares + 1)
+//   share = useful / wall, times the share of the time in which capacity can be had
+//
+// Rates per second of running.  First order: interruptions during restarts are left out; within a
+// point of the simulated median for each cluster of the book that loses less than a tenth, within
+// two for the spot one (a test).
+struct ExpectedGoodput {
+  double share = 1;
+  double checkpoint_seconds = 0;  // the interval
+  double interruptions = 0;       // unexpected ones and preemptions, per second
+};
+ExpectedGoodput expected_goodput(const JobExposure& job, const ReliabilityModel& model);
 
 }  // namespace farthing

@@ -40,20 +40,35 @@ std::vector<int> expert_degrees(const ModelShape& shape, int ranks) {
   return found;
 }
 
+// The settled value, or all that are worth trying.
+std::vector<int> pinned(int pin, std::vector<int> open) {
+  return pin > 0 ? std::vector<int>{pin} : open;
+}
+
 struct ScheduleChoice {
   PipelineSchedule schedule;
   int vp;
 };
 
-std::vector<ScheduleChoice> schedules_for(const ModelShape& shape, int pp) {
-  if (pp == 1) return {{PipelineSchedule::kNone, 1}};
-  std::vector<ScheduleChoice> found = {{PipelineSchedule::kOneFOneB, 1},
-                                       {PipelineSchedule::kZb1p, 1}};
-  for (const int vp : {2, 4}) {
-    if (pp * vp <= shape.num_hidden_layers + 2)
-      found.push_back({PipelineSchedule::kInterleaved, vp});
+std::vector<ScheduleChoice> schedules_for(const ModelShape& shape, int pp, const LayoutPins& pins) {
+  std::vector<ScheduleChoice> open = {{PipelineSchedule::kNone, 1}};
+  if (pp > 1) {
+    open = {{PipelineSchedule::kOneFOneB, 1}, {PipelineSchedule::kZb1p, 1}};
+    for (const int vp : pinned(pins.vp, {2, 4})) {
+      if (vp > 1 && (pins.vp > 0 || pp * vp <= shape.num_hidden_layers + 2)) {
+        open.push_back({PipelineSchedule::kInterleaved, vp});
+      }
+    }
+    if (shape.is_moe() && pp % 2 == 0) open.push_back({PipelineSchedule::kDualPipe, 1});
   }
-  if (shape.is_moe() && pp % 2 == 0) found.push_back({PipelineSchedule::kDualPipe, 1});
+  std::vector<ScheduleChoice> found;
+  for (const ScheduleChoice& each : open) {
+    const bool is_wanted = !pins.schedule || *pins.schedule == each.schedule;
+    if (is_wanted && (pins.vp == 0 || pins.vp == each.vp)) found.push_back(each);
+  }
+  if (found.empty()) {  // one that the search does not try by itself
+    found.push_back({pins.schedule.value_or(PipelineSchedule::kInterleaved), std::max(1, pins.vp)});
+  }
   return found;
 }
 
@@ -67,11 +82,14 @@ class Search {
   SearchResult run() {
     const int devices = request_.cluster.n_devices();
     const int domain = std::min(request_.cluster.scale_up_domain(), 16);
-    for (const int tp : powers_of_two(std::min(domain, devices))) {
-      for (const int pp : divisors(devices, request_.model.num_hidden_layers)) {
-        if (devices % (tp * pp) != 0) continue;
-        for (const int cp : context_degrees()) {
-          if (devices % (tp * pp * cp) == 0) try_split(tp, pp, cp, devices / (tp * pp * cp));
+    const LayoutPins& pins = request_.pins;
+    for (const int tp : pinned(pins.tp, powers_of_two(std::min(domain, devices)))) {
+      for (const int pp : pinned(pins.pp, divisors(devices, request_.model.num_hidden_layers))) {
+        for (const int cp : pinned(pins.cp, context_degrees())) {
+          const int ranks = tp * pp * cp;  // a settled one that does not divide is a fault in words
+          if (devices % ranks == 0 || pins.tp > 0 || pins.pp > 0 || pins.cp > 0) {
+            try_split(tp, pp, cp, std::max(1, devices / ranks));
+          }
         }
       }
     }
@@ -93,9 +111,10 @@ class Search {
   }
 
   void try_split(int tp, int pp, int cp, int dp) {
-    for (const int ep : expert_degrees(request_.model, dp * cp * tp)) {
-      for (const auto& [schedule, vp] : schedules_for(request_.model, pp)) {
-        for (const int micro_batch : {1, 2, 4, 8}) {
+    const LayoutPins& pins = request_.pins;
+    for (const int ep : pinned(pins.ep, expert_degrees(request_.model, dp * cp * tp))) {
+      for (const auto& [schedule, vp] : schedules_for(request_.model, pp, pins)) {
+        for (const int micro_batch : pinned(pins.micro_batch, {1, 2, 4, 8})) {
           Layout layout{.pp = pp, .ep = ep, .dp = dp, .tp = tp, .cp = cp, .vp = vp};
           layout.micro_batch = micro_batch;
           layout.schedule = schedule;
@@ -113,27 +132,39 @@ class Search {
       reject(faults.front().substr(0, faults.front().find(' ')), faults.front());
       return;
     }
-    const bool sharded = layout.pp == 1;
     // The first mode that fits is the fastest of its stage: later ones compute or move more.
-    for (const int zero : {1, sharded ? 3 : 1}) {
+    for (const auto& [zero, recompute] : memory_modes(layout.pp)) {
       layout.zero_stage = zero;
+      layout.recompute = recompute;
+      if (try_layout(layout)) return;
+    }
+    set_aside(layout);
+  }
+
+  // From the fastest to the leanest.
+  std::vector<std::pair<int, RecomputeMode>> memory_modes(int pp) const {
+    const LayoutPins& pins = request_.pins;
+    std::vector<std::pair<int, RecomputeMode>> modes;
+    std::vector<int> stages = {1};
+    if (pp == 1) stages.push_back(3);
+    if (pins.zero_stage) stages = {*pins.zero_stage};
+    for (const int stage : stages) {
+      if (pins.recompute) {
+        modes.emplace_back(stage, *pins.recompute);
+        continue;
+      }
       for (const RecomputeMode mode :
            {RecomputeMode::kNone, RecomputeMode::kCheap, RecomputeMode::kFull}) {
-        layout.recompute = mode;
-        if (try_layout(layout)) return;
+        modes.emplace_back(stage, mode);
       }
-      if (!sharded) return;
     }
+    return modes;
   }
 
   bool try_layout(const Layout& layout) {
     Candidate candidate{.layout = layout, .batch = request_.batch, .time = {}, .memory = {}};
     candidate.memory = memory_use(request_.model, layout, request_.batch, *request_.software);
-    if (candidate.memory.total() > usable_) {
-      const bool is_last = layout.zero_stage == 3 || layout.pp > 1;
-      if (layout.recompute == RecomputeMode::kFull && is_last) set_aside(std::move(candidate));
-      return false;
-    }
+    if (candidate.memory.total() > usable_) return false;
     candidate.time = step_time({.model = request_.model,
                                 .cluster = request_.cluster,
                                 .layout = layout,
@@ -155,10 +186,14 @@ class Search {
     result_.ranked.resize(n_kept_);
   }
 
-  void set_aside(Candidate candidate) {
+  void set_aside(const Layout& layout) {
+    Candidate candidate{.layout = layout, .batch = request_.batch, .time = {}, .memory = {}};
+    candidate.memory = memory_use(request_.model, layout, request_.batch, *request_.software);
     const double excess = candidate.memory.total() - usable_;
     Rejection& rejection = rejections_["memory"];
-    rejection.reason = "does not fit in memory, even recomputing everything";
+    rejection.reason = request_.pins.recompute
+                           ? "does not fit in memory"
+                           : "does not fit in memory, even recomputing everything";
     rejection.count += 1;
     auto& list = result_.too_large;
     if (list.empty() || excess < list.front().memory.total() - usable_) {

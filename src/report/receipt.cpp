@@ -107,7 +107,7 @@ PlanAndActual beside_plan(const ReportInput& input, const Ledger& ledger) {
   }
   both.planned_joules = per_step * static_cast<double>(ledger.steps);
   both.step_seconds = median_step_seconds(input.history);
-  both.memory_bytes = input.history.peak_resident_bytes;
+  both.memory_bytes = input.history.peak_private_bytes;
   return both;
 }
 
@@ -279,7 +279,7 @@ Table plan_and_actual_table(const Receipt& receipt) {
   };
   add("step, median", both.planned_step_seconds, both.step_seconds,
       [](double v) { return v < 10 ? fmt::format("{:.3f} s", v) : format_seconds(v); });
-  add("most memory", both.planned_memory_bytes, both.memory_bytes,
+  add("most memory, mapped files aside", both.planned_memory_bytes, both.memory_bytes,
       [](double v) { return format_bytes(v); });
   add(both.joules_estimated ? "energy, steps planned, run estimated" : "energy, steps and run",
       both.planned_joules, both.joules, [](double v) { return format_energy(v); });

@@ -15,7 +15,7 @@ namespace farthing {
 // What was planned beside what happened; 0: not stated.
 struct PlanAndActual {
   double planned_step_seconds = 0, step_seconds = 0;  // median of the steps
-  double planned_memory_bytes = 0, memory_bytes = 0;  // most resident
+  double planned_memory_bytes = 0, memory_bytes = 0;  // most, mapped files aside
   double planned_joules = 0, joules = 0;              // of all steps; of the run
   bool joules_estimated = false;
   bool is_known() const { return planned_step_seconds > 0 && step_seconds > 0; }

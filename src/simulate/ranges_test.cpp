@@ -55,13 +55,12 @@ TEST(Ranges, TenThousandSimulatedRunsInASecond) {
   const auto days = [&](std::span<const double> v, std::uint64_t seed) {
     ReliabilityModel drawn = model;
     drawn.failures_per_device_hour = v[1];
-    return simulate_run({.n_devices = 2048,
-                         .n_steps = 40'000,
-                         .step_seconds = v[0],
-                         .checkpoint_stall_seconds = 10},
-                        drawn, seed)
-               .wall_seconds /
-           86400;
+    SimulatedJob job;
+    job.n_devices = 2048;
+    job.checkpoint_stall_seconds = 10;
+    job.n_steps = 40'000;
+    job.step_seconds = v[0];
+    return simulate_run(job, drawn, seed).wall_seconds / 86400;
   };
   const RangeResult result = sample_range(inputs, days, {.n_draws = 1000, .n_repeats = 20});
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;

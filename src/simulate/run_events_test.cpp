@@ -15,7 +15,12 @@ namespace farthing {
 namespace {
 
 SimulatedJob usual_job() {
-  return {.n_devices = 2048, .n_steps = 8000, .step_seconds = 20, .checkpoint_stall_seconds = 15};
+  SimulatedJob job;
+  job.n_devices = 2048;
+  job.checkpoint_stall_seconds = 15;
+  job.n_steps = 8000;
+  job.step_seconds = 20;
+  return job;
 }
 
 RunDescription usual_words() {

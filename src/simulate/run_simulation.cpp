@@ -307,50 +307,6 @@ class RunSimulator {
 
 }  // namespace
 
-const std::vector<FailureCause>& failure_causes() {
-  static const std::vector<FailureCause> causes = [] {
-    struct Row {
-      const char* name;
-      double count;
-      bool takes_node;
-    };
-    constexpr Row kRows[] = {{"faulty GPU", 148, true},
-                             {"GPU memory (HBM)", 72, true},
-                             {"software", 54, false},
-                             {"network switch or cable", 35, false},
-                             {"host maintenance", 32, true},
-                             {"GPU SRAM", 19, true},
-                             {"GPU system processor", 17, true},
-                             {"network card", 7, true},
-                             {"collective watchdog", 7, false},
-                             {"silent data corruption", 6, true},
-                             {"thermal interface", 6, true},
-                             {"SSD", 3, true},
-                             {"power supply", 3, true},
-                             {"chassis", 2, true},
-                             {"IO board", 2, true},
-                             {"dependency", 2, false},
-                             {"CPU", 2, true},
-                             {"system memory", 2, true}};
-    std::vector<FailureCause> all;
-    for (const Row& row : kRows) all.push_back({row.name, row.count / 419, row.takes_node});
-    return all;
-  }();
-  return causes;
-}
-
-double best_checkpoint_interval(double stall_seconds, double mtbf_seconds) {
-  if (!(mtbf_seconds < std::numeric_limits<double>::max())) return 3600;
-  if (stall_seconds >= mtbf_seconds / 2) return mtbf_seconds;
-  return std::sqrt(2 * stall_seconds * mtbf_seconds) - stall_seconds;
-}
-
-double job_mtbf(const SimulatedJob& job, const ReliabilityModel& model) {
-  const double nodes = std::ceil(static_cast<double>(job.n_devices) / job.devices_per_node);
-  return 3600 /
-         (model.failures_per_device_hour * job.n_devices + model.preemptions_per_node_hour * nodes);
-}
-
 const char* to_string(RunSecond kind) {
   constexpr const char* kNames[] = {"useful", "slow",    "checkpoint", "recomputed",
                                     "detect", "restart", "no_node",    "no_capacity"};

@@ -25,17 +25,13 @@
 #include <string>
 #include <vector>
 
-#include "simulate/reliability.h"
+#include "plan/reliability.h"
 
 namespace farthing {
 
-struct SimulatedJob {
-  int n_devices = 0;
-  int devices_per_node = 8;
+struct SimulatedJob : JobExposure {
   double n_steps = 0;
   double step_seconds = 0;
-  double checkpoint_stall_seconds = 0;  // the step waits that long
-  double checkpoint_seconds = 0;        // interval; 0: best_checkpoint_interval
 };
 
 enum class RunSecond {
@@ -96,8 +92,5 @@ struct RunBand {
 };
 RunBand simulate_runs(const SimulatedJob& job, const ReliabilityModel& model, int n_runs,
                       std::uint64_t seed);
-
-// Mean time between all interruptions of the job, seconds.
-double job_mtbf(const SimulatedJob& job, const ReliabilityModel& model);
 
 }  // namespace farthing

@@ -12,10 +12,12 @@ namespace farthing {
 namespace {
 
 SimulatedJob job_of(int n_devices, double days) {
-  return {.n_devices = n_devices,
-          .n_steps = days * 86400 / 20,
-          .step_seconds = 20,
-          .checkpoint_stall_seconds = 10};
+  SimulatedJob job;
+  job.n_devices = n_devices;
+  job.checkpoint_stall_seconds = 10;
+  job.n_steps = days * 86400 / 20;
+  job.step_seconds = 20;
+  return job;
 }
 
 ReliabilityModel nothing_happens() {

@@ -11,10 +11,6 @@
 namespace farthing {
 namespace {
 
-double or_else(const Figure& figure, double otherwise) {
-  return figure.is_known() ? figure.value : otherwise;
-}
-
 UncertainInput around(std::string name, double median, double factor, std::string unit,
                       std::string source) {
   const InputShape shape = median > 0 ? InputShape::kLognormal : InputShape::kFixed;
@@ -119,34 +115,12 @@ Schedule schedule_of(const Plan& plan) {
   return make_schedule(schedule_kind(layout.schedule), layout.pp, static_cast<int>(n), layout.vp);
 }
 
-ReliabilityModel reliability_of(const Cluster& cluster) {
-  const Reliability& facts = cluster.reliability;
-  ReliabilityModel model;
-  if (facts.device_failures.is_known()) {
-    model.failures_per_device_hour = facts.device_failures.value * 3600;
-  }
-  model.detect_seconds = or_else(facts.detect, model.detect_seconds);
-  model.restart_seconds = or_else(facts.restart, model.restart_seconds);
-  model.repair_seconds = or_else(facts.repair, model.repair_seconds);
-  model.spare_nodes = static_cast<int>(or_else(facts.spares, 0));
-  model.stragglers_per_node_month = or_else(facts.stragglers, model.stragglers_per_node_month);
-  model.straggler_slowdown = or_else(facts.straggler_slowdown, model.straggler_slowdown);
-  model.preemptions_per_node_hour = or_else(cluster.spot.preemptions, 0) * 3600;
-  model.notice_seconds = or_else(cluster.spot.notice, 0);
-  model.availability = or_else(cluster.spot.availability, 1);
-  return model;
-}
-
 SimulatedJob job_of(const Plan& plan) {
-  const Cluster& cluster = plan.request.cluster;
   SimulatedJob job;
-  job.n_devices = plan.best().layout.n_devices();
-  job.devices_per_node = cluster.devices_per_node();
+  static_cast<JobExposure&>(job) =
+      exposure_of(plan.request.cluster, plan.best().layout.n_devices(), plan.checkpoint_bytes);
   job.n_steps = std::max(1.0, std::ceil(plan.n_steps));
   job.step_seconds = plan.best().time.step_seconds;
-  job.checkpoint_stall_seconds =
-      cluster.storage.write.is_known() ? plan.checkpoint_bytes / cluster.storage.write.value : 60;
-  job.checkpoint_seconds = or_else(cluster.reliability.checkpoint_every, 0);
   return job;
 }
 

@@ -55,7 +55,6 @@ Simulation simulate_plan(const Plan& plan, const SimulationOptions& options);
 
 // What the parts of it are filled from.
 Schedule schedule_of(const Plan& plan);
-ReliabilityModel reliability_of(const Cluster& cluster);
 SimulatedJob job_of(const Plan& plan);
 LossQuestion loss_question_of(const Plan& plan);
 

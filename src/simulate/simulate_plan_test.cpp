@@ -92,6 +92,22 @@ TEST_F(SimulatePlan, LlamaThreeAtItsOwnScale) {
   EXPECT_GT(band.goodput.p50, 0.88);
 }
 
+// What plan prints for the usual run is what the simulated ones have at their median.
+TEST_F(SimulatePlan, GoodputInClosedFormIsTheSimulatedMedian) {
+  for (const std::string& name : list_shared("clusters", ".toml")) {
+    if (name == "devices") continue;
+    const Cluster cluster = load_cluster(name);
+    const ReliabilityModel model = reliability_of(cluster);
+    SimulatedJob job;
+    static_cast<JobExposure&>(job) = exposure_of(cluster, cluster.n_devices(), 1e12);
+    job.step_seconds = 10;
+    job.n_steps = 60 * 8640;
+    const double closed = expected_goodput(job, model).share;
+    const double simulated = simulate_runs(job, model, 400, 3).goodput.p50;
+    EXPECT_NEAR(closed, simulated, simulated > 0.9 ? 0.01 : 0.02) << name;
+  }
+}
+
 TEST_F(SimulatePlan, ReliabilityComesFromTheCluster) {
   Cluster cluster = load_cluster("h100-spot");
   const ReliabilityModel model = reliability_of(cluster);

@@ -98,13 +98,36 @@ std::vector<SizeLine> size_cluster(const Simulation& s) {
   };
 }
 
+namespace {
+
+// Whole things whole, amounts to three figures.
+std::string quantity_words(double quantity) {
+  if (std::round(quantity) == quantity) return fmt::format("{:.0f}", quantity);
+  const double scale = std::pow(10, 2 - std::floor(std::log10(std::abs(quantity))));
+  return fmt::format("{:g}", std::round(quantity * scale) / scale);
+}
+
+}  // namespace
+
 Table sizing_table(const std::vector<SizeLine>& lines) {
   Table table{.headings = {"what to build", "quantity", "unit", "formula", "source"}, .rows = {}};
   for (const SizeLine& line : lines) {
     table.rows.push_back(
-        {line.what, fmt::format("{:.6g}", line.quantity), line.unit, line.formula, line.source});
+        {line.what, quantity_words(line.quantity), line.unit, line.formula, line.source});
   }
   return table;
+}
+
+Json to_json(const std::vector<SizeLine>& lines) {
+  Json json = Json::array();
+  for (const SizeLine& line : lines) {
+    json.push_back({{"what", line.what},
+                    {"quantity", line.quantity},
+                    {"unit", line.unit},
+                    {"formula", line.formula},
+                    {"source", line.source}});
+  }
+  return json;
 }
 
 std::string to_csv(const std::vector<SizeLine>& lines) {

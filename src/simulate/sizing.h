@@ -32,6 +32,7 @@ struct SizeLine {
 int fewest_spares(const Simulation& simulation);
 std::vector<SizeLine> size_cluster(const Simulation& simulation);
 Table sizing_table(const std::vector<SizeLine>& lines);
+Json to_json(const std::vector<SizeLine>& lines);
 std::string to_csv(const std::vector<SizeLine>& lines);
 
 }  // namespace farthing

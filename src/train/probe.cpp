@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
 
 #include "train/trainer.h"
 
@@ -50,21 +49,23 @@ Recipe recipe_of(const ProbeShape& shape, const std::string& precision) {
   return recipe;
 }
 
-double fastest_step(const Recipe& recipe) {
+// Adds to `seconds` those of steps after one that warms.
+void time_steps(const Recipe& recipe, std::vector<double>& seconds) {
   Trainer trainer(recipe, recipe.train.micro_batch);
   initialize(trainer.master(), recipe.model, recipe.train.seed);
   const BatchFiller fill = random_batches(recipe.model.vocab_size, 1);
-  double fastest = std::numeric_limits<double>::infinity();
-  for (int step = 0; step <= kProbeSteps; ++step) {
+  double total = 0;
+  for (int step = 0; step <= kProbeSteps || total < kProbeSeconds; ++step) {
     const auto begin = std::chrono::steady_clock::now();
     trainer.train_step({.fill = &fill,
                         .first_sample = std::int64_t{step} * recipe.train.micro_batch,
                         .n_sequences = recipe.train.micro_batch,
                         .learning_rate = recipe.train.learning_rate});
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-    if (step > 0) fastest = std::min(fastest, seconds.count());
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    if (step == 0) continue;
+    seconds.push_back(took.count());
+    total += took.count();
   }
-  return fastest;
 }
 
 }  // namespace
@@ -77,11 +78,19 @@ std::vector<Recipe> probe_recipes(const std::string& precision) {
 
 std::vector<ProbeTime> measure_probes(const std::string& precision,
                                       const std::function<void(int, int)>& told) {
-  std::vector<ProbeTime> times;
   const std::vector<Recipe> recipes = probe_recipes(precision);
-  for (const Recipe& recipe : recipes) {
-    times.push_back({recipe, fastest_step(recipe)});
-    if (told) told(static_cast<int>(times.size()), static_cast<int>(recipes.size()));
+  std::vector<std::vector<double>> seconds(recipes.size());
+  const int n_all = kProbeRounds * static_cast<int>(recipes.size());
+  for (int done = 0; done < n_all; ++done) {
+    const std::size_t i = static_cast<std::size_t>(done) % recipes.size();
+    time_steps(recipes[i], seconds[i]);
+    if (told) told(done + 1, n_all);
+  }
+  std::vector<ProbeTime> times;
+  for (std::size_t i = 0; i < recipes.size(); ++i) {
+    const auto middle = seconds[i].begin() + std::ssize(seconds[i]) / 2;
+    std::ranges::nth_element(seconds[i], middle);
+    times.push_back({recipes[i], *middle});
   }
   return times;
 }

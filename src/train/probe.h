@@ -3,7 +3,9 @@
 // The models differ in width, depth, vocabulary, experts and sequence, so that the parts of a step
 // can be told apart (plan/machine_model.h); none of them is a preset of recipes/.
 //
-// Cost     about 20 s for a precision on two cores: kProbeSteps steps of each after one that warms.
+// Cost     about 30 s for a precision on two cores: in each round kProbeSteps steps of each, or as
+// many
+//          as kProbeSeconds hold, after one that warms.
 // Errors   Error{kOutOfResource} when the largest, 400 MB, does not fit.
 #pragma once
 #include <functional>
@@ -14,11 +16,14 @@
 
 namespace farthing {
 
-inline constexpr int kProbeSteps = 3;
+inline constexpr int kProbeRounds = 2;
+inline constexpr int kProbeSteps = 2;
+inline constexpr double kProbeSeconds = 0.3;
 
 // Complete recipes, their micro-batch settled.
 std::vector<Recipe> probe_recipes(const std::string& precision);
-// The fastest step of several, as a neighbour only slows them; `told` hears after each model.
+// The median of the steps of all rounds, far apart in time, as a run's own median is what it is
+// compared with; `told` hears after each model.
 struct ProbeTime {
   Recipe recipe;
   double seconds = 0;

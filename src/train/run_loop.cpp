@@ -192,7 +192,10 @@ void Run::write_closing(const char* kind, Json fields) {
     fields["joules"] = *joules - joules_before_;
     joules_before_ = *joules;
   }
-  if (std::string_view(kind) == "run_end") fields["peak_resident_bytes"] = peak_resident_bytes();
+  if (std::string_view(kind) == "run_end") {
+    fields["peak_resident_bytes"] = peak_resident_bytes();
+    fields["mapped_bytes"] = mapped_bytes();
+  }
   events_->write(kind, fields);
 }
 
@@ -245,13 +248,14 @@ void Run::evaluate(bool final) {
   settings.context = &trainer_->idle_context();
   settings.cancelled = [this] { return asked_to_stop() != kGoOn; };
   if (final && sample > 0) {
-    say(fmt::format("the limit leaves time to score {} of {} held-out tokens; all: farthing eval {}",
-                    sample, validation_->n_tokens(), folder_.paths().folder));
+    say(fmt::format(
+        "the limit leaves time to score {} of {} held-out tokens; all: farthing eval {}", sample,
+        validation_->n_tokens(), folder_.paths().folder));
   }
   std::vector<SourceScore> scores;
   try {
     scores = validation_->score(trainer_->model(), settings);
-    if (scores.empty()) return;  // cancelled
+    if (scores.empty()) return;   // cancelled
   } catch (const Error& error) {  // no reason to lose the run
     if (error.code != ErrorCode::kBadInput) throw;
     bits_per_byte_ = 0;
