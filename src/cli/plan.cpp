@@ -74,16 +74,15 @@ void plan_command(const PlanOptions& options, const BudgetOptions& budget) {
     runs = read_own_runs(options.from_runs);
     law = fit_law(runs->runs);
   }
-  const auto own_loss = [&] {
-    return expected_loss(*law,
-                         static_cast<double>(count_active_parameters(plan.request.model).total()),
-                         plan.request.tokens);
-  };
+  const auto active = static_cast<double>(count_active_parameters(plan.request.model).total());
+  const auto own_loss = [&] { return expected_loss(*law, active, plan.request.tokens); };
   if (options.json) {
     Json json = to_json(plan);
     if (law) {
       const ExpectedLoss loss = own_loss();
       json["from_runs"] = to_json(*law, *runs);
+      json["from_runs"]["beyond_the_runs"] =
+          extrapolation_words(*runs, active, plan.request.tokens);
       json["from_runs"]["expected_loss"] = {
           {"p10", loss.low}, {"p50", loss.loss}, {"p90", loss.high}};
     }
@@ -93,7 +92,9 @@ void plan_command(const PlanOptions& options, const BudgetOptions& budget) {
   } else {
     std::cout << to_text(plan) << (plan.fits ? "\n" + plan_usd_words(plan, budget) : "");
     if (law) {
-      std::cout << "\n" << to_text(*law, *runs) << to_text(expected_loss_table({own_loss()}));
+      std::cout << "\n"
+                << to_text(*law, *runs) << to_text(expected_loss_table({own_loss()}))
+                << extrapolation_words(*runs, active, plan.request.tokens);
     }
     if (options.sensitivity) std::cout << "\n" << to_text(sensitivity_table(plan));
     if (!budget.html.empty()) std::cout << "\n" << budget.html << "\n";

@@ -94,6 +94,20 @@ ExpectedLoss expected_loss(const FittedLaw& law, double parameters, double token
           ""};
 }
 
+std::string extrapolation_words(const OwnRuns& runs, double parameters, double tokens) {
+  double most_parameters = 0, most_tokens = 0;
+  for (const OwnRun& run : runs.runs) {
+    most_parameters = std::max(most_parameters, run.parameters);
+    most_tokens = std::max(most_tokens, run.tokens);
+  }
+  const double farther = std::max(parameters / most_parameters, tokens / most_tokens);
+  if (!(farther > 10.001)) return "";
+  return wrapped(fmt::format(
+      "Extrapolated: {:.3g} times the active parameters and {:.3g} times the tokens of the largest "
+      "runs; the band is that of the runs among each other and knows nothing of so far a step.",
+      parameters / most_parameters, tokens / most_tokens));
+}
+
 std::string to_text(const FittedLaw& law, const OwnRuns& runs) {
   std::string text = fmt::format(
       "L = {:.4g} + {:.4g} / N^{:.3f} + {:.4g} / D^{:.3f}   nats per token, of {} runs ({})\n"

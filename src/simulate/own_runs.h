@@ -25,6 +25,9 @@ OwnRuns read_own_runs(const std::string& folder);
 
 // The law of `runs` at these parameters and tokens, P10 and P90 by its width.
 ExpectedLoss expected_loss(const FittedLaw& law, double parameters, double tokens);
+// How far the question lies beyond the runs, where more than ten times; the width knows nothing of
+// it.
+std::string extrapolation_words(const OwnRuns& runs, double parameters, double tokens);
 std::string to_text(const FittedLaw& law, const OwnRuns& runs);
 Json to_json(const FittedLaw& law, const OwnRuns& runs);
 

@@ -59,5 +59,13 @@ TEST(OwnRuns, AFolderWithoutRunsIsRefused) {
   EXPECT_THROW(read_own_runs(folder.file("")), Error);
 }
 
+TEST(OwnRunsText, SaysWhenTheQuestionLiesFarBeyond) {
+  OwnRuns runs;
+  runs.runs = {{"a", 1e6, 2e6, 5}, {"b", 4e6, 1e6, 5}};
+  EXPECT_EQ(extrapolation_words(runs, 4e7, 2e7), "");
+  EXPECT_NE(extrapolation_words(runs, 4e9, 2e7).find("1e+03 times the active"), std::string::npos);
+  EXPECT_NE(extrapolation_words(runs, 1e6, 1e9).find("500 times the tokens"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace farthing

@@ -24,7 +24,8 @@ constexpr const char* kPlanStyle =
     "0,1fr))}.pair th,.pair td{padding-left:6px}.pair th,.pair td:first-child{white-"
     "space:normal}"
     "@media screen and (max-width:820px){figure{overflow-x:auto}figure svg{min-width:560px}"
-    ".pair{grid-template-columns:minmax(0,1fr)}.prose table{min-width:640px}}"
+    ".pair{grid-template-columns:minmax(0,1fr)}.prose table{min-width:640px}"
+    ".pair th:nth-child(3),.pair td:nth-child(3){display:table-cell}}"
     "@media print{details{display:block}details::details-content{content-visibility:visible}}";
 
 std::string legend(const std::vector<std::pair<const char*, const char*>>& items) {
@@ -94,6 +95,23 @@ std::string plan_tiles(const Plan& plan) {
   return html + "</section>\n";
 }
 
+// Lines of text as one sentence.
+std::string one_line(std::string text) {
+  text.erase(text.find_last_not_of(" \n") + 1);
+  std::string line;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\n') {
+      line += text[i];
+    } else if (text.compare(i, 3, "\n  ") == 0) {  // a wrapped line goes on
+      line += ' ';
+      i += 2;
+    } else {
+      line += "; ";
+    }
+  }
+  return line;
+}
+
 struct FigureLine {
   std::string what, value, formula, inputs;
 };
@@ -132,7 +150,9 @@ std::vector<FigureLine> figure_lines(const Simulation& s) {
        "steps x step x devices / 3600",
        fmt::format("{:.0f} x {:.3f} s x {:.0f} / 3600", plan.n_steps, time.step_seconds, devices)},
       {"goodput", fmt::format("{:.2f} %", 100 * plan.goodput),
-       "availability / (1 + write / interval + failures x (interval / 2 + detect + restart))",
+       "availability / (1 + write / interval + failures x (interval / 2 + detect + restart) + "
+       "planned "
+       "stops, preemptions, stragglers and waiting for a spare likewise)",
        fmt::format("interval {}, {:.1f} failures, detect {}, restart {}",
                    format_seconds(plan.checkpoint_every_seconds), plan.failures_expected,
                    cluster.reliability.detect.text, cluster.reliability.restart.text)},
@@ -275,7 +295,8 @@ std::string shortfall_page(const Plan& plan, const PlanPageWords& words) {
 }
 
 std::string machine_page(const MachinePlan& plan, const PlanPageWords& words) {
-  std::string html = page_open(plan.model + " on this machine", machine_words(plan), "plan");
+  std::string html =
+      page_open(plan.model + " on this machine", one_line(machine_words(plan)), "plan");
   for (const Table& table : machine_tables(plan)) {
     html += "<section class=\"card prose\">" + to_html(table) + "</section>\n";
   }
