@@ -40,7 +40,7 @@ class Line {
       const auto next = done_.find(next_consumed_);
       if (!consuming_ && next != done_.end()) {
         consume(lock, next);
-      } else if (!waiting_.empty()) {
+      } else if (!waiting_.empty() && may_work(waiting_.front())) {
         work(lock);
       } else if (!ended_ && !producing_ && has_room()) {
         produce(lock);
@@ -57,6 +57,10 @@ class Line {
  private:
   bool has_room() const {
     return in_flight_ == 0 || (in_flight_ < limits_.max_in_flight && weight_ < limits_.max_weight);
+  }
+
+  bool may_work(const Waiting& next) const {
+    return active_weight_ == 0 || active_weight_ + next.weight <= limits_.max_weight;
   }
 
   void produce(Lock& lock) {
@@ -88,6 +92,7 @@ class Line {
   void work(Lock& lock) {
     Waiting waiting = std::move(waiting_.front());
     waiting_.pop_front();
+    active_weight_ += waiting.weight;
     lock.unlock();
     Done done{waiting.weight, nullptr, nullptr};
     try {
@@ -117,6 +122,7 @@ class Line {
     consuming_ = false;
     ++next_consumed_;
     weight_ -= done.weight;
+    active_weight_ -= done.weight;
     --in_flight_;
     if (fault) {
       fault_ = fault;
@@ -131,7 +137,8 @@ class Line {
   std::condition_variable changed_;
   std::deque<Waiting> waiting_;
   std::map<std::int64_t, Done> done_;
-  std::int64_t next_number_ = 0, next_consumed_ = 0, weight_ = 0;
+  std::int64_t next_number_ = 0, next_consumed_ = 0;
+  std::int64_t weight_ = 0, active_weight_ = 0;
   int in_flight_ = 0;
   bool producing_ = false, consuming_ = false, ended_ = false, stopped_ = false;
   std::exception_ptr fault_;

@@ -8,8 +8,9 @@
 // threads have no fixed duty: each does whatever is open, the end of the line first, so that a slow
 // consumer stops the producer and no thread waits while something can be done.
 //
-// Memory   at most max_in_flight items, and at most max_weight of their sum (one item may be
-//          heavier than all of it: it then goes alone).
+// Memory   at most max_in_flight items; of those that are worked on, or wait for their consumer, at
+//          most max_weight in sum (an item heavier than all of it goes alone).  Nothing is produced
+//          beyond that sum: one item at most waits with a weight that is too much.
 // Errors   what a stage throws comes out here, after all threads have stopped.  Of several faults
 //          the one of the earliest item wins, and all results before it are consumed: what happens
 //          does not depend on the number of threads.

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace farthing {
@@ -66,6 +68,29 @@ TEST(Pipeline, WeightHoldsTheProducerBack) {
   const auto heavy = run_squares(20, {.n_threads = 2, .max_in_flight = 50, .max_weight = 1});
   EXPECT_EQ(heavy.consumed.size(), 20u);
   EXPECT_EQ(heavy.most_in_flight, 1);
+}
+
+TEST(Pipeline, WhatIsWorkedOnTogetherIsNotTooHeavy) {
+  int next = 0;
+  std::atomic<int> weight_now{0}, most{0};
+  run_pipeline<int, int>(
+      {.n_threads = 3, .max_in_flight = 50, .max_weight = 30},
+      [&](int& item, std::int64_t& weight) {
+        item = next % 5 == 4 ? 25 : 4;
+        weight = item;
+        return next++ < 200;
+      },
+      [&](int& item) {
+        const int now = weight_now += item;
+        for (int seen = most; now > seen && !most.compare_exchange_weak(seen, now);) {
+        }
+        std::this_thread::sleep_for(std::chrono::microseconds(200));
+        return item;
+      },
+      [&](int& result) { weight_now -= result; });
+  EXPECT_EQ(weight_now, 0);
+  EXPECT_LE(most, 30);
+  EXPECT_GE(most, 25);
 }
 
 TEST(Pipeline, TheEarliestFaultWinsAndWhatCameBeforeIsConsumed) {
