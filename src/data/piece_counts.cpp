@@ -129,8 +129,9 @@ struct PieceCounts::State {
   void count_document(const std::string& document, std::size_t part) {
     const bool valid = is_valid_utf8(document);
     const std::string mended = valid ? std::string() : mend_utf8(document, nullptr);
-    splitter.split(valid ? document : mended, pieces[part]);
-    for (const std::string_view piece : pieces[part].pieces) add_piece(piece, tables[part]);
+    splitter.split(valid ? document : mended, pieces[part], [&] {
+      for (const std::string_view piece : pieces[part].pieces) add_piece(piece, tables[part]);
+    });
   }
   static void add_piece(std::string_view piece, CountTable& table) {
     while (piece.size() > kMaxPieceBytes) {

@@ -1,6 +1,7 @@
 // pre_tokenizer.cpp - Splits one inside the other, over views of the text.
 #include "data/pre_tokenizer.h"
 
+#include <deque>
 #include <optional>
 
 #include "data/piece_scanner.h"
@@ -26,10 +27,10 @@ struct Splitter::State {
     Pattern pattern;
     bool drops_matches, drops_gaps;
   };
-  std::vector<Step> steps;  // ByteLevel's own pattern is not among them
-  std::vector<Pattern> byte_level;
+  std::vector<Step> steps;   // ByteLevel's own pattern the last
+  std::size_t n_splits = 0;  // the steps before a prefix space
   bool add_prefix_space = false;
-  std::optional<KnownPattern> known;  // then neither list is filled
+  std::optional<KnownPattern> known;  // then there are no steps
 };
 
 Splitter::Splitter(const PreTokenizerRules& rules, const std::string& where, SplitMethod method)
@@ -44,82 +45,85 @@ Splitter::Splitter(const PreTokenizerRules& rules, const std::string& where, Spl
                              rule.removes_matches && !rule.invert,
                              rule.removes_matches && rule.invert});
   }
-  if (rules.use_regex) state_->byte_level.emplace_back(known_pattern::kGpt2, false, where);
+  state_->n_splits = state_->steps.size();
+  if (rules.use_regex) {
+    state_->steps.push_back({Pattern(known_pattern::kGpt2, false, where), false, false});
+  }
 }
 
 Splitter::~Splitter() = default;
 Splitter::Splitter(Splitter&&) noexcept = default;
 Splitter& Splitter::operator=(Splitter&&) noexcept = default;
 
-namespace {
+// Runs the steps one inside the other, down to the last for each piece that a step leaves, so that
+// few pieces are there at a time.
+class Splitter::Cutter {
+ public:
+  Cutter(const State& state, Pieces& out, const std::function<void()>& take)
+      : state_(state), out_(out), take_(take) {
+    for (const State::Step& step : state.steps) searches_.emplace_back(step.pattern);
+  }
 
-// Cuts every piece at the pattern's matches.
-void cut(const Pattern& pattern, bool drops_matches, bool drops_gaps,
-         std::vector<std::string_view>& pieces) {
-  std::vector<std::string_view> out;
-  out.reserve(2 * pieces.size());
-  Pattern::Search search(pattern);
-  for (const std::string_view piece : pieces) {
+  void cut(std::string_view piece, std::size_t number = 0) {
+    if (number == state_.n_splits && state_.add_prefix_space && piece.front() != ' ') {
+      if (out_.pieces.empty()) out_.prefixed.clear();  // nothing looks at them
+      std::string& owned = out_.prefixed.emplace_back(1, ' ');
+      owned += piece;
+      piece = owned;
+    }
+    if (number == searches_.size()) return add(piece);
+    const State::Step& step = state_.steps[number];
     std::size_t done = 0;
-    const auto add = [&](std::size_t end, bool dropped) {
-      if (end > done && !dropped) out.push_back(piece.substr(done, end - done));
+    const auto pass_on = [&](std::size_t end, bool dropped) {
+      if (end > done && !dropped) cut(piece.substr(done, end - done), number + 1);
       done = end;
     };
-    search.begin(piece);
-    while (const auto match = search.next()) {
-      add(match->begin, drops_gaps);
-      add(match->end, drops_matches);
+    searches_[number].begin(piece);
+    while (const auto match = searches_[number].next()) {
+      pass_on(match->begin, step.drops_gaps);
+      pass_on(match->end, step.drops_matches);
     }
-    add(piece.size(), drops_gaps);
+    pass_on(piece.size(), step.drops_gaps);
   }
-  pieces.swap(out);
-}
 
-}  // namespace
+ private:
+  void add(std::string_view piece) {
+    out_.pieces.push_back(piece);
+    if (take_ && out_.pieces.size() >= kPiecesAtOnce) take_();
+  }
+
+  const State& state_;
+  Pieces& out_;
+  const std::function<void()>& take_;
+  std::deque<Pattern::Search> searches_;  // of each step
+};
 
 void Splitter::split(std::string_view text, Pieces& out, const std::function<void()>& take) const {
-  if (!state_->known) {
-    split(text, out);
-    return take();
-  }
-  split_known(text, out, [&] {
+  split_all(text, out, [&] {
     take();
     out.pieces.clear();
   });
   take();
 }
 
-void Splitter::split_known(std::string_view text, Pieces& out,
-                           const std::function<void()>& take) const {
+void Splitter::split(std::string_view text, Pieces& out) const { split_all(text, out, {}); }
+
+void Splitter::split_all(std::string_view text, Pieces& out,
+                         const std::function<void()>& take) const {
   out.pieces.clear();
   out.prefixed.clear();
   if (text.empty()) return;
+  state_->known ? split_known(text, out, take) : Cutter(*state_, out, take).cut(text);
+}
+
+void Splitter::split_known(std::string_view text, Pieces& out,
+                           const std::function<void()>& take) const {
   if (state_->add_prefix_space && text.front() != ' ') {
     std::string& owned = out.prefixed.emplace_back(1, ' ');
     owned += text;
     text = owned;
   }
   scan_pieces(*state_->known, text, out.pieces, take);
-}
-
-void Splitter::split(std::string_view text, Pieces& out) const {
-  if (state_->known) return split_known(text, out, {});
-  out.pieces.clear();
-  out.prefixed.clear();
-  if (text.empty()) return;
-  out.pieces.push_back(text);
-  for (const State::Step& step : state_->steps) {
-    cut(step.pattern, step.drops_matches, step.drops_gaps, out.pieces);
-  }
-  if (state_->add_prefix_space) {
-    for (std::string_view& piece : out.pieces) {
-      if (piece.front() == ' ') continue;
-      std::string& owned = out.prefixed.emplace_back(1, ' ');
-      owned += piece;
-      piece = owned;
-    }
-  }
-  for (const Pattern& pattern : state_->byte_level) cut(pattern, false, false, out.pieces);
 }
 
 }  // namespace farthing

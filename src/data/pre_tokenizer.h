@@ -62,8 +62,10 @@ class Splitter {
   void split(std::string_view text, Pieces& out, const std::function<void()>& take) const;
 
  private:
+  void split_all(std::string_view text, Pieces& out, const std::function<void()>& take) const;
   void split_known(std::string_view text, Pieces& out, const std::function<void()>& take) const;
 
+  class Cutter;
   struct State;
   std::unique_ptr<State> state_;
 };

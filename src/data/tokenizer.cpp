@@ -104,10 +104,6 @@ Tokenizer Tokenizer::from_json_text(std::string_view text, const std::string& wh
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, EncodeOptions options,
                                             std::int64_t* n_replaced) const {
-  if (text.size() > kMostBytesAtOnce) {
-    throw_bad_input({"encode", "a text in one piece", std::to_string(text.size()) + " bytes",
-                     "at most " + std::to_string(kMostBytesAtOnce), "cut it into documents"});
-  }
   std::string mended;
   if (!is_valid_utf8(text)) {
     mended = mend_utf8(text, n_replaced);
@@ -115,6 +111,31 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, EncodeOptions
   }
   std::vector<std::int32_t> ids;
   ids.reserve(text.size() / 3);
+  encode_into(text, options, ids, [] {});
+  return ids;
+}
+
+void Tokenizer::encode(std::string_view text, EncodeOptions options, const TakeIds& take) const {
+  std::string mended;
+  if (!is_valid_utf8(text)) {
+    mended = mend_utf8(text, nullptr);
+    text = mended;
+  }
+  std::vector<std::int32_t> ids;
+  encode_into(text, options, ids, [&] {
+    take(ids);
+    ids.clear();
+  });
+  if (!ids.empty()) take(ids);
+}
+
+void Tokenizer::encode_into(std::string_view text, EncodeOptions options,
+                            std::vector<std::int32_t>& ids,
+                            const std::function<void()>& taken) const {
+  if (text.size() > kMostBytesAtOnce) {
+    throw_bad_input({"encode", "a text in one piece", std::to_string(text.size()) + " bytes",
+                     "at most " + std::to_string(kMostBytesAtOnce), "cut it into documents"});
+  }
   // A pattern that gives up throws, and the scratch is lost with its call.
   std::unique_ptr<State::Scratch> scratch = state_->borrow();
   for (const Segment& segment : state_->added.split(text, options.parse_special)) {
@@ -124,10 +145,10 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, EncodeOptions
     }
     state_->splitter.split(segment.text, scratch->pieces, [&] {
       state_->merges.append_ids(scratch->pieces.pieces, scratch->cache, ids);
+      taken();
     });
   }
   state_->give_back(std::move(scratch));
-  return ids;
 }
 
 std::vector<std::vector<std::int32_t>> Tokenizer::encode_batch(std::span<const std::string> texts,

@@ -30,6 +30,9 @@ class Tokenizer {
   // Thread-safe.
   std::vector<std::int32_t> encode(std::string_view text, EncodeOptions options = {},
                                    std::int64_t* n_replaced = nullptr) const;
+  // The same ids a part at a time, so that those of a long text are never there together.
+  using TakeIds = std::function<void(std::span<const std::int32_t>)>;
+  void encode(std::string_view text, EncodeOptions options, const TakeIds& take) const;
   // Every text by itself, on all threads; the ids are encode()'s.  Called as parallel_for is: from
   // one thread at a time, not inside a body.
   std::vector<std::vector<std::int32_t>> encode_batch(std::span<const std::string> texts,
@@ -47,6 +50,9 @@ class Tokenizer {
 
  private:
   Tokenizer();
+  // Appends to `ids`; calls taken() now and then, which may clear them.
+  void encode_into(std::string_view text, EncodeOptions options, std::vector<std::int32_t>& ids,
+                   const std::function<void()>& taken) const;
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -5,7 +5,7 @@
 #include <array>
 #include <cstring>
 #include <deque>
-#include <queue>
+#include <functional>
 #include <string>
 #include <unordered_map>
 
@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kScanLimit = 48;  // bytes; longer pieces take the heap
 constexpr std::int32_t kNoRank = INT32_MAX;
+constexpr std::size_t kMostKept = std::size_t{1} << 16;  // ids of a piece
 
 struct Rule {
   std::int32_t rank = kNoRank;
@@ -67,10 +68,98 @@ struct MergeCandidate {
   }
 };
 
-// Of as many bytes as `size` says, at the first of them and at the last: that is how its neighbours
-// are found, in little memory.
-struct Symbol {
-  std::int32_t id, size;  // id -1: merged away
+// Merges a long piece.  Waiting are only the pairs that come before both their neighbours: the one
+// to merge next is always among them, and two that touch never are.
+class LongPiece {
+ public:
+  // `n_bytes` of each id.  Pushes all bytes of the piece.
+  LongPiece(std::string_view piece, const PairTable& pairs,
+            const std::array<std::int32_t, 256>& byte_ids, const std::vector<std::int32_t>& n_bytes)
+      : pairs_(pairs), n_bytes_(n_bytes), size_(static_cast<std::int32_t>(piece.size())) {
+    symbols_.reserve(piece.size());
+    for (const char byte : piece) symbols_.push_back(byte_ids[static_cast<unsigned char>(byte)]);
+    waiting_.reserve(piece.size() / 2);
+  }
+
+  void merge_all() {
+    for (std::int32_t i = 0, before = kNoRank, rank = rank_at(0); i + 1 < size_; ++i) {
+      const std::int32_t after = rank_at(i + 1);
+      if (rank < before && rank <= after && rank != kNoRank) push({rank, i});
+      before = rank;
+      rank = after;
+    }
+    while (!waiting_.empty()) {
+      const MergeCandidate best = pop();
+      if (symbol(best.position) >= 0 && rank_at(best.position) == best.rank) merge(best.position);
+    }
+  }
+
+  void append_to(std::vector<std::int32_t>& ids) const {
+    std::size_t n = ids.size();
+    for (std::int32_t i = 0; i < size_; i = next(i)) ++n;
+    ids.reserve(n);
+    for (std::int32_t i = 0; i < size_; i = next(i)) ids.push_back(symbol(i));
+  }
+
+ private:
+  std::int32_t symbol(std::int32_t i) const { return symbols_[static_cast<std::size_t>(i)]; }
+  std::int32_t next(std::int32_t i) const {
+    return i + n_bytes_[static_cast<std::size_t>(symbol(i))];
+  }
+  std::int32_t previous(std::int32_t i) const {
+    const std::int32_t last = symbol(i - 1);
+    return last < 0 ? i + last : i - 1;
+  }
+  // Of the symbol at i with the one behind it; i may be the end.
+  Rule rule_at(std::int32_t i) const {
+    const std::int32_t right = i < size_ ? next(i) : size_;
+    return right < size_ ? pairs_.rule(symbol(i), symbol(right)) : Rule{};
+  }
+  std::int32_t rank_at(std::int32_t i) const { return rule_at(i).rank; }
+
+  void push(MergeCandidate candidate) {
+    waiting_.push_back(candidate);
+    std::push_heap(waiting_.begin(), waiting_.end(), std::greater<>());
+  }
+  MergeCandidate pop() {
+    std::pop_heap(waiting_.begin(), waiting_.end(), std::greater<>());
+    const MergeCandidate best = waiting_.back();
+    waiting_.pop_back();
+    return best;
+  }
+
+  // Pushes the pair at i if it comes before both its neighbours.
+  void consider(std::int32_t i) {
+    const std::int32_t rank = rank_at(i);
+    if (rank == kNoRank || rank_at(next(i)) < rank) return;
+    if (i == 0 || rank < rank_at(previous(i))) push({rank, i});
+  }
+
+  // The symbol at i and the one behind it become one; looks at the pairs whose neighbours changed,
+  // at those two beyond only if what went stood in their way.
+  void merge(std::int32_t i) {
+    const std::int32_t right = next(i), end = next(right);
+    const std::int32_t rank_left = i > 0 ? rank_at(previous(i)) : kNoRank;
+    const std::int32_t rank_right = rank_at(right);
+    const std::int32_t merged = rule_at(i).merged;
+    symbols_[static_cast<std::size_t>(right)] = -1;
+    symbols_[static_cast<std::size_t>(end - 1)] = i - end;
+    symbols_[static_cast<std::size_t>(i)] = merged;
+    consider(i);
+    if (end < size_ && rank_right <= rank_at(end)) consider(end);
+    if (i == 0) return;
+    const std::int32_t left = previous(i);
+    consider(left);
+    if (left > 0 && rank_left < rank_at(previous(left))) consider(previous(left));
+  }
+
+  const PairTable& pairs_;
+  const std::vector<std::int32_t>& n_bytes_;
+  const std::int32_t size_;
+  // At the first byte of a symbol its id; at the last, where that is another, minus its size, which
+  // finds it from behind; below 0 in between.
+  std::vector<std::int32_t> symbols_;
+  std::vector<MergeCandidate> waiting_;  // a heap
 };
 
 }  // namespace
@@ -78,12 +167,12 @@ struct Symbol {
 struct Merges::State {
   PairTable pairs;
   std::array<std::int32_t, 256> byte_ids{};
+  std::vector<std::int32_t> n_bytes;                         // by id
   std::deque<std::string> owned;                             // what `whole` looks at
   std::unordered_map<std::string_view, std::int32_t> whole;  // ignore_merges: bytes -> id
 
   void append(std::string_view piece, std::vector<std::int32_t>& ids) const;
   void merge_by_scan(std::string_view piece, std::vector<std::int32_t>& ids) const;
-  void merge_by_heap(std::string_view piece, std::vector<std::int32_t>& ids) const;
 };
 
 PieceCache::PieceCache() : slots_(std::size_t{1} << (64 - kShift)) {}
@@ -93,13 +182,15 @@ PieceCache& PieceCache::operator=(PieceCache&&) noexcept = default;
 
 Merges::Merges(const TokenizerSpec& spec) : state_(std::make_unique<State>()) {
   state_->pairs.build(spec.merges);
+  state_->n_bytes.resize(spec.vocabulary.size());
   std::unordered_map<std::string_view, std::int32_t> id_of;
   for (std::size_t id = 0; id < spec.vocabulary.size(); ++id) {
     const std::string& token = spec.vocabulary[id];
     if (token.empty()) continue;
     id_of.emplace(token, static_cast<std::int32_t>(id));
-    if (!spec.ignore_merges) continue;
-    if (auto bytes = bytes_of_symbols(token)) {
+    auto bytes = bytes_of_symbols(token);
+    if (bytes) state_->n_bytes[id] = static_cast<std::int32_t>(bytes->size());
+    if (spec.ignore_merges && bytes) {
       state_->owned.push_back(std::move(*bytes));
       state_->whole.emplace(state_->owned.back(), static_cast<std::int32_t>(id));
     }
@@ -135,43 +226,6 @@ void Merges::State::merge_by_scan(std::string_view piece, std::vector<std::int32
   ids.insert(ids.end(), symbol.begin(), symbol.begin() + static_cast<std::ptrdiff_t>(n));
 }
 
-void Merges::State::merge_by_heap(std::string_view piece, std::vector<std::int32_t>& ids) const {
-  const auto n = static_cast<std::int32_t>(piece.size());
-  std::vector<Symbol> symbols(piece.size());
-  std::vector<MergeCandidate> room;
-  room.reserve(piece.size());  // few stale ones outlive what replaced them: it hardly ever grows
-  std::priority_queue queue(std::greater<MergeCandidate>(), std::move(room));
-  const auto at = [&](std::int32_t i) -> Symbol& { return symbols[static_cast<std::size_t>(i)]; };
-  // The rule of the symbol at i with the one behind it.
-  const auto rule_at = [&](std::int32_t i) {
-    const std::int32_t next = i + at(i).size;
-    return next < n ? pairs.rule(at(i).id, at(next).id) : Rule{};
-  };
-  const auto consider = [&](std::int32_t i) {
-    const Rule rule = rule_at(i);
-    if (rule.rank != kNoRank) queue.push({rule.rank, i});
-  };
-  for (std::int32_t i = 0; i < n; ++i) {
-    at(i) = {byte_ids[static_cast<unsigned char>(piece[static_cast<std::size_t>(i)])], 1};
-  }
-  for (std::int32_t i = 0; i + 1 < n; ++i) consider(i);
-  while (!queue.empty()) {
-    const auto [rank, i] = queue.top();
-    queue.pop();
-    if (at(i).id < 0) continue;
-    const Rule rule = rule_at(i);
-    if (rule.rank != rank) continue;  // stale
-    const std::int32_t right = i + at(i).size;
-    at(right).id = -1;
-    const std::int32_t size = at(i).size + at(right).size;
-    at(i) = {rule.merged, size};
-    at(i + size - 1).size = size;
-    if (i > 0) consider(i - at(i - 1).size);
-    consider(i);
-  }
-  for (std::int32_t i = 0; i < n; i += at(i).size) ids.push_back(at(i).id);
-}
-
 void Merges::State::append(std::string_view piece, std::vector<std::int32_t>& ids) const {
   if (!whole.empty()) {
     const auto found = whole.find(piece);
@@ -180,8 +234,10 @@ void Merges::State::append(std::string_view piece, std::vector<std::int32_t>& id
       return;
     }
   }
-  if (piece.size() > kScanLimit) return merge_by_heap(piece, ids);
-  merge_by_scan(piece, ids);
+  if (piece.size() <= kScanLimit) return merge_by_scan(piece, ids);
+  LongPiece long_piece(piece, pairs, byte_ids, n_bytes);
+  long_piece.merge_all();
+  long_piece.append_to(ids);
 }
 
 void Merges::append_ids(const std::vector<std::string_view>& pieces, PieceCache& cache,
@@ -207,6 +263,7 @@ void Merges::append_ids(const std::vector<std::string_view>& pieces, PieceCache&
     make_room(made.size());
     std::copy(made.begin(), made.end(), ids.begin() + static_cast<std::ptrdiff_t>(n));
     n += made.size();
+    if (made.capacity() > kMostKept) made = std::vector<std::int32_t>();
     if (!is_short || made.size() > PieceCache::kIds) continue;
     slot.key = key;
     slot.n_ids = static_cast<std::int32_t>(made.size());

@@ -6,7 +6,8 @@
 // Source   Sennrich et al. 2016 (arXiv:1508.07909), as Hugging Face tokenizers carries it out.
 // Cost     a remembered piece of up to 15 bytes: one cache line.  Else O(n^2) up to 48 bytes (a
 //          scan beats a heap there), O(n log n) above.
-// Memory   4 MB per cache; one cache per thread that encodes at the same time.
+// Memory   4 MB per cache; one cache per thread that encodes at the same time.  At most 8 bytes for
+//          each byte of a piece, and its ids twice.
 // Threads  append_ids() may be called from several at once, each with its own cache.
 #pragma once
 #include <array>

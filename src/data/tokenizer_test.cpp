@@ -4,7 +4,11 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <array>
+#include <climits>
+#include <map>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -115,6 +119,84 @@ TEST(Tokenizer, ShortAndLongPiecesMergeAlike) {
     Ids wanted = tokenizer.encode(word);
     wanted.insert(wanted.end(), tail.begin(), tail.end());
     EXPECT_EQ(tokenizer.encode(word + "\xC3\xA9"), wanted) << word;
+  }
+}
+
+// The bytes of a word as the header says it: the lowest rank, the leftmost among equals.
+std::vector<std::string> merged_by_definition(const std::string& word, const Json& merges) {
+  std::map<std::pair<std::string, std::string>, int> rank;
+  for (const Json& merge : merges) {
+    const std::string both = merge;
+    const std::size_t space = both.find(' ');
+    rank.emplace(std::pair(both.substr(0, space), both.substr(space + 1)), std::ssize(rank));
+  }
+  std::vector<std::string> symbols;
+  for (const char c : word) symbols.emplace_back(1, c);
+  for (;;) {
+    int best = INT_MAX;
+    std::size_t place = 0;
+    for (std::size_t i = 0; i + 1 < symbols.size(); ++i) {
+      const auto found = rank.find({symbols[i], symbols[i + 1]});
+      if (found == rank.end() || found->second >= best) continue;
+      best = found->second;
+      place = i;
+    }
+    if (best == INT_MAX) return symbols;
+    symbols[place] += symbols[place + 1];
+    symbols.erase(symbols.begin() + static_cast<std::ptrdiff_t>(place) + 1);
+  }
+}
+
+TEST(Tokenizer, LongPiecesMergeByTheDefinitionInWhateverOrderTheMergesStand) {
+  std::uint64_t n_documents = 0;
+  const Tokenizer trained = train_tokenizer(
+      [&](std::string& document) {
+        document = random_word(n_documents, 200);
+        return ++n_documents <= 50;
+      },
+      {.vocab_size = 330});
+  Json json = Json::parse(trained.to_json_text());
+  Json& merges = json["model"]["merges"];
+  if (merges[0].is_array()) {
+    for (Json& merge : merges)
+      merge = merge[0].get<std::string>() + " " + merge[1].get<std::string>();
+  }
+  for (std::uint64_t order = 0; order < 20; ++order) {
+    const Rng rng(13, RngStream::kTest, order);
+    for (std::size_t i = merges.size() - 1; order > 0 && i > 0; --i) {
+      std::swap(merges[i], merges[rng.below(i, i + 1)]);
+    }
+    const Tokenizer tokenizer = Tokenizer::from_json_text(json.dump(), "shuffled");
+    for (std::uint64_t trial = 0; trial < 30; ++trial) {
+      std::string word = random_word(trial, 49 + trial * 7);
+      if (trial % 10 == 9) word = std::string(word.size(), 'a');
+      Ids wanted;
+      for (const std::string& token : merged_by_definition(word, merges)) {
+        wanted.push_back(tokenizer.id_of(token));
+      }
+      ASSERT_EQ(tokenizer.encode(word), wanted) << order << " " << word;
+    }
+  }
+}
+
+TEST(Tokenizer, ALongTextComesInPartsWithTheSameIds) {
+  for (const char* style : {"gpt2", "deepseek"}) {
+    const Tokenizer tokenizer = Tokenizer::load(kGolden + style + "_style.json");
+    std::string text;
+    for (std::uint64_t word = 0; word < 100'000; ++word)
+      text += random_word(word, word % 9) + " 7,";
+    text += "\xFF<|endoftext|>" + std::string(1000, 'a');
+    for (const bool parse_special : {true, false}) {
+      Ids ids;
+      std::size_t longest = 0;
+      const EncodeOptions options{.parse_special = parse_special};
+      tokenizer.encode(text, options, [&](std::span<const std::int32_t> part) {
+        ids.insert(ids.end(), part.begin(), part.end());
+        longest = std::max(longest, part.size());
+      });
+      EXPECT_TRUE(ids == tokenizer.encode(text, options)) << style;
+      EXPECT_LT(longest, ids.size() / 3) << style;
+    }
   }
 }
 
