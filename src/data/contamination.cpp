@@ -9,9 +9,7 @@ namespace {
 
 // 64 bits of each n-gram: its own 32-bit hash and that of the n-gram of half the length in it.
 void append_grams(std::string_view text, int ngram, std::vector<std::uint64_t>& grams) {
-  thread_local std::vector<std::uint32_t> whole, half;
-  whole.clear();
-  half.clear();
+  std::vector<std::uint32_t> whole, half;
   append_shingles(text, ngram, whole);
   append_shingles(text, (ngram + 1) / 2, half);
   for (std::size_t i = 0; i < whole.size(); ++i) {
@@ -42,8 +40,7 @@ Contamination::Contamination(const CleanOptions& options, const ReadOptions& rea
 }
 
 Contamination::Found Contamination::find(std::string_view text) const {
-  thread_local std::vector<std::uint64_t> grams;
-  grams.clear();
+  std::vector<std::uint64_t> grams;
   append_grams(text, ngram_, grams);
   Found found;
   for (const std::uint64_t gram : grams) {

@@ -238,7 +238,7 @@ class Search {
         batch.push_back(*stream.peek());
       }
       Joined joined(batch);
-      batch = {};
+      batch = std::vector<Pair>();
       add_duplicates(joined);
       keep_pairs(stream, joined);
     }

@@ -158,7 +158,7 @@ class ExternalSort {
       return;
     }
     if (!held_.empty()) spill();
-    held_ = {};
+    held_ = std::vector<Entry>();
     while (runs_.size() > most_streams()) merge_runs();
     const std::size_t window = std::min(memory_ / runs_.size(), kMostWindowBytes);
     for (const Run& run : runs_) merger_.add({&*file_, run.begin, run.end, window});

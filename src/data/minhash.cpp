@@ -17,6 +17,7 @@ namespace {
 constexpr std::uint64_t kWordFactor = 0x9E3779B97F4A7C15;
 constexpr std::uint64_t kGramFactor = 0xD6E8FEB86659FD93;
 constexpr std::size_t kLanes = 16;
+constexpr std::size_t kMostShinglesKept = std::size_t{1} << 20;  // of a document, for the next one
 constexpr double kChanceAgreement = 1.0 / 256;  // of two unequal minima's low bytes
 
 // 0 for what separates words, else the byte in lower case.
@@ -150,7 +151,7 @@ void MinHasher::append_fingerprint(std::string_view text, std::string& out) cons
   std::uint32_t minima[kMaxHashes + kLanes];
   std::fill_n(minima, factors_.size(), ~std::uint32_t{0});
   minima_of(shingles, {xors_.data(), factors_.data(), factors_.size()}, minima);
-  if (shingles.capacity() > (std::size_t{1} << 22)) shingles = {};  // one giant must not stay
+  if (shingles.capacity() > kMostShinglesKept) shingles = std::vector<std::uint32_t>();
   char* at = out.data() + begin;
   const auto rows = static_cast<std::size_t>(options_.rows);
   for (int band = 0; band < options_.bands; ++band, at += 8) {

@@ -101,16 +101,17 @@ bool ends_in_ellipsis(std::string_view line) {
   return line.ends_with("...") || line.ends_with("\u2026");
 }
 
+// 16 bytes: a document may be nothing but words of a letter.
 struct Word {
-  std::string_view text;
-  std::int64_t characters = 0;
   std::uint64_t hash = 0;
+  std::uint32_t characters = 0;
   bool has_symbol_only = false;
 };
 
-// Words as Gopher's rules count them: runs of letters and digits; a run of anything else that is
-// visible is a word of symbols.
-void append_words(std::string_view text, std::vector<Word>& words) {
+// Calls use(word, has_symbol_only) for the words as Gopher's rules count them: runs of letters and
+// digits; a run of anything else that is visible is a word of symbols.
+template <class Use>
+void for_each_word(std::string_view text, const Use& use) {
   std::size_t at = 0;
   const auto kind = [](char c) {
     return is_white(c) ? 0 : is_alphabetic(c) || is_figure(c) ? 1 : 2;
@@ -119,43 +120,58 @@ void append_words(std::string_view text, std::vector<Word>& words) {
     const int of = kind(text[at]);
     const std::size_t begin = at;
     while (at < text.size() && kind(text[at]) == of) ++at;
-    if (of == 0) continue;
-    Word word;
-    word.text = text.substr(begin, at - begin);
-    word.characters = n_characters(word.text);
-    word.hash = hash64(word.text);
-    word.has_symbol_only = of == 2;
-    words.push_back(word);
+    if (of != 0) use(text.substr(begin, at - begin), of == 2);
   }
+}
+
+std::vector<Word> words_of(std::string_view text) {
+  constexpr std::size_t kGiant = std::size_t{1} << 20;  // worth counting first, to take no more
+  std::size_t n = text.size() < kGiant ? text.size() / 4 : 0;
+  if (n == 0) for_each_word(text, [&](std::string_view, bool) { ++n; });
+  std::vector<Word> words;
+  words.reserve(n);
+  for_each_word(text, [&](std::string_view word, bool has_symbol_only) {
+    words.push_back(
+        {hash64(word), static_cast<std::uint32_t>(n_characters(word)), has_symbol_only});
+  });
+  return words;
 }
 
 // A set and counter of 64-bit keys: open addressing, emptied by a new stamp in O(1).
 class KeyTable {
  public:
   void clear(std::size_t most) {
-    std::size_t size = 64;
-    while (size < most * 2) size *= 2;
-    if (slots_.size() < size) slots_.assign(size, {});
-    mask_ = size - 1;
-    if (slots_.size() > size) mask_ = slots_.size() - 1;
+    const std::size_t size = most + most / 2 + 64;
+    if (slots_.size() < size) {
+      slots_ = std::vector<Slot>();
+      slots_.resize(size);
+    }
     ++stamp_;
   }
   // The counter of the key, 0 when it is new.
   std::int32_t& count(std::uint64_t key) {
-    std::size_t at = (key * 0x9E3779B97F4A7C15u >> 20) & mask_;
-    while (slots_[at].stamp == stamp_ && slots_[at].key != key) at = (at + 1) & mask_;
+    using Wide = unsigned __int128;
+    auto at = static_cast<std::size_t>(Wide{key * 0x9E3779B97F4A7C15u} * slots_.size() >> 64);
+    while (slots_[at].stamp == stamp_ && slots_[at].key != key) {
+      if (++at == slots_.size()) at = 0;
+    }
     if (slots_[at].stamp != stamp_) slots_[at] = {key, stamp_, 0};
     return slots_[at].n;
   }
+  // What a giant document needed does not stay.
+  void shrink() {
+    if (slots_.size() > kMostSlotsKept) slots_ = std::vector<Slot>();
+  }
 
  private:
+  static constexpr std::size_t kMostSlotsKept = std::size_t{1} << 20;
+
   struct Slot {
     std::uint64_t key = 0;
     std::uint32_t stamp = 0;
     std::int32_t n = 0;
   };
   std::vector<Slot> slots_;
-  std::size_t mask_ = 0;
   std::uint32_t stamp_ = 0;
 };
 
@@ -167,6 +183,9 @@ struct Repeated {
 class Measures {
  public:
   explicit Measures(std::string_view text) : text_(text) {}
+  Measures(const Measures&) = delete;
+  Measures& operator=(const Measures&) = delete;
+  ~Measures() { table_.shrink(); }
 
   double characters() {
     if (characters_ < 0) characters_ = static_cast<double>(n_characters(text_));
@@ -174,13 +193,14 @@ class Measures {
   }
 
   const std::vector<Word>& words() {
-    if (words_.empty()) append_words(text_, words_);
+    if (words_.empty()) words_ = words_of(text_);
     return words_;
   }
 
   // Lines with something in them, white space at their ends off.
   const std::vector<std::string_view>& lines() {
     if (lines_.empty()) {
+      lines_.reserve(1 + static_cast<std::size_t>(std::count(text_.begin(), text_.end(), '\n')));
       split([&](std::string_view line) {
         line = stripped(line);
         if (!line.empty()) lines_.push_back(line);
@@ -270,16 +290,10 @@ class Measures {
     return repeated;
   }
 
-  void prepare_sums() {
-    if (!sums_.empty()) return;
-    sums_.reserve(words().size() + 1);
+  std::int64_t ngram_characters(std::size_t first, std::size_t n) const {
     std::int64_t sum = 0;
-    sums_.push_back(0);
-    for (const Word& word : words()) sums_.push_back(sum += word.characters);
-  }
-  std::int64_t ngram_characters(std::size_t first, std::size_t n) {
-    prepare_sums();
-    return sums_[first + n] - sums_[first];
+    for (std::size_t i = first; i < first + n; ++i) sum += words_[i].characters;
+    return sum;
   }
   std::uint64_t ngram_hash(std::size_t first, std::size_t n) const {
     std::uint64_t hash = n;
@@ -293,7 +307,6 @@ class Measures {
   std::string_view text_;
   double characters_ = -1;
   std::vector<Word> words_;
-  std::vector<std::int64_t> sums_;
   std::vector<std::string_view> lines_, paragraphs_;
   bool lines_measured_ = false;
   Repeated repeated_lines_;
@@ -338,11 +351,12 @@ std::string lower_case(std::string_view text) {
 }
 
 double n_stop_words(const std::vector<Word>& words) {
-  constexpr std::array<std::string_view, 8> stop = {"the", "be",   "to",   "of",
-                                                    "and", "that", "have", "with"};
+  static const std::array<std::uint64_t, 8> stop = {hash64("the"),  hash64("be"),  hash64("to"),
+                                                    hash64("of"),   hash64("and"), hash64("that"),
+                                                    hash64("have"), hash64("with")};
   std::array<bool, 8> seen{};
   for (const Word& word : words) {
-    for (std::size_t i = 0; i < stop.size(); ++i) seen[i] = seen[i] || word.text == stop[i];
+    for (std::size_t i = 0; i < stop.size(); ++i) seen[i] = seen[i] || word.hash == stop[i];
   }
   return static_cast<double>(std::count(seen.begin(), seen.end(), true));
 }
