@@ -1,4 +1,5 @@
 // farthing data prepare - text to token shards, tokenizer and a card that accounts for both.
+#include <malloc.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -165,6 +166,8 @@ void meter(PrepareOptions& options) {
 }
 
 void prepare_command(PrepareOptions options) {
+  // What a giant document took goes back at once; by itself malloc raises this and keeps it.
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);
   apply_threads(options.threads);
   fill_request(options);
   meter(options);

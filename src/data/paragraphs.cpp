@@ -76,12 +76,10 @@ std::int64_t find_repeated_paragraphs(const Job& job, const CleanResult& cleaned
   ExternalSort<HashedParagraph> by_hash(job.sort_bytes() / 2, job.work + "/paragraphs.spill");
   BlockReader reader(job, 0, cleaned.n_segments, BlockReader::Paragraphs::kUnknown);
   run_pipeline<PackedBlock, std::vector<HashedParagraph>>(
-      {.n_threads = job.n_threads,
-       .max_in_flight = 3 * job.n_threads + 1,
-       .max_weight = job.memory_bytes / 16},
+      job.pipeline_limits(),
       [&](PackedBlock& block, std::int64_t& weight) {
         const bool found = reader.next(block);
-        weight = static_cast<std::int64_t>(block.bytes.size()) * 4;
+        weight = found ? job.batch_weight(unpacked_size(block.bytes)) : 0;
         return found;
       },
       [&](PackedBlock& block) { return hashed(job, block); },
@@ -111,22 +109,21 @@ std::int64_t find_repeated_paragraphs(const Job& job, const CleanResult& cleaned
 }
 
 std::int64_t remove_paragraphs(std::int64_t document, std::span<const ParagraphPosition>& repeated,
-                               std::string& text) {
+                               std::string_view text, std::string& kept) {
   while (!repeated.empty() && repeated.front().document < document) repeated = repeated.subspan(1);
   if (repeated.empty() || repeated.front().document != document) return 0;
-  std::string kept;
+  kept.clear();
   std::int64_t n_removed = 0;
   for_each_paragraph(text, [&](std::size_t begin, std::size_t end, std::int64_t index) {
     const bool is_listed = !repeated.empty() && repeated.front().document == document &&
                            repeated.front().paragraph == index;
     if (!is_listed) {
-      kept.append(text, begin, end - begin);
+      kept.append(text.substr(begin, end - begin));
       return;
     }
     repeated = repeated.subspan(1);
     ++n_removed;
   });
-  text.swap(kept);
   return n_removed;
 }
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace farthing {
 
@@ -21,9 +22,10 @@ struct ParagraphPosition;
 // number.
 std::int64_t find_repeated_paragraphs(const Job& job, const CleanResult& cleaned);
 
-// Cuts the document's paragraphs out of its text that `repeated` lists from its front on, past
-// those of documents before it, and takes them off; returns their number.
+// Writes to `kept`, unless there are none, the text without those of the document's paragraphs that
+// `repeated` lists from its front on, past those of documents before it, and takes them off;
+// returns their number.
 std::int64_t remove_paragraphs(std::int64_t document, std::span<const ParagraphPosition>& repeated,
-                               std::string& text);
+                               std::string_view text, std::string& kept);
 
 }  // namespace farthing

@@ -33,6 +33,18 @@ constexpr const char* kWorkName = "/.preparing";
 constexpr const char* kPlanName = "/plan.json";
 constexpr const char* kMovingName = "/moving";
 
+// Memory for each byte of a batch of documents: raw, parsed, as a block, packed, as ids.
+constexpr std::int64_t kBatchFactor = 8;
+constexpr std::size_t kMostBatchBytes = std::size_t{2} << 20;  // of short documents
+// And of one giant document, whatever is in it: measured at most 12 times, and 31 with all rules,
+// for which each of its words may be there as hashes.
+constexpr std::int64_t kGiantFactor = 14, kJudgedGiantFactor = 34;
+
+std::int64_t document_factor(const PrepareRequest& request) {
+  const bool is_judged = !request.clean.rules.empty() || !request.clean.contamination_files.empty();
+  return is_judged ? kJudgedGiantFactor : kGiantFactor;
+}
+
 void check_request(const PrepareRequest& request) {
   CHECK(!request.sources.empty());
   if (!(request.val_fraction >= 0 && request.val_fraction < 1)) {
@@ -257,11 +269,15 @@ void check_nothing_lost(const CleanResult& cleaned, const EncodeResult& encoded)
 
 Json run_stages(const Job& job, WorkFolder& work) {
   const CleanResult cleaned = clean_inputs(job);  // 1
-  // A paragraph cut out later may yet move a document to the other split; nothing else may.
-  if (!job.request.clean.drop_repeated_paragraphs) {
+  const bool cuts_paragraphs = job.request.clean.drop_repeated_paragraphs;
+  if (!cuts_paragraphs) {
     check_splits(cleaned.n_documents - cleaned.n_held_out, cleaned.n_held_out, job.request);
   }
   const FateResult fates = decide_fates(job, cleaned);  // 2
+  if (cuts_paragraphs) {  // which may move a document to the other split
+    const DocumentsOfSplits found = count_splits(job, cleaned);
+    check_splits(found.train, found.val, job.request);
+  }
   TrainingResult training;
   const Tokenizer tokenizer = make_tokenizer(job, cleaned, training);     // 3
   const EncodeResult encoded = encode_segments(job, cleaned, tokenizer);  // 4
@@ -311,6 +327,19 @@ std::string Job::part(std::int64_t number, const char* ending) const {
 
 // More than the most buys no time: runs are merged about as fast as they are sorted.
 std::int64_t Job::sort_bytes() const { return std::min(memory_bytes / 4, kMaxSortBytes); }
+
+std::int64_t Job::longest_document() const { return memory_bytes / document_factor(request); }
+
+std::int64_t Job::batch_weight(std::size_t text_bytes) const {
+  const bool is_one_giant = text_bytes > kMostBatchBytes;
+  return static_cast<std::int64_t>(text_bytes) *
+         (is_one_giant ? document_factor(request) : kBatchFactor);
+}
+
+PipelineLimits Job::pipeline_limits() const {
+  return {
+      .n_threads = n_threads, .max_in_flight = 3 * n_threads + 1, .max_weight = memory_bytes / 2};
+}
 
 void Job::check_stop() const {
   if (clock != nullptr) clock->beat();

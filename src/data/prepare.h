@@ -27,9 +27,9 @@
 // Exact    all files but the card are the same bytes for any number of threads, any memory, and any
 //          number of interruptions; but a tokenizer trained in too little memory to count every
 //          piece depends on the memory, and the card says that it was.
-// Memory   memory_bytes, beside 64 MiB and the names of the files, however much text and however
-// many
-//          documents.  Of that a 24th bounds a document (a longer one that is allowed is
+// Memory   memory_bytes, beside 64 MiB and the names of the files (about 100 bytes each), however
+//          much text and however many documents.  Of that a 14th bounds a document, a 34th where
+//          rules or evaluation texts look at its words (a longer one that is allowed is
 //          Error{kOutOfResource}), and a quarter the tokenizer trainer's counting; what is sorted,
 //          32 MiB of it and at most another quarter, spills.
 #pragma once

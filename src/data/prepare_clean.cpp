@@ -19,11 +19,6 @@ namespace {
 constexpr std::size_t kCleanBatchBytes = std::size_t{1} << 20;
 constexpr std::size_t kBatchRecords = 4096;
 constexpr std::size_t kExcerptBytes = 160;
-// A document is there several times at once: raw, parsed, normalised, its n-grams, as a block,
-// packed, as ids.  Measured with 64 MB: 8 times for English text, 20 for one word of random
-// letters, whose merging keeps 16 bytes for each.
-constexpr std::int64_t kMemoryPerHeldByte = 24;
-
 // Where reading goes on: `ordinal` records of that file are done.
 struct Place {
   int source = 0, file = 0;
@@ -100,7 +95,7 @@ class BatchReader {
   void open() {
     const auto& files = job_.sources[static_cast<std::size_t>(source_)].files;
     ReadOptions reading = job_.request.reading;
-    reading.max_held_bytes = std::min(kMaxTextBytes, job_.memory_bytes / kMemoryPerHeldByte);
+    reading.max_held_bytes = std::min(kMaxTextBytes, job_.longest_document());
     reader_.emplace(files, reading);
   }
 
@@ -319,16 +314,13 @@ CleanResult clean_inputs(const Job& job) {
   for (const auto& source : job.sources) total += static_cast<double>(source.file_bytes);
   const Cleaner cleaner(job);
   BatchReader reader(job, segments.place());
-  // A batch in flight is there about four times: raw, parsed, as a block, packed.
-  const PipelineLimits limits{.n_threads = job.n_threads,
-                              .max_in_flight = 3 * job.n_threads + 1,
-                              .max_weight = job.memory_bytes / 16};
+  const PipelineLimits limits = job.pipeline_limits();
   const auto run = [&] {
     run_pipeline<RawBatch, CleanBatch>(
         limits,
         [&](RawBatch& batch, std::int64_t& weight) {
           const bool found = reader.next(batch);
-          weight = static_cast<std::int64_t>(batch.bytes.size());
+          weight = job.batch_weight(batch.bytes.size());
           return found;
         },
         [&](RawBatch& batch) { return cleaner.clean(batch); },

@@ -2,9 +2,11 @@
 // all.
 #include <zstd.h>
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -36,7 +38,9 @@ struct Part {
   }
   void add(Part& later) {
     const auto mine = fields(), its = later.fields();
-    for (std::size_t i = 0; i < mine.size(); ++i) mine[i]->append(*its[i]);
+    for (std::size_t i = 0; i < mine.size(); ++i) {
+      mine[i]->empty() ? mine[i]->swap(*its[i]) : void(mine[i]->append(*its[i]));
+    }
   }
 };
 
@@ -69,7 +73,7 @@ Part read_part(const std::string& path) {
   return part;
 }
 
-void append_ids(std::string& bytes, const std::vector<std::int32_t>& ids, bool is_short) {
+void append_ids(std::string& bytes, std::span<const std::int32_t> ids, bool is_short) {
   if (!is_short) {
     bytes.append(reinterpret_cast<const char*>(ids.data()), ids.size() * 4);
     return;
@@ -87,13 +91,13 @@ void append_ids(std::string& bytes, const std::vector<std::int32_t>& ids, bool i
 bool ids_are_short(const Tokenizer& tokenizer) { return tokenizer.vocab_size() <= 65536; }
 
 // Calls use(document, text, n_removed) for every document of a block that is left, with what is
-// left of its text; drop(document, reason) for the others.
+// left of its text; drop(document, reason) for the others.  The packed bytes are gone afterwards.
 template <class Use, class Drop>
-void for_survivors(const PackedBlock& packed, const Use& use, const Drop& drop) {
-  const std::string block = unpacked_block(packed.bytes);
+void for_survivors(PackedBlock& packed, const Use& use, const Drop& drop) {
+  const std::string block = unpacked_block(std::exchange(packed.bytes, {}));
   std::string_view rest = block;
   std::span<const ParagraphPosition> repeated = packed.repeated;
-  std::string text;
+  std::string cut;
   for (std::int64_t number = packed.first_document; !rest.empty(); ++number) {
     const CleanDocument document = take_document(rest);
     const Fate fate = packed.fates[static_cast<std::size_t>(number - packed.first_document)];
@@ -101,8 +105,8 @@ void for_survivors(const PackedBlock& packed, const Use& use, const Drop& drop) 
       drop(document, fate == Fate::kExactDuplicate ? "exact_duplicate" : "near_duplicate");
       continue;
     }
-    text.assign(document.text);
-    const std::int64_t n_removed = remove_paragraphs(number, repeated, text);
+    const std::int64_t n_removed = remove_paragraphs(number, repeated, document.text, cut);
+    const std::string_view text = n_removed > 0 ? cut : document.text;
     if (n_removed > 0 && is_blank(text)) {
       drop(document, "repeated_paragraphs");
     } else {
@@ -130,27 +134,30 @@ struct EncodedBlock {
   std::int64_t segment = 0, n_documents = 0;
 };
 
-EncodedBlock encode_block(const Job& job, const Tokenizer& tokenizer, const PackedBlock& packed) {
+EncodedBlock encode_block(const Job& job, const Tokenizer& tokenizer, PackedBlock& packed) {
   EncodedBlock made;
   made.segment = packed.segment;
   made.tally.sources.resize(job.sources.size());
   const bool is_short = ids_are_short(tokenizer);
   for_survivors(
       packed,
-      [&](const CleanDocument& document, const std::string& text, std::int64_t n_removed) {
-        auto ids = tokenizer.encode(text, {.parse_special = false});
-        ids.push_back(tokenizer.end_of_text_id());
+      [&](const CleanDocument& document, std::string_view text, std::int64_t n_removed) {
         const bool held_out = is_held_out(text, job.request.val_fraction);
         SplitPart& split = held_out ? made.part.val : made.part.train;
-        append_ids(split.ids, ids, is_short);
-        append_number(split.lengths, static_cast<std::int32_t>(ids.size()));
+        std::int64_t n_ids = 0;
+        const auto add = [&](std::span<const std::int32_t> ids) {
+          append_ids(split.ids, ids, is_short);
+          n_ids += std::ssize(ids);
+        };
+        tokenizer.encode(text, {.parse_special = false}, add);
+        add(std::array{tokenizer.end_of_text_id()});
+        append_number(split.lengths, static_cast<std::int32_t>(n_ids));
         append_number(split.sources, document.source);
         if (job.request.reading.keep_metadata) split.metadata += metadata_line(job, document);
         SourceTally& source = made.tally.sources[document.source];
         source.paragraphs_removed += n_removed;
         (held_out ? source.val : source.train)
-            .add(
-                {1, static_cast<std::int64_t>(ids.size()), static_cast<std::int64_t>(text.size())});
+            .add({1, n_ids, static_cast<std::int64_t>(text.size())});
         ++made.n_documents;
       },
       [&](const CleanDocument& document, const char* reason) {
@@ -425,6 +432,25 @@ TrainingResult training_from_json(const Json& json) {
 
 }  // namespace
 
+DocumentsOfSplits count_splits(const Job& job, const CleanResult& cleaned) {
+  DocumentsOfSplits found;
+  BlockReader reader(job, 0, cleaned.n_segments);
+  PackedBlock packed;
+  const auto is_settled = [&] {
+    return found.train > 0 && (found.val > 0 || job.request.val_fraction <= 0);
+  };
+  while (!is_settled() && reader.next(packed)) {
+    job.check_stop();
+    for_survivors(
+        packed,
+        [&](const CleanDocument&, std::string_view text, std::int64_t) {
+          ++(is_held_out(text, job.request.val_fraction) ? found.val : found.train);
+        },
+        [](const CleanDocument&, const char*) {});
+  }
+  return found;
+}
+
 Tokenizer make_tokenizer(const Job& job, const CleanResult& cleaned, TrainingResult& training) {
   const PrepareRequest& request = job.request;
   if (!request.tokenizer_path.empty()) {
@@ -450,8 +476,8 @@ Tokenizer make_tokenizer(const Job& job, const CleanResult& cleaned, TrainingRes
       if (!reader.next(packed)) return false;
       for_survivors(
           packed,
-          [&](const CleanDocument&, const std::string& text, std::int64_t) {
-            if (!is_held_out(text, request.val_fraction)) ready.push_back(text);
+          [&](const CleanDocument&, std::string_view text, std::int64_t) {
+            if (!is_held_out(text, request.val_fraction)) ready.emplace_back(text);
           },
           [](const CleanDocument&, const char*) {});
       std::reverse(ready.begin(), ready.end());
@@ -478,12 +504,10 @@ EncodeResult encode_segments(const Job& job, const CleanResult& cleaned,
   PartWriter parts(job, cleaned.n_segments);
   BlockReader reader(job, parts.next(), cleaned.n_segments);
   run_pipeline<PackedBlock, EncodedBlock>(
-      {.n_threads = job.n_threads,
-       .max_in_flight = 3 * job.n_threads + 1,
-       .max_weight = job.memory_bytes / 16},
+      job.pipeline_limits(),
       [&](PackedBlock& block, std::int64_t& weight) {
         const bool found = reader.next(block);
-        weight = static_cast<std::int64_t>(block.bytes.size()) * 4;
+        weight = found ? job.batch_weight(unpacked_size(block.bytes)) : 0;
         return found;
       },
       [&](PackedBlock& block) { return encode_block(job, tokenizer, block); },

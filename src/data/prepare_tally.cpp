@@ -224,6 +224,11 @@ std::string packed_block(std::string_view block, std::int64_t n_documents) {
   return packed;
 }
 
+std::size_t unpacked_size(std::string_view packed) {
+  take_number<std::uint64_t>(packed);
+  return take_number<std::uint64_t>(packed);
+}
+
 std::string unpacked_block(std::string_view packed) {
   take_number<std::uint64_t>(packed);
   const auto size = take_number<std::uint64_t>(packed);

@@ -26,6 +26,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/pipeline.h"
 #include "data/external_sort.h"
 #include "data/prepare.h"
 #include "data/shards.h"
@@ -139,6 +140,12 @@ struct Job {
   int n_threads = 1;
   AttemptClock* clock = nullptr;
 
+  // Bytes of the longest document that the memory allows.
+  std::int64_t longest_document() const;
+  // Of stages whose items are batches of documents, weighed by batch_weight().
+  PipelineLimits pipeline_limits() const;
+  std::int64_t batch_weight(std::size_t text_bytes) const;
+
   std::string segment(std::int64_t number, const char* ending) const;
   std::string part(std::int64_t number, const char* ending) const;
   // Of the memory, for what is sorted at one time.
@@ -209,7 +216,14 @@ class BlockReader {
   std::optional<OffsetFile> fates_, paragraphs_;
   std::optional<EntryStream<ParagraphPosition>> repeated_;
 };
+std::size_t unpacked_size(std::string_view packed);
 std::string unpacked_block(std::string_view packed);
+
+// How many documents will be in each split; where neither is empty, only that.
+struct DocumentsOfSplits {
+  std::int64_t train = 0, val = 0;
+};
+DocumentsOfSplits count_splits(const Job& job, const CleanResult& cleaned);
 
 // Stage 3 and 4.
 struct TrainingResult {

@@ -183,6 +183,40 @@ TEST_F(PrepareTorture, ALineOfTwoGigabytes) {
   EXPECT_LT(peak, 40e6 + 64 * 1048576);
 }
 
+// The longest that the memory allows, several at once: one word of random letters, one letter over
+// and over, words of a letter.
+TEST_F(PrepareTorture, GiantDocumentsTakeNoMoreThanTheMemory) {
+  const auto peak_of = [&](std::size_t length, const std::string& memory,
+                           const std::string& clean) {
+    fs::create_directories(root_ + "/giants");
+    const Rng rng(14, RngStream::kTest);
+    std::string word(length, 'a'), words(length, ' ');
+    for (std::size_t i = 0; i < length; ++i) {
+      word[i] = static_cast<char>('a' + rng.below(i, 26));
+      if (i % 2 == 0) words[i] = word[i];
+    }
+    for (const char* name : {"1", "2", "3"}) {
+      write_file_atomically(root_ + "/giants/word" + name + ".txt", word + name);
+      write_file_atomically(root_ + "/giants/words" + name + ".txt", words + name);
+      write_file_atomically(root_ + "/giants/a" + name + ".txt", std::string(length, 'a') + name);
+    }
+    const std::string out = root_ + "/giant";
+    EXPECT_EQ(Process({FARTHING_PROGRAM, "data", "prepare", root_ + "/giants", "-o", out,
+                       "--vocab-size", "400", "--val-fraction", "0", "--dedup", "near", "--memory",
+                       memory, "--threads", "2", "--clean", clean},
+                      log())
+                  .wait(),
+              0)
+        << read_file(log());
+    const double peak = read_json(out + "/card.json")["cost"]["peak_resident_bytes"];
+    fs::remove_all(out);
+    return peak;
+  };
+  EXPECT_LT(peak_of(8'000'000, "120MB", "none"), 120e6 + 64 * 1048576);
+  EXPECT_LT(peak_of(5'900'000, "204MB", "gopher.duplicate_lines,gopher.duplicate_10gram"),
+            204e6 + 64 * 1048576);
+}
+
 // Short documents, of which tables with a row for each would grow most.
 TEST_F(PrepareTorture, MemoryDoesNotGrowWithTheInput) {
   const auto peak_of = [&](int n_documents) {
