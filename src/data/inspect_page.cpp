@@ -19,7 +19,9 @@ constexpr std::size_t kCategories = 7;  // colours of the style sheet
 std::string percent(const Json& share) {
   if (!share.is_number()) return "not stated";
   char text[32];
-  std::snprintf(text, sizeof(text), "%.1f %%", 100 * share.get<double>());
+  const double percent = 100 * share.get<double>();
+  const bool is_small = percent > 0 && percent < 0.1;
+  std::snprintf(text, sizeof(text), is_small ? "%.2g %%" : "%.1f %%", percent);
   return text;
 }
 
@@ -131,6 +133,8 @@ std::string one_line(const std::string& text) {
   for (const char c : text) {
     if (c == '\n') {
       out += "\\n";
+    } else if (c == '\t') {
+      out += "\\t";
     } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
       out += ' ';
     } else {
@@ -309,11 +313,19 @@ std::string samples_section(const Json& split) {
   return html.empty() ? "" : card("Documents", html);
 }
 
+// A token of spaces is to be seen too.
+std::string with_visible_spaces(const std::string& text) {
+  std::string out;
+  for (const char c : text) c == ' ' ? out.append("\u2423") : out.append(1, c);
+  return out;
+}
+
 std::string frequent_html(const Json& split) {
   std::string html = "<p class=\"tokens\">";
   for (const Json& token : split["frequent"]) {
-    const std::string text = token["text"].is_string() ? one_line(token["text"].get<std::string>())
-                                                       : "id " + token["id"].dump();
+    const std::string text = token["text"].is_string()
+                                 ? with_visible_spaces(one_line(token["text"].get<std::string>()))
+                                 : "id " + token["id"].dump();
     html +=
         "<span><code>" + escape_html(text) + "</code>" + count_text(token["count"]) + "</span> ";
   }

@@ -169,6 +169,10 @@ std::string format_dropped(const Json& card) {
   std::vector<std::pair<double, std::string>> order;
   for (const auto& [reason, n] : dropped.items()) order.emplace_back(-n.get<double>(), reason);
   std::sort(order.begin(), order.end());
+  bool has_rules = false;  // among what dropped something
+  for (const Json& rule : card["clean"]["rules"]) {
+    has_rules = has_rules || dropped.contains(rule["name"].get<std::string>());
+  }
   Rows rows = {{"dropped because", "documents", "of all", "passes", "found", "source"}};
   for (const auto& [negative, reason] : order) {
     std::string passes, source, found;
@@ -187,6 +191,7 @@ std::string format_dropped(const Json& card) {
     rows.push_back(
         {reason, format_count(-negative), percent(-negative, in), passes, found, source});
   }
+  for (auto& row : rows) row.resize(has_rules ? 6 : 3);
   return markdown_table(rows);
 }
 
@@ -374,7 +379,8 @@ std::string format_card(const Json& card) {
   std::string page = "# Data card\n\n" + format_sources(card) + "\n";
   page += format_count(in) + " documents (" + format_bytes(bytes_in) + ") came in, " +
           format_count(out) + " (" + format_bytes(bytes_out) + ") went out, " +
-          format_count(in - out) + " were dropped:\n\n" + format_dropped(card) + "\n";
+          format_count(in - out) + (in - out == 1 ? " was" : " were") + " dropped:\n\n" +
+          format_dropped(card) + "\n";
   page += "- duplicates: " + format_dedup(card["dedup"]) + "\n";
   page += "- repaired: " + format_count(replaced) + " invalid UTF-8 sequences became U+FFFD; " +
           format_count(lines) + " lines and " + format_count(paragraphs) +
