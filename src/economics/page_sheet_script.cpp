@@ -166,10 +166,10 @@ const farthingSheet = (() => {
       sign = v < 0 ? '-$' : '$';
     if (s >= 999.95e3) return sign + scaled(s);
     if (s >= 999.995) return sign + commas(s);
-    if (s >= 0.01) return sign + s.toFixed(2);
+    if (s >= 0.9995) return sign + s.toFixed(2);
     if (s === 0) return '$0';
-    const t = Number(s.toPrecision(2));
-    return sign + (t < 1e-4 ? t.toExponential().replace(/e-(\d)$/, 'e-0$1') : String(t));
+    const t = Number(s.toPrecision(3));
+    return sign + (t < 1e-4 ? t.toExponential().replace(/e-(\d)$/, 'e-0$1') : String(t).padEnd(4, '0'));
   }
   function format(v, unit) {
     if (!isNumber(v)) return dollars(v);

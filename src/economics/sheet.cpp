@@ -65,6 +65,13 @@ std::string with_commas(double value) {
 // Four significant digits without trailing zeros: "5.576", "18.13", "20".
 std::string four_digits(double value) { return fmt::format("{:.4g}", value); }
 
+// Three significant digits, whole cents at least: "0.50", "0.0826".
+std::string cents_and_below(double usd) {
+  std::string digits = fmt::format("{:.3g}", usd);
+  if (digits.size() < 4) digits.append(4 - digits.size(), '0');
+  return digits;
+}
+
 std::string scaled(double value) {
   const double size = std::abs(value);
   if (size >= 1e16) return fmt::format("{:.3g}", value);
@@ -84,8 +91,8 @@ std::string format_dollars(double usd) {
   const std::string sign = usd < 0 ? "-$" : "$";
   if (size >= 999.95e3) return sign + scaled(size);
   if (size >= 999.995) return sign + with_commas(size);
-  if (size >= 0.01) return sign + fmt::format("{:.2f}", size);
-  return size == 0 ? "$0" : sign + fmt::format("{:.2g}", size);
+  if (size >= 0.9995) return sign + fmt::format("{:.2f}", size);
+  return size == 0 ? "$0" : sign + cents_and_below(size);
 }
 
 std::string format_figure(double value, const std::string& unit) {

@@ -84,6 +84,9 @@ TEST(Sheet, FiguresReadAsPeopleWriteThem) {
   EXPECT_EQ(format_figure(5.576e6, "USD"), "$5.576M");
   EXPECT_EQ(format_figure(87072, "USD"), "$87,072");
   EXPECT_EQ(format_figure(0.0031, "USD"), "$0.0031");
+  EXPECT_EQ(format_figure(0.0826, "USD/kWh"), "$0.0826/kWh");
+  EXPECT_EQ(format_figure(0.5, "USD"), "$0.50");
+  EXPECT_EQ(format_figure(0.9996, "USD"), "$1.00");
   EXPECT_EQ(format_figure(2, "USD/h"), "$2.00/h");
   EXPECT_EQ(format_figure(2788000, "GPU-h"), "2.788M GPU-h");
   EXPECT_EQ(format_figure(18.1351, "x"), "18.14x");
