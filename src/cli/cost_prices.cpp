@@ -63,7 +63,8 @@ void prices_command(const PricesOptions& options) {
   if (options.output.json) return print_json(json);
   std::cout << text;
   if (!warnings.empty()) {
-    std::cout << "\nOlder than " << kStaleMonths << " months, ask again before you rely on it:\n"
+    std::cout << "\nOlder than " << kStaleMonths
+              << " months, or of a day to come: ask again before you rely on it:\n"
               << warnings;
   }
 }

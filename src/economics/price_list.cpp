@@ -201,9 +201,10 @@ double months_between(const std::string& a, const std::string& b) {
 std::optional<std::string> staleness(const PriceEntry& entry, const std::string& today) {
   if (!entry.unit.starts_with("USD")) return std::nullopt;
   const double months = months_between(entry.date, today);
+  const std::string name = entry.item + (entry.kind.empty() ? "" : " ") + entry.kind;
+  if (months < -1) return name + ": price of " + entry.date + ", a date to come";
   if (months <= kStaleMonths) return std::nullopt;
-  return fmt::format("{}{}{}: price of {}, {:.0f} months old", entry.item,
-                     entry.kind.empty() ? "" : " ", entry.kind, entry.date, months);
+  return fmt::format("{}: price of {}, {:.0f} months old", name, entry.date, months);
 }
 
 const PriceEntry* PriceList::find(const PriceQuery& query) const {

@@ -44,6 +44,7 @@ TEST(PriceList, OnlyPricesInMoneyGrowStale) {
   EXPECT_FALSE(staleness(list.entries[0], "2026-11-25"));
   EXPECT_EQ(*staleness(list.entries[0], "2027-06-15"),
             "h100 spot: price of 2025-06, 24 months old");
+  EXPECT_EQ(*staleness(list.entries[0], "2024-01"), "h100 spot: price of 2025-06, a date to come");
   const PriceList watts = parse_price_list(price("value = 700\nunit = \"W\""), "p.toml");
   EXPECT_FALSE(staleness(watts.entries[0], "2040"));
 }

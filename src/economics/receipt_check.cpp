@@ -151,6 +151,14 @@ class ReceiptCheck {
                         ended));
     }
   }
+  // "EUR per kWh", "CNY/h"; not "CNY/USD", a rate of exchange.
+  static bool is_foreign(const std::string& unit) {
+    const auto is_capital = [](char c) { return c >= 'A' && c <= 'Z'; };
+    if (unit.size() < 3 || !std::all_of(unit.begin(), unit.begin() + 3, is_capital)) return false;
+    const std::string rest = unit.substr(3);
+    const bool is_word = rest.empty() || rest[0] == '/' || rest[0] == ' ';
+    return is_word && !unit.starts_with("USD") && !rest.starts_with("/USD");
+  }
   void check_prices(const std::string& ended) {
     const Json* prices = at("/prices");
     for (std::size_t i = 0; prices != nullptr && prices->is_array() && i < prices->size(); ++i) {
@@ -160,7 +168,11 @@ class ReceiptCheck {
         fault(where + "/date", "found \"" + date + "\", wanted YYYY, YYYY-MM or YYYY-MM-DD");
         continue;
       }
-      const bool money = text(where + "/unit").starts_with("USD");
+      const std::string unit = text(where + "/unit");
+      if (is_foreign(unit)) {
+        fault(where + "/unit", "found " + unit + ", wanted USD: the definitions are in dollars");
+      }
+      const bool money = unit.starts_with("USD");
       if (!ended.empty() && money && months_between(date, ended) > kStaleMonths) {
         warn(where, fmt::format("{}: price of {} for a run that ended {}", text(where + "/item"),
                                 date, ended));
@@ -180,6 +192,12 @@ class ReceiptCheck {
     }
     equal("/compute/training_flops", number("/compute/training_flops"), number("/model_flops"),
           1e-6, "model_flops");
+    const auto hours = number("/compute/device_hours"),
+               price = number("/compute/usd_per_device_hour");
+    if (hours && price) {
+      equal("/usd/rented", number("/usd/rented"), *hours * *price, 1e-6,
+            "device_hours x usd_per_device_hour");
+    }
   }
   void sum_of(const std::string& parts, const std::string& total) {
     const Json* values = at(parts);

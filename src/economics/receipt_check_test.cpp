@@ -71,6 +71,9 @@ TEST(ReceiptCheck, OurOwnReceiptConforms) {
     forged = receipt;
     forged["energy"]["kwh"] = 1;
     EXPECT_NE(first_of(forged), "");
+    forged = receipt;
+    forged["compute"]["usd_per_device_hour"] = 4;
+    EXPECT_NE(first_of(forged).find("device_hours x"), std::string::npos);
   }
 }
 
@@ -86,6 +89,8 @@ TEST(ReceiptCheck, FindsWhatContradictsItself) {
   EXPECT_NE(with("/compute/training_flops", 1e30).find("no device"), std::string::npos);
   EXPECT_NE(with("/energy/kwh", 2927).find("W a device"), std::string::npos);
   EXPECT_NE(with("/energy/kwh", 2.9e9).find("W a device"), std::string::npos);
+  EXPECT_NE(with("/prices/0/unit", "CNY/h").find("found CNY/h, wanted USD"), std::string::npos);
+  EXPECT_EQ(with("/prices/0/unit", "CNY/USD"), "");
   EXPECT_NE(with("/dates/ended", "2024-10-20").find("days from"), std::string::npos);
   EXPECT_NE(with("/dates/ended", "2023-10-20").find("before it began"), std::string::npos);
   EXPECT_NE(with("/energy/pue", 0.9).find("at least 1"), std::string::npos);
