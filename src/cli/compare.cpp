@@ -112,9 +112,7 @@ void compare_command(const CompareOptions& options) {
   const auto at = place_of(options, against);
   const EqualComparison equal = at_equal(contenders, against, at);
   if (!options.html.empty()) {
-    MoneyPage page = compare_page(contenders, equal, today());
-    for (const auto& path : options.paths) page.command += " " + path;
-    write_page(options.html, to_html(page));
+    write_page(options.html, compare_page(contenders, equal));
   }
   if (options.json) {
     print_json(compare_json(contenders, equal));

@@ -33,8 +33,10 @@ std::string today() {
   return text;
 }
 
-void write_page(const std::string& path, const std::string& html) {
-  write_file_atomically(path, html);
+void write_page(const std::string& path, MoneyPage page) {
+  page.command = command_as_given();
+  page.made_on = today();
+  write_file_atomically(path, to_html(page));
   std::cout << path << "\n";
 }
 

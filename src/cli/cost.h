@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cli/command_line.h"
+#include "economics/page.h"
 
 namespace farthing {
 
@@ -28,8 +29,8 @@ struct CostOutput {
 void add_cost_output(Command& command, CostOutput& output, bool with_prices);
 // YYYY-MM-DD, of this machine's clock; FARTHING_TODAY in the environment overrides it.
 std::string today();
-// Writes a page and says where on stdout.
-void write_page(const std::string& path, const std::string& html);
+// Writes a page that names this command and day, and says where on stdout.
+void write_page(const std::string& path, MoneyPage page);
 // Breaks at spaces; every line begins with `indent` spaces.
 std::string wrap_text(const std::string& text, std::size_t indent, std::size_t columns = 96);
 

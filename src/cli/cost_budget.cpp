@@ -103,7 +103,7 @@ void budget_command(const BudgetOptions& options, const BudgetPlace& place) {
   request.confidence = options.confidence;
   request.on_demand = find_device_price(prices, device, "on-demand");
   request.spot = find_device_price(prices, device, "spot");
-  request.buy = find_device_price(prices, device, "buy");
+  request.own = own_device_hour(device, place.cluster.facility.region, prices, load_price_list());
   request.price = options.rent >= 0 ? given_rent(device, options.rent)
                                     : device_price(prices, device, kind_of(place.cluster));
   const auto old = options.rent >= 0 ? std::nullopt : staleness(request.price, today());
@@ -112,7 +112,7 @@ void budget_command(const BudgetOptions& options, const BudgetPlace& place) {
   const BudgetPlan plan = plan_budget(
       request, [&](int done, int total) { progress.show_share(done, total, "models"); });
   progress.end();
-  if (!options.html.empty()) write_page(options.html, to_html(budget_page(plan, today())));
+  if (!options.html.empty()) write_page(options.html, budget_page(plan));
   if (place.json) {
     print_json(to_json(plan));
   } else if (options.html.empty()) {

@@ -134,9 +134,6 @@ MoneyPage page_of(const std::vector<Claim>& claims, const ClaimsOptions& options
   std::set<std::string> articles;
   for (const auto& claim : claims) articles.insert(describe_article(claim.article));
   page.sources.assign(articles.begin(), articles.end());
-  page.made_on = today();
-  page.command = "farthing cost claims" + std::string(options.wrong ? " --wrong" : "") +
-                 (options.word.empty() ? "" : " " + options.word);
   return page;
 }
 
@@ -150,7 +147,7 @@ void claims_command(const ClaimsOptions& options) {
                      "try run, power, history, indie, gpt4"});
   }
   if (!options.output.html.empty()) {
-    return write_page(options.output.html, to_html(page_of(claims, options)));
+    return write_page(options.output.html, page_of(claims, options));
   }
   if (options.output.json) {
     Json json = Json::array();

@@ -64,6 +64,12 @@ Json history_json(const History& history) {
   return json;
 }
 
+// What others say that it cost, beside the product of its factors.
+std::string known_words(const HistoryModel& model) {
+  return fmt::format("{}: {} ({}; {}){}", model.name, usd_words(model), model.basis, model.source,
+                     model.note.empty() ? "" : ". " + model.note);
+}
+
 std::string chain_text(const ArticleChain& chain, double ratio) {
   std::string text = "\nThe article's own chain, " + chain.source + "\n";
   for (const auto& factor : chain.factors) {
@@ -87,24 +93,21 @@ std::string text_of(const HistoryModel& a, const HistoryModel& b, const Comparis
   for (const auto& id : comparison.factors) {
     const std::string key = id.substr(2);
     const std::string& unit = sheet.at("a_" + key).unit;
-    text += fmt::format("  {:>8}  {}: {} against {}\n", format_figure(sheet.value(id), "x"),
-                        sheet.at(id).label, format_figure(sheet.value("a_" + key), unit),
-                        format_figure(sheet.value("b_" + key), unit));
+    text += fmt::format("  {:>8}  {}\n", format_figure(sheet.value(id), "x"), sheet.at(id).label);
+    text += wrap_text(fmt::format("{} against {}", format_figure(sheet.value("a_" + key), unit),
+                                  format_figure(sheet.value("b_" + key), unit)),
+                      12);
   }
   text += fmt::format("  {:>8}  cost: {} against {}\n\n", format_figure(sheet.value("ratio"), "x"),
                       format_dollars(sheet.value("a_usd")), format_dollars(sheet.value("b_usd")));
-  for (const auto* model : {&a, &b}) {
-    text += wrap_text(fmt::format("{}: {} ({}; {}){}", model->name, usd_words(*model), model->basis,
-                                  model->source, model->note.empty() ? "" : ". " + model->note),
-                      2);
-  }
+  for (const auto* model : {&a, &b}) text += wrap_text(known_words(*model), 2);
   return chain == nullptr ? text : text + chain_text(*chain, sheet.value("ratio"));
 }
 
 MoneyPage comparison_page(const HistoryModel& a, const HistoryModel& b, Comparison comparison,
                           const ArticleChain* chain) {
   MoneyPage page;
-  page.title = "Why " + a.name + " cost more than " + b.name;
+  page.title = "What " + a.name + " cost over " + b.name + ", factor by factor";
   page.answer =
       "The ratio of two runs' costs is a product of five ratios, exactly. Change any input and "
       "the chain follows.";
@@ -127,6 +130,7 @@ MoneyPage comparison_page(const HistoryModel& a, const HistoryModel& b, Comparis
   page.sheet = std::move(comparison.sheet);
   page.tiles = {"a_usd", "b_usd", "ratio"};
   page.add(factors), page.add(table);
+  page.add(PageText{"What is known of the two", {known_words(a), known_words(b)}});
   if (chain != nullptr) {
     PageTable own;
     own.heading = "The article's own chain", own.is_prose = true;
@@ -141,8 +145,6 @@ MoneyPage comparison_page(const HistoryModel& a, const HistoryModel& b, Comparis
     page.sources.push_back(chain->source);
   }
   for (const auto* model : {&a, &b}) page.sources.push_back(model->name + ": " + model->source);
-  page.made_on = today();
-  page.command = "farthing cost compare " + a.id + " " + b.id;
   return page;
 }
 
@@ -153,9 +155,9 @@ MoneyPage history_page(const History& history) {
       "Disclosed figures, or whose estimate. The final run alone, at rental prices, unless said.";
   PageTable table;
   table.heading = "Model by model", table.is_prose = true;
-  table.headings = {"year", "model", "cost", "basis", "source", ""};
+  table.headings = {"year", "model", "cost", "basis", "source", "note"};
   PageChart bars;
-  bars.kind = "bars", bars.heading = "Middle of each range";
+  bars.kind = "bars", bars.heading = "Middle of each range, geometric";
   int index = 0;
   for (const auto& model : history.models) {
     table.rows.push_back({{std::to_string(model.year)},
@@ -177,8 +179,6 @@ MoneyPage history_page(const History& history) {
   }
   page.sheet.finish("history page");
   page.add(bars), page.add(table);
-  page.made_on = today();
-  page.command = "farthing cost compare";
   return page;
 }
 
@@ -199,7 +199,7 @@ void cost_compare_command(const CostCompareOptions& options) {
   const History history = load_history();
   const CostOutput& output = options.output;
   if (options.from.empty()) {
-    if (!output.html.empty()) return write_page(output.html, to_html(history_page(history)));
+    if (!output.html.empty()) return write_page(output.html, history_page(history));
     if (output.json) return print_json(history_json(history));
     std::cout << history_text(history);
     return;
@@ -210,7 +210,7 @@ void cost_compare_command(const CostCompareOptions& options) {
   const Comparison comparison = compare_costs(a, b);
   const ArticleChain* chain = history.chain(options.from, options.to);
   if (!output.html.empty()) {
-    return write_page(output.html, to_html(comparison_page(a, b, comparison, chain)));
+    return write_page(output.html, comparison_page(a, b, comparison, chain));
   }
   if (output.json) return print_json(comparison_json(comparison, chain));
   std::cout << text_of(a, b, comparison, chain);

@@ -285,12 +285,7 @@ MoneyPage page_of(const CostCase& result, const Definitions& definitions,
   for (const auto& [heading, words] : result.notes) page.add(PageText{heading, {words}});
   page.sources = result.sources();
   for (const auto& line : result.stale_prices(today())) page.sources.push_back("Old: " + line);
-  page.made_on = today();
-  page.command = "farthing cost explain " + result.name;
-  if (prices != "default") {
-    page.command += " --prices " + prices;
-    page.says.push_back({prices_words(prices)});
-  }
+  if (prices != "default") page.says.push_back({prices_words(prices)});
   return page;
 }
 
@@ -300,8 +295,7 @@ void explain_command(const ExplainOptions& options) {
   for (const auto& text : options.changes) changes.changes.push_back(parse_change(text));
   const CostCase result = load_cost_case(options.name, definitions, changes);
   if (!options.output.html.empty()) {
-    return write_page(options.output.html,
-                      to_html(page_of(result, definitions, options.output.prices)));
+    return write_page(options.output.html, page_of(result, definitions, options.output.prices));
   }
   if (options.output.json) return print_json(json_of(result, definitions));
   std::cout << text_of(result, definitions, options.output.prices);

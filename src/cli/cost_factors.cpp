@@ -57,9 +57,12 @@ std::optional<double> published_rate(const std::string& model) {
 
 std::string text_of(const FactorReport& report, const FactorClaims& claims,
                     const PlanRequest& request) {
-  std::string text = fmt::format(
-      "{} on {}, sequences of {}: what each technique saves in device-time per token\n\n",
-      request.model.name, request.cluster.name, request.batch.sequence_length);
+  std::string text =
+      wrap_text(fmt::format(
+                    "{} on {}, sequences of {}: what each technique saves in device-time per token",
+                    request.model.name, request.cluster.name, request.batch.sequence_length),
+                0) +
+      "\n";
   std::vector<std::vector<std::string>> rows = {
       {"technique", "claimed", "computed (Shapley)", "in any order", "lost alone", "by FLOPs"}};
   const bool is_claimed = claims.product > 0;
@@ -137,7 +140,7 @@ Json json_of(const FactorReport& report, const FactorClaims& claims) {
 }
 
 MoneyPage page_of(const FactorReport& report, const FactorClaims& claims,
-                  const PlanRequest& request, const FactorsOptions& options) {
+                  const PlanRequest& request) {
   MoneyPage page;
   page.title = "What makes " + request.model.name + " cheap to train";
   const bool is_claimed = claims.product > 0;
@@ -204,8 +207,6 @@ MoneyPage page_of(const FactorReport& report, const FactorClaims& claims,
                      "published by how much."}});
   page.sources.push_back(request.model.source);
   page.sources.push_back(request.cluster.name + " of the cluster book");
-  page.made_on = today();
-  page.command = "farthing cost factors " + options.model + " --cluster " + options.cluster;
   return page;
 }
 
@@ -218,7 +219,7 @@ void factors_command(const FactorsOptions& options) {
   });
   line.end();
   if (!options.output.html.empty()) {
-    write_page(options.output.html, to_html(page_of(report, claims, request, options)));
+    write_page(options.output.html, page_of(report, claims, request));
   } else if (options.output.json) {
     print_json(json_of(report, claims));
   } else {

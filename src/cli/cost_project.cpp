@@ -202,8 +202,7 @@ PageTable phase_table(const ProjectCost& cost, bool all) {
   return table;
 }
 
-MoneyPage page_of(const ProjectCost& cost, const Definitions& definitions,
-                  const ProjectOptions& options) {
+MoneyPage page_of(const ProjectCost& cost, const Definitions& definitions) {
   MoneyPage page;
   const std::string name = cost.facts.file.name.empty() ? cost.facts.folder : cost.facts.file.name;
   page.title = "What " + name + " cost";
@@ -242,13 +241,11 @@ MoneyPage page_of(const ProjectCost& cost, const Definitions& definitions,
   for (const auto& fault : cost.facts.faults) notes.paragraphs.push_back("Left out: " + fault);
   if (!notes.paragraphs.empty()) page.add(notes);
   for (const auto& line : cost.sheet.lines()) {
-    if (!line.source.empty() &&
+    if (!line.source.empty() && std::isfinite(cost.sheet.value(line.id)) &&
         std::find(page.sources.begin(), page.sources.end(), line.source) == page.sources.end()) {
       page.sources.push_back(line.source);
     }
   }
-  page.made_on = today();
-  page.command = "farthing cost project " + options.search.folder;
   return page;
 }
 
@@ -263,7 +260,7 @@ void project_command(const ProjectOptions& options) {
   line.end();
   const ProjectCost cost = price_project(std::move(facts), book, definitions);
   if (!options.output.html.empty()) {
-    write_page(options.output.html, to_html(page_of(cost, definitions, options)));
+    write_page(options.output.html, page_of(cost, definitions));
   } else if (options.output.json) {
     print_json(json_of(cost, definitions));
   } else {

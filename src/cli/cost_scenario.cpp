@@ -67,7 +67,7 @@ void scenario_command(const ScenarioOptions& options) {
   Scenario scenario = load_scenario(options.name, prices, changes);
   if (!options.device.empty()) scenario.device = options.device;
   if (!options.output.html.empty()) {
-    write_page(options.output.html, to_html(scenario_page(scenario, today())));
+    write_page(options.output.html, scenario_page(scenario, today()));
   }
   if (options.output.json) {
     print_json(scenario_json(scenario, today()));

@@ -46,8 +46,7 @@ void serve_command(ServeOptions options) {
     question.rent_source = describe(entry);
   }
   const ServeAnswer answer = answer_serving(question);
-  if (!options.cost.html.empty())
-    write_page(options.cost.html, to_html(serving_page(answer, today())));
+  if (!options.cost.html.empty()) write_page(options.cost.html, serving_page(answer));
   if (options.cost.json) {
     print_json(to_json(answer));
   } else if (options.cost.html.empty()) {

@@ -31,6 +31,7 @@ int finish(int status, const std::string& message) {
 
 int run(int argc, char** argv) {
   try {
+    set_command_words(argc, argv);
     set_share_folder(share_folder());
     exit_when_a_file_is_cut();
     set_text_columns(output_columns());

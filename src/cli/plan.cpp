@@ -59,9 +59,7 @@ void plan_command(const PlanOptions& options, const BudgetOptions& budget) {
   }
   const Plan plan = make_plan(make_plan_request(options));
   if (!budget.html.empty()) {
-    PlanOptions shown = options;
-    shown.html = budget.html;
-    const PlanPageWords words{page_command("plan", shown)};
+    const PlanPageWords words{command_as_given() + " --html FILE"};
     write_file_atomically(budget.html, plan.fits ? plan_page(simulate_plan(plan, {}), words)
                                                  : shortfall_page(plan, words));
   }

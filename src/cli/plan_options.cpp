@@ -93,19 +93,6 @@ void print_sizing(const Simulation& simulation, bool as_csv) {
   std::cout << (as_csv ? to_csv(lines) : to_text(sizing_table(lines)));
 }
 
-std::string page_command(const char* subcommand, const PlanOptions& o) {
-  std::string text = std::string("farthing ") + subcommand + " " + o.model;
-  for (const auto& [flag, value] : {std::pair<const char*, std::string>{"--cluster", o.cluster},
-                                    {"--device", o.device},
-                                    {"--tokens", o.tokens},
-                                    {"--deadline", o.deadline},
-                                    {"--precision", o.precision},
-                                    {"--html", o.html}}) {
-    if (!value.empty()) text += std::string(" ") + flag + " " + value;
-  }
-  return text;
-}
-
 void add_plan_options(Command& plan, PlanOptions& o) {
   plan.add_option("model", o.model, "a name under models/, a config.json or its folder");
   plan.add_option("--cluster", o.cluster, "a name under clusters/, a file, or here: this machine");

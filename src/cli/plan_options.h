@@ -26,8 +26,6 @@ struct PlanOptions {
 void print_sizing(const Simulation& simulation, bool as_csv);
 // Model, cluster, tokens, batch, layout and precision; not --json.
 void add_plan_options(Command& command, PlanOptions& options);
-// The command of a page's foot: "farthing plan deepseek-v3 --cluster h800-2048 --html FILE".
-std::string page_command(const char* subcommand, const PlanOptions& options);
 // Errors: Error{kUsage} for a flag's value; Error{kBadInput} for files and what is in them.
 PlanRequest make_plan_request(const PlanOptions& options);
 

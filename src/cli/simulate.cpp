@@ -48,7 +48,7 @@ void simulate_command(const SimulateOptions& options) {
   }
   if (!options.plan.html.empty()) {
     write_file_atomically(options.plan.html,
-                          plan_page(simulation, {page_command("simulate", options.plan)}));
+                          plan_page(simulation, {command_as_given() + " --html FILE"}));
   }
   if (options.plan.json) {
     Json json = to_json(simulation);

@@ -40,7 +40,30 @@ std::size_t n_characters(std::string_view text) {
   }));
 }
 
+std::vector<std::string> command_words;
+
+std::string quoted_for_shell(const std::string& word) {
+  const char* plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./,:=+@%";
+  if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
 }  // namespace
+
+void set_command_words(int argc, char** argv) { command_words.assign(argv + 1, argv + argc); }
+
+std::string command_as_given() {
+  std::string text = "farthing";
+  for (std::size_t i = 0; i < command_words.size(); ++i) {
+    const std::string& word = command_words[i];
+    if (word == "--html") ++i;
+    if (word == "--json" || word.starts_with("--html")) continue;
+    text += " " + quoted_for_shell(word);
+  }
+  return text;
+}
 
 void set_example(Command& command, const std::string& example) {
   command.footer("Example:\n  " + example);

@@ -44,6 +44,11 @@ std::string read_input(const std::string& path);
 bool stdout_is_terminal();
 bool stderr_is_terminal();
 
+// The command line for the foot of a page, without what only says where the answer goes; words
+// quoted where a shell wants it.
+void set_command_words(int argc, char** argv);
+std::string command_as_given();
+
 // Indented, one newline at the end, to stdout; strings that are not UTF-8 are replaced, not
 // refused.
 void print_json(const Json& json);

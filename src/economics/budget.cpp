@@ -211,17 +211,21 @@ void add_ways(BudgetPlan& plan) {
   };
   add("rent on demand", price_of(request.on_demand), note_of(request.on_demand));
   add("spot", price_of(request.spot), note_of(request.spot));
-  if (request.buy == nullptr) {
+  if (request.own.empty()) {
     add("own", kNone, "no price of the device in the list");
     return;
   }
-  // Epoch's overheads, three years, used 70 % of the time, 0.9 kW at PUE 1.25 and 0.08 USD/kWh,
-  // repairs of 3 % a year; people are left out.
-  const double cluster = request.buy->value * 1.64 / 0.81;
-  const double hour = cluster * (1 / 3.0 + 0.03) / 8766 / 0.7 + 0.9 * 1.25 * 0.08;
-  add("own, over three years at 70 %", hour,
-      fmt::format("{} for {} devices; {}", format_dollars(cluster * plan.best.devices),
-                  plan.best.devices, describe(*request.buy)));
+  Sheet own;
+  for (const SheetLine& line : request.own) own.add(line);
+  own.finish("own device-hour");
+  add("own", own.value("own_hour"),
+      fmt::format(
+          "{} for {} devices at {}, with servers ({:g} times) and network ({:.0f} % of all), "
+          "used {:.0f} % of {:g} years, electricity at {}; no people",
+          format_dollars(own.value("own_cluster") * plan.best.devices), plan.best.devices,
+          format_dollars(own.value("own_device")), own.value("own_server"),
+          100 * own.value("own_network"), own.value("own_busy"), own.value("own_life"),
+          format_figure(own.value("own_kwh"), "USD/kWh")));
 }
 
 // The open model whose active size is nearest.
@@ -239,6 +243,7 @@ void add_open_model(BudgetPlan& plan) {
     const double own_flops = model_flops_per_token(plan.best.shape, 4096).total();
     const double usd_per_token =
         plan.best.final_usd / plan.best.tokens * flops / own_flops;  // at the same MFU
+    plan.open_flops_ratio = flops / own_flops;
     plan.open = OpenModel{name,
                           active_parameters(shape),
                           tokens,
@@ -294,8 +299,7 @@ void add_verdicts(BudgetPlan& plan) {
     const bool better = plan.open->loss.mid < best.loss.mid;
     say.push_back(fmt::format(
         "{} has seen {} tokens; the law gives it {:.3f} nats against {:.3f} here. To continue it "
-        "for "
-        "100 billion tokens costs about {}, to fine-tune it on a billion {}{}",
+        "for 100 billion tokens costs about {}, to fine-tune it on one billion about {}{}",
         plan.open->name, format_figure(plan.open->tokens, ""), plan.open->loss.mid, best.loss.mid,
         format_dollars(plan.open->continue_usd), format_dollars(plan.open->tune_usd),
         better ? ": the cheaper way to a better model, unless your data or licence need a new one."

@@ -30,10 +30,12 @@
 #include "economics/page.h"
 #include "economics/price_list.h"
 #include "plan/plan.h"
+#include "report/table.h"
 
 namespace farthing {
 
 inline constexpr int kBudgetDraws = 2000;
+inline constexpr std::size_t kMostRungs = 8;  // of the ladder, shown
 
 struct BudgetRequest {
   double usd = 0;
@@ -48,8 +50,15 @@ struct BudgetRequest {
   PriceEntry price;                       // USD per device-hour, what is paid
   const PriceEntry* on_demand = nullptr;  // for the comparison; null: not stated
   const PriceEntry* spot = nullptr;
-  const PriceEntry* buy = nullptr;  // USD of a bare device
+  // own_device_hour() of the device; empty: the list has no price to buy it
+  std::vector<SheetLine> own = {};
 };
+
+// What an hour of an owned, busy device costs, as lines of a sheet that end in "own_hour": price,
+// server, network, life and repairs from the list, power by its energy model, electricity of the
+// region ("": us).  What `list` does not have comes from `usual`.  Without people.
+std::vector<SheetLine> own_device_hour(const std::string& device, const std::string& region,
+                                       const PriceList& list, const PriceList& usual);
 
 struct LossBand {
   double low = 0, mid = 0, high = 0;  // nats per token; within one law
@@ -98,6 +107,7 @@ struct BudgetPlan {
   std::optional<OpenModel> open;
   // such final runs for the whole budget, if nothing else is paid
   double runs_a_year = 0;
+  double open_flops_ratio = 0;        // of a token of the open model over one of the best
   std::vector<std::string> verdicts;  // what to know: one sentence each
 };
 
@@ -109,8 +119,12 @@ BudgetPlan plan_budget(const BudgetRequest& request,
 // active.
 std::vector<ModelShape> budget_ladder();
 
+// What the planner's search found: a page's sliders do not move it.
+Table layout_table(const BudgetPlan& plan);
+extern const char* const kBudgetLossNote;
+
 std::string to_text(const BudgetPlan& plan);
 Json to_json(const BudgetPlan& plan);
-MoneyPage budget_page(const BudgetPlan& plan, const std::string& today);
+MoneyPage budget_page(const BudgetPlan& plan);
 
 }  // namespace farthing

@@ -125,8 +125,42 @@ TEST(Budget, TextJsonAndPageSayTheSame) {
   const BudgetPlan& plan = usual();
   EXPECT_NEAR(to_json(plan)["final_usd"].get<double>(), plan.best.final_usd, 1e-6);
   EXPECT_NE(to_text(plan).find(plan.best.shape.name), std::string::npos);
-  const MoneyPage page = budget_page(plan, "2026-11-25");
+  const MoneyPage page = budget_page(plan);
   EXPECT_NEAR(page.sheet.value("tokens"), plan.best.tokens, 1e-6 * plan.best.tokens);
+}
+
+TEST(Budget, ThePagesFormulasGiveThePlanAndFollowTheMoney) {
+  BudgetRequest asked = request();
+  const PriceList list = load_price_list();
+  asked.own = own_device_hour("h100", "us", list, list);
+  const BudgetPlan plan = plan_budget(asked);
+  const Sheet sheet = budget_page(plan).sheet;
+  const BudgetChoice& rung = plan.ladder.front();
+  EXPECT_NEAR(sheet.value("days"), plan.best.days, 1e-9 * plan.best.days);
+  EXPECT_NEAR(sheet.value("loss"), plan.best.loss.mid, 1e-9);
+  EXPECT_NEAR(sheet.value("loss_high"), plan.best.loss.high, 1e-6);
+  EXPECT_NEAR(sheet.value("tokens_1"), rung.tokens, 1e-9 * rung.tokens);
+  EXPECT_NEAR(sheet.value("runs_a_year"), plan.runs_a_year, 1e-9 * plan.runs_a_year);
+  EXPECT_NEAR(sheet.value("way_usd_3"), plan.ways.at(2).final_usd, 1e-6);
+  // Half the price: twice the tokens, and the law's loss of these.
+  const auto cheap = sheet.values_with({{"price", asked.price.value / 2}});
+  EXPECT_NEAR(cheap.at("tokens"), 2 * plan.best.tokens, 1e-6 * plan.best.tokens);
+  EXPECT_NEAR(cheap.at("loss"), expected_loss(plan.best.shape, 2 * plan.best.tokens).mid, 1e-9);
+}
+
+// 33,800 with server and network is 68,434; a third and 3 % of it over 8,766 h, 70 % of them used;
+// 700 W at 0.76, with the host and through PSU and UPS 685 W, PUE 1.45, 8.26 cents.
+TEST(Budget, AnOwnedHourIsDepreciationAndPower) {
+  const PriceList list = load_price_list();
+  Sheet own;
+  for (const SheetLine& line : own_device_hour("h100", "", list, list)) own.add(line);
+  own.finish("own");
+  EXPECT_NEAR(own.value("own_hour"), 68434.6 * (1 / 3.0 + 0.03) / 8766 / 0.7 + 0.0821, 2e-3);
+  EXPECT_TRUE(own_device_hour("nothing", "", list, list).empty());
+  Sheet china;
+  for (const SheetLine& line : own_device_hour("h100", "china", list, list)) china.add(line);
+  china.finish("own");
+  EXPECT_EQ(china.value("own_kwh"), 0.08);
 }
 
 }  // namespace

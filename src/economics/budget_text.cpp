@@ -13,8 +13,6 @@
 namespace farthing {
 namespace {
 
-constexpr std::size_t kMostRungs = 8;
-
 double active_of(const ModelShape& shape) {
   return static_cast<double>(count_active_parameters(shape).total());
 }
@@ -36,32 +34,23 @@ std::string days_words(const BudgetPlan& plan) {
       waits ? "; capacity is there " + percent(availability.value) + " of the time" : "");
 }
 
-Table choice_table(const BudgetPlan& plan) {
+// Of draws: none of them is certainty.
+std::string chance(double share) {
+  return share > 0.995 ? "over 99 %" : share < 0.005 ? "under 1 %" : percent(share);
+}
+
+Table answer_table(const BudgetPlan& plan) {
   const BudgetChoice& best = plan.best;
-  const BatchShape& batch = best.plan.best().batch;
-  Table table{.headings = {}, .rows = {}};
-  const auto add = [&](const char* what, const std::string& value) {
-    table.rows.push_back({what, value});
-  };
-  add("model", best.shape.name + ": " + describe(best.shape));
-  add("tokens", fmt::format("{} ({:.0f} per active parameter)", format_figure(best.tokens, ""),
-                            best.tokens / active_of(best.shape)));
-  add("global batch", fmt::format("{} sequences of {}, {} tokens", batch.global_batch,
-                                  batch.sequence_length, format_figure(batch.tokens(), "")));
-  add("devices", fmt::format("{} of {}", best.devices, plan.request.cluster.name));
-  add("layout", describe(best.plan.best().layout));
-  add("checkpoint every", best.plan.checkpoint_every_seconds > 0
-                              ? format_seconds(best.plan.checkpoint_every_seconds)
-                              : "not needed");
-  add("device-hours", format_figure(best.final_hours, "h"));
-  add("days", fmt::format("{:.1f}, {}", best.days, days_words(plan)));
-  add("MFU", fmt::format("{:.1f} %", 100 * best.plan.best().time.mfu));
-  add("expected loss, nats per token", loss_words(best.loss));
-  add("P(inside the budget)", percent(best.p_budget));
-  add("P(by the deadline)",
-      plan.request.deadline_seconds > 0 ? percent(best.p_deadline) : "no deadline");
-  add("such final runs a year, if nothing else is paid", fmt::format("{:.1f}", plan.runs_a_year));
-  return table;
+  return {
+      .headings = {},
+      .rows = {
+          {"model", best.shape.name + ": " + describe(best.shape)},
+          {"tokens", fmt::format("{} ({:.0f} per active parameter)", format_figure(best.tokens, ""),
+                                 best.tokens / active_of(best.shape))},
+          {"device-hours", format_figure(best.final_hours, "h")},
+          {"days", fmt::format("{:.1f}, {}", best.days, days_words(plan))},
+          {"expected loss, nats per token", loss_words(best.loss)},
+          {"such runs a year, all spent on them", fmt::format("{:.1f}", plan.runs_a_year)}}};
 }
 
 Table purse_table(const BudgetPlan& plan) {
@@ -100,24 +89,48 @@ Table ways_table(const BudgetPlan& plan) {
   return table;
 }
 
-const char* const kLossNote =
+}  // namespace
+
+Table layout_table(const BudgetPlan& plan) {
+  const BudgetChoice& best = plan.best;
+  const BatchShape& batch = best.plan.best().batch;
+  return {
+      .headings = {},
+      .rows = {
+          {"P(inside the budget)", chance(best.p_budget)},
+          {"P(by the deadline)",
+           plan.request.deadline_seconds > 0 ? chance(best.p_deadline) : "no deadline"},
+          {"devices", fmt::format("{} of {}", best.devices, plan.request.cluster.name)},
+          {"layout", describe(best.plan.best().layout)},
+          {"global batch", fmt::format("{} sequences of {}, {} tokens", batch.global_batch,
+                                       batch.sequence_length, format_figure(batch.tokens(), ""))},
+          {"checkpoint every", best.plan.checkpoint_every_seconds > 0
+                                   ? format_seconds(best.plan.checkpoint_every_seconds)
+                                   : "not needed"},
+          {"MFU, of the BF16 peak", fmt::format("{:.1f} %", 100 * best.plan.best().time.mfu)}}};
+}
+
+const char* const kBudgetLossNote =
     "Losses are those of one published law on its own corpus and tokenizer: they rank the choices, "
     "they "
     "do not predict your loss.  A mixture counts as a dense model of sqrt(active x all) "
     "parameters, a "
     "rule of thumb; its band goes from active to all.";
 
-}  // namespace
-
 std::string to_text(const BudgetPlan& plan) {
   const BudgetRequest& request = plan.request;
   std::string text = fmt::format("{} on {}, {} a device-hour\n\n", format_dollars(request.usd),
                                  request.cluster.name, format_dollars(request.price.value));
-  text += to_text(choice_table(plan)) + "\n" + to_text(purse_table(plan)) + "\n" +
-          to_text(ways_table(plan)) + "\n" + to_text(ladder_table(plan)) + "\n";
+  Table answer = answer_table(plan);
+  const Table how = layout_table(plan);
+  answer.rows.insert(answer.rows.end(), how.rows.begin(), how.rows.end());
+  text += to_text(answer) + "\n" + to_text(purse_table(plan)) + "\n" + to_text(ways_table(plan)) +
+          "\n" + to_text(ladder_table(plan)) + "\n";
   for (const auto& line : plan.verdicts) text += folded(line);
   text += "\n";
-  text += folded("Price: " + describe(request.price)) + folded(kLossNote);
+  text += folded("Price: " + describe(request.price));
+  for (const WayToPay& way : plan.ways) text += folded(way.name + ": " + way.note);
+  text += folded(kBudgetLossNote);
   text += folded(fmt::format(
       "Experiments take {} of the compute: OLMo's development took a third of all, Olmo 3's 82 % "
       "(--experiments).",
@@ -175,153 +188,6 @@ Json to_json(const BudgetPlan& plan) {
   }
   json["verdicts"] = plan.verdicts;
   return json;
-}
-
-static std::string sheet_label(const Sheet& sheet, const std::string& id) {
-  for (const SheetLine& line : sheet.lines()) {
-    if (line.id == id) return line.label;
-  }
-  return id;
-}
-
-MoneyPage budget_page(const BudgetPlan& plan, const std::string& today) {
-  const BudgetRequest& request = plan.request;
-  const BudgetChoice& best = plan.best;
-  MoneyPage page;
-  page.title =
-      fmt::format("What {} trains on {}", format_dollars(request.usd), request.cluster.name);
-  page.made_on = today;
-  page.command =
-      fmt::format("farthing plan --budget {}USD --cluster {}", request.usd, request.cluster.name);
-  page.answer = fmt::format("As asked: {} on {} tokens in {:.0f} days; {} inside the budget.",
-                            best.shape.name, format_figure(best.tokens, ""), best.days,
-                            percent(best.p_budget));
-  page.says = {
-      {"{budget} at {price} a device-hour, {experiments} of the rest for experiments: the "
-       "final run is {final_usd} for {hours} and {tokens} tokens."}};
-  Sheet& sheet = page.sheet;
-  sheet.add({.id = "budget",
-             .label = "budget",
-             .unit = "USD",
-             .value = request.usd,
-             .source = "as asked",
-             .slider = true});
-  sheet.add({.id = "other",
-             .label = "data, storage, people",
-             .unit = "USD",
-             .value = request.other_usd,
-             .source = "as asked",
-             .slider = true});
-  sheet.add({.id = "experiments",
-             .label = "experiments, of the rest",
-             .unit = "%",
-             .value = 100 * request.experiments,
-             .low = std::min(33.3, 100 * request.experiments),
-             .high = std::max(82.2, 100 * request.experiments),
-             .source = "OLMo (arXiv:2503.05804), Olmo 3 (arXiv:2605.01158)",
-             .slider = true});
-  sheet.add({.id = "failed",
-             .label = "failed attempts, of the final run",
-             .unit = "%",
-             .value = 100 * request.failed,
-             .low = 0.0,
-             .high = 250 * request.failed,
-             .source = "assumption",
-             .slider = true});
-  const PriceEntry& price = request.price;
-  sheet.add({.id = "price",
-             .label = "device-hour",
-             .unit = "USD/h",
-             .value = price.value,
-             .low = price.low,
-             .high = price.high,
-             .source = price.source,
-             .date = price.date,
-             .confidence = price.confidence,
-             .slider = true});
-  const Quantiles& hours = best.plan.range.gpu_hours;
-  const double rate = best.tokens / best.final_hours;
-  sheet.add({.id = "rate",
-             .label = "tokens of a paid device-hour",
-             .unit = "",
-             .value = rate,
-             .low = rate * hours.p50 / hours.p90,
-             .high = rate * hours.p50 / hours.p10,
-             .source = "the plan of " + best.shape.name + ", P10 to P90",
-             .slider = true});
-  sheet.add({.id = "reserve",
-             .label = "reserve, of the purse",
-             .unit = "%",
-             .value = 100 * (1 - (best.final_usd + best.failed_usd) / plan.purse_usd),
-             .source = percent(request.confidence) + " confidence",
-             .slider = true});
-  sheet.add({.id = "purse",
-             .label = "for the final run and its failures",
-             .unit = "USD",
-             .formula = "(budget - other) * (1 - experiments / 100)"});
-  sheet.add({.id = "hours",
-             .label = "device-hours of the final run",
-             .unit = "h",
-             .formula = "purse * (1 - reserve / 100) / (1 + failed / 100) / price"});
-  sheet.add({.id = "final_usd", .label = "final run", .unit = "USD", .formula = "hours * price"});
-  sheet.add({.id = "experiments_usd",
-             .label = "experiments",
-             .unit = "USD",
-             .formula = "(budget - other) * experiments / 100"});
-  sheet.add(
-      {.id = "tokens", .label = "tokens that it trains", .unit = "", .formula = "hours * rate"});
-  sheet.add({.id = "failed_usd",
-             .label = "failed attempts",
-             .unit = "USD",
-             .formula = "final_usd * failed / 100"});
-  sheet.add({.id = "reserve_usd",
-             .label = "reserve",
-             .unit = "USD",
-             .formula = "budget - other - experiments_usd - final_usd - failed_usd"});
-  for (const char* part : {"other", "experiments_usd", "final_usd", "failed_usd", "reserve_usd"}) {
-    sheet.add({.id = std::string("share_") + part,
-               .label = sheet_label(sheet, part) + ", of the budget",
-               .unit = "%",
-               .formula = fmt::format("100 * {} / budget", part)});
-  }
-  sheet.finish("budget");
-  page.tiles = {"tokens", "hours", "final_usd", "experiments_usd"};
-  const auto plain = [](const char* heading, const Table& table, const std::string& note) {
-    PageTable out{.heading = heading, .headings = table.headings, .rows = {}, .note = note};
-    for (const auto& row : table.rows) {
-      out.rows.emplace_back();
-      for (const auto& cell : row) out.rows.back().push_back({.text = cell});
-    }
-    return out;
-  };
-  const std::string fixed =
-      "As the planner chose it for what was asked; another budget or price needs a search of its "
-      "own, which a page cannot do.";
-  PageTable purse{
-      .heading = "Where the money goes", .headings = {"", "", "of the budget"}, .rows = {}};
-  for (const char* part : {"other", "experiments_usd", "final_usd", "failed_usd", "reserve_usd"}) {
-    purse.rows.push_back({{.text = sheet.at(part).label},
-                          figure_cell(part),
-                          figure_cell(std::string("share_") + part)});
-  }
-  page.add(std::move(purse));
-  PageTable choice = plain("The choice, as asked", choice_table(plan), fixed);
-  choice.is_prose = true;
-  page.add(std::move(choice));
-  page.add(PageText{"What to know of the choice, as asked", plan.verdicts});
-  page.add(PageChart{.kind = "curve",
-                     .heading = "Tokens by the share of experiments, %",
-                     .items = {{.id = "tokens"}},
-                     .x = "experiments",
-                     .x_low = 0,
-                     .x_high = 90});
-  page.add(PageChart{
-      .kind = "tornado", .heading = "What moves the tokens most", .items = {}, .target = "tokens"});
-  page.add(plain("The ladder, as asked", ladder_table(plan), kLossNote));
-  page.add(plain("Ways to pay, as asked", ways_table(plan), fixed));
-  page.sources = {"device-hour: " + describe(price)};
-  for (const auto& way : plan.ways) page.sources.push_back(way.name + ": " + way.note);
-  return page;
 }
 
 }  // namespace farthing

@@ -124,7 +124,6 @@ std::string winner_verdict(const std::vector<Contender>& contenders, const Equal
 std::string compare_text(const std::vector<Contender>& contenders, const EqualComparison& equal);
 Json compare_json(const std::vector<Contender>& contenders, const EqualComparison& equal);
 // With a slider for the rent of a core-hour where runs were rented by it.
-MoneyPage compare_page(const std::vector<Contender>& contenders, const EqualComparison& equal,
-                       const std::string& today);
+MoneyPage compare_page(const std::vector<Contender>& contenders, const EqualComparison& equal);
 
 }  // namespace farthing

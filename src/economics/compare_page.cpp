@@ -243,14 +243,11 @@ void add_the_rest(const std::vector<Contender>& contenders, const EqualCompariso
 
 }  // namespace
 
-MoneyPage compare_page(const std::vector<Contender>& contenders, const EqualComparison& equal,
-                       const std::string& today) {
+MoneyPage compare_page(const std::vector<Contender>& contenders, const EqualComparison& equal) {
   MoneyPage page;
   const bool runs = std::all_of(contenders.begin(), contenders.end(),
                                 [](const Contender& c) { return c.kind == "run"; });
   page.title = fmt::format("{} {} compared", contenders.size(), runs ? "runs" : "records");
-  page.made_on = today;
-  page.command = "farthing compare";
   for (std::size_t i = 0; i < std::min(contenders.size(), kMostTiles); ++i) {
     page.tiles.push_back(id_of("usd", i));
   }

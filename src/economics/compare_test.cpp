@@ -202,7 +202,7 @@ TEST(Compare, UnknownIsNotStatedAndThePageEscapesNames) {
   const std::string text = compare_text(two, equal);
   EXPECT_NE(text.find("not stated"), std::string::npos);
   EXPECT_NE(text.find("Priced differently"), std::string::npos);
-  const std::string html = to_html(compare_page(two, equal, "2026-11-25"));
+  const std::string html = to_html(compare_page(two, equal));
   EXPECT_EQ(html.find("<script>,"), std::string::npos);
   EXPECT_NE(html.find("&lt;script&gt;"), std::string::npos);
   EXPECT_TRUE(compare_json(two, equal)["equal"]["winner"].is_null());

@@ -170,11 +170,11 @@ Comparison compare_costs(const HistoryModel& a, const HistoryModel& b) {
     sheet.add({.id = id, .label = label, .unit = "x", .formula = formula});
     comparison.factors.push_back(id);
   };
-  ratio("active", "more active parameters", false);
-  ratio("tokens", "more tokens", false);
-  ratio("peak", "slower devices", true);
-  ratio("mfu", "less of their peak used", true);
-  ratio("price", "dearer hours", false);
+  ratio("active", "active parameters", false);
+  ratio("tokens", "tokens", false);
+  ratio("peak", "peak of a device, inverse", true);
+  ratio("mfu", "share of the peak used, inverse", true);
+  ratio("price", "price of an hour", false);
   sheet.add({.id = "ratio",
              .label = a.name + " over " + b.name,
              .unit = "x",

@@ -115,7 +115,7 @@ std::string section_html(const MoneyPage& page, const PageText& text, std::size_
   return html + "</section>\n";
 }
 
-// Sentences beside figures: on a phone its rows become blocks, each cell under its heading.
+// Sentences beside figures, which a phone shows as blocks, each cell under its heading.
 bool is_wordy(const PageTable& table) {
   constexpr std::size_t kLong = 60;
   return std::any_of(table.rows.begin(), table.rows.end(), [](const auto& row) {
@@ -125,7 +125,8 @@ bool is_wordy(const PageTable& table) {
 }
 
 std::string section_html(const MoneyPage& page, const PageTable& table, std::size_t) {
-  const bool stacks = table.is_prose && is_wordy(table) && table.headings.size() > 2;
+  const bool stacks =
+      table.stacks || (table.is_prose && is_wordy(table) && table.headings.size() > 2);
   std::string html = fmt::format(
       "<section class=\"card{}{}\"><h2>{}</h2>\n<div class=\"scroll\"><table>",
       table.is_prose ? " prose" : "", stacks ? " stacks" : "", escape_html(table.heading));
@@ -170,7 +171,7 @@ std::string section_html(const MoneyPage&, const PageDrawing& drawing, std::size
 
 std::string sheet_html(const Sheet& sheet) {
   std::string html =
-      "<details class=\"card prose\"><summary>How every number is made</summary>\n<div "
+      "<details class=\"card prose stacks\"><summary>How every number is made</summary>\n<div "
       "class=\"scroll\">"
       "<table><tr><th>name</th><th>what</th><th>value</th><th>formula, or source</th></tr>\n";
   for (const auto& id : sheet.order()) {
@@ -261,7 +262,8 @@ std::string sources_html(const MoneyPage& page) {
   html += "</ol><p class=\"cite\"><q>" + escape_html(citation(page)) +
           "</q> <button type=\"button\" id=\"cite\">cite</button></p>";
   if (!page.command.empty()) {
-    html += "<p class=\"fine\">Made again by <code>" + escape_html(page.command) + "</code></p>";
+    html += "<p class=\"fine\">Made again by <code>" + escape_html(page.command) +
+            " --html FILE</code></p>";
   }
   return html + "</section>\n";
 }

@@ -59,6 +59,7 @@ struct PageTable {
   std::vector<std::vector<PageCell>> rows = {};
   std::string note = {};
   bool is_prose = false;  // cells wrap and align to the left
+  bool stacks = false;    // on a phone every row is a block of lines; wordy tables are so anyhow
 };
 
 struct PageChartItem {

@@ -49,6 +49,26 @@ const char* const kPageScript = R"js(
     return text.length > n ? text.slice(0, n - 1) + '\u2026' : text;
   }
 
+  function twoLines(text, n) {
+    if (text.length <= n) return [text];
+    const at = text.lastIndexOf(' ', n);
+    return at > 0 ? [text.slice(0, at), cut(text.slice(at + 1), n)] : [cut(text, n)];
+  }
+  // The ticks whose words do not run into those before them: {x, text, anchor}.
+  function apart(ts, X, words, W) {
+    let end = -Infinity;
+    return ts.flatMap((t) => {
+      const x = X(t),
+        text = words(t),
+        where = anchor(x, text, W),
+        width = text.length * 7.8;
+      const from = where === 'start' ? x : where === 'end' ? x - width : x - width / 2;
+      if (from < end) return [];
+      end = from + width + 4;
+      return [{ x, text, anchor: where }];
+    });
+  }
+
   // A frame for rows of bars: label above the bar on narrow screens, beside it on wide ones.
   function rows(svg, n) {
     const W = Math.max(300, svg.clientWidth || 640),
@@ -70,15 +90,12 @@ const char* const kPageScript = R"js(
       h: 18,
       label(i, text) {
         const max = Math.floor((narrow ? W : left) / 7.6);
-        const node = make(
-          'text',
-          narrow
-            ? { x: left, y: i * step + 14 }
-            : { x: left - 8, y: i * step + 19, 'text-anchor': 'end' },
-          cut(text, max),
-          svg,
-        );
-        make('title', {}, text, node);
+        const said = narrow ? [cut(text, max)] : twoLines(text, max);
+        said.forEach((line, k) => {
+          const y = narrow ? 14 : said.length > 1 ? 12 + 14 * k : 19;
+          const at = narrow ? { x: left } : { x: left - 8, 'text-anchor': 'end' };
+          make('title', {}, text, make('text', { ...at, y: i * step + y }, line, svg));
+        });
       },
       ticks(ts, X, unit) {
         for (const t of ts) {
@@ -86,14 +103,9 @@ const char* const kPageScript = R"js(
             make('line', { class: 'grid', x1: X(t), x2: X(t), y1: 0, y2: H - 22 }),
             svg.firstChild,
           );
-          const text = format(t, unit);
-          make(
-            'text',
-            { class: 'soft', x: X(t), y: H - 7, 'text-anchor': anchor(X(t), text, W) },
-            text,
-            svg,
-          );
         }
+        for (const t of apart(ts, X, (v) => format(v, unit), W))
+          make('text', { class: 'soft', x: t.x, y: H - 7, 'text-anchor': t.anchor }, t.text, svg);
       },
     };
   }
@@ -301,15 +313,9 @@ const char* const kPageScript = R"js(
         svg,
       );
     }
-    for (const t of roundTicks(chart.xLow, chart.xHigh, W < 560 ? 3 : 7)) {
-      const text = show(chart.x, t);
-      make(
-        'text',
-        { class: 'soft', x: X(t), y: H - B + 17, 'text-anchor': anchor(X(t), text, W) },
-        text,
-        svg,
-      );
-    }
+    const along = roundTicks(chart.xLow, chart.xHigh, W < 560 ? 3 : 7);
+    for (const t of apart(along, X, (v) => show(chart.x, v), W))
+      make('text', { class: 'soft', x: t.x, y: H - B + 17, 'text-anchor': t.anchor }, t.text, svg);
     make(
       'text',
       { class: 'soft', x: W - R, y: H - 6, 'text-anchor': 'end' },
@@ -465,6 +471,15 @@ const char* const kPageScript = R"js(
   addEventListener('resize', () => {
     clearTimeout(timer);
     timer = setTimeout(drawAll, 80);
+  });
+  // Paper cannot be clicked: what is folded opens for it.
+  let folded = [];
+  addEventListener('beforeprint', () => {
+    folded = [...document.querySelectorAll('details:not([open])')];
+    for (const d of folded) d.open = true;
+  });
+  addEventListener('afterprint', () => {
+    for (const d of folded) d.open = false;
   });
   matchMedia('print').addEventListener('change', drawAll);
   document.addEventListener('toggle', drawAll, true);

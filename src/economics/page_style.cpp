@@ -40,9 +40,12 @@ details.card summary{font-size:17px}details[open] summary{margin-bottom:8px}
 @media(max-width:820px){.money svg text{font-size:13px}}
 .stacks td:last-child{width:38%}
 @media(max-width:480px){.moneypage h1{font-size:25px}.prose td+td{min-width:9em}
+.moneypage th,.moneypage td{padding-left:6px;font-size:12.5px}
+.moneypage th,.moneypage td:first-child{white-space:normal}
+.moneypage th:first-child,.moneypage td:first-child{padding-left:0}
 .stacks tr:first-child{display:none}.stacks tr{display:block;border-top:1px solid var(--grid);
 padding:8px 0}.stacks tr:nth-child(2){border-top:0;padding-top:0}
-.stacks td,.stacks td+td{display:block;width:auto!important;border:0;padding:1px 0;min-width:0}
+.stacks td,.stacks td+td{display:block;text-align:left;width:auto!important;border:0;padding:1px 0;min-width:0}
 .stacks td:first-child{font-weight:600}
 .stacks td[data-h]::before{content:attr(data-h) ": ";color:var(--soft)}}
 @media print{:root{--back:#fff;--card:#fff;--ink:#000;--soft:#444;--rule:#bbb;--grid:#ddd;
@@ -50,6 +53,9 @@ padding:8px 0}.stacks tr:nth-child(2){border-top:0;padding-top:0}
 --s1:#b4471f;--s2:#1d7a4f;--s3:#8250a8;--c0:#3f7f5f;--c1:#c9a227;--c2:#4f7cac}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .sliders,.save,#cite{display:none!important}body{font-size:12px}
+.moneypage header p{font-size:12px;margin-bottom:10px}.moneypage h1{font-size:21px}
+.prose p,.prose ol,.cite q{font-size:10.5px}.prose code{font-size:9px}
+details.card summary{font-size:12px}
 .card,figure{break-inside:avoid-page}
 .moneypage header{padding-top:0}.scroll{overflow:visible}.moneypage .prose{break-inside:auto}
 tr{break-inside:avoid}h2,tr:first-child{break-after:avoid}}

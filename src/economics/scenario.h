@@ -132,7 +132,8 @@ std::string spoken_title(const Scenario& scenario);
 // Prices more than kStaleMonths older than `today` ("2026-11"), or than the scenario's own as_of.
 std::vector<std::string> stale_prices(const Scenario& scenario, const std::string& today);
 
-// At spaces, to 98 columns or the terminal; what follows the first line is set in by `hanging` more than it.
+// At spaces, to 98 columns or the terminal; what follows the first line is set in by `hanging` more
+// than it.
 std::string folded(const std::string& text, std::size_t hanging = 0);
 
 // A word of warning where the sources' own value lies outside P10 to P90; else empty.

@@ -65,7 +65,8 @@ PageTable live_checks(const Scenario& scenario, Sheet& sheet) {
       .heading = "Against what was published",
       .headings = {"published", "stated", "computed", "error", "wanted within"},
       .rows = {},
-      .note = "A slider moves the computed side: then it is no longer the sources' case."};
+      .note = "A slider moves the computed side: then it is no longer the sources' case.",
+      .stacks = true};
   for (std::size_t i = 0; i < scenario.checks.size(); ++i) {
     const PublishedFigure& check = scenario.checks[i];
     const SheetLine& line = sheet.at(check.of);
@@ -115,11 +116,9 @@ MoneyPage scenario_page(const Scenario& scenario, const std::string& today) {
   PageTable checks = live_checks(scenario, page.sheet);
   PageTable months = live_months(scenario, page.sheet);
   page.sheet.finish(scenario.name);
-  page.made_on = today;
-  page.command = "farthing cost scenario " + scenario.name;
   const auto likely = likely_ranges(scenario);
   PageTable answers{.heading = "Answers",
-                    .headings = {"", "value (if all goes well, if all goes wrong)", "P10 to P90"},
+                    .headings = {"", "value (lowest to highest)", "P10 to P90"},
                     .rows = {}};
   for (const auto& id : scenario.answers) {
     const SheetLine& line = scenario.sheet.at(id);
@@ -133,7 +132,8 @@ MoneyPage scenario_page(const Scenario& scenario, const std::string& today) {
   }
   answers.is_prose = true;
   answers.note =
-      "P10 to P90: 1,000 draws, every quantity with a range triangular between its ends; a slider "
+      "Lowest to highest: every range at the end that lowers, or raises, this answer. P10 to P90: "
+      "1,000 draws, every quantity with a range triangular between its ends; a slider "
       "moves the middle. With the sources' values some may lie outside it: those sit at one end of "
       "their ranges.";
   page.add(std::move(answers));

@@ -41,8 +41,7 @@ std::string lucky_words(const Scenario& scenario, const std::map<std::string, Sh
 
 Table answers_table(const Scenario& scenario) {
   const auto likely = likely_ranges(scenario);
-  Table table{.headings = {"", "value", "P10 to P90", "if all goes well, if all goes wrong"},
-              .rows = {}};
+  Table table{.headings = {"", "value", "P10 to P90", "lowest to highest"}, .rows = {}};
   for (const auto& id : scenario.answers) {
     const SheetLine& line = scenario.sheet.at(id);
     const auto found = likely.find(id);

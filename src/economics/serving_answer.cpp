@@ -58,6 +58,13 @@ std::vector<std::string> error_words(const ServeAnswer& answer) {
           100 * answer.prefill_error, 100 * answer.decode_error, 100 * answer.sglang_prefill_error,
           100 * answer.sglang_decode_error),
       fmt::format(
+          "DeepSeek's rates are means over every node-hour that it held: its tokens at them fill "
+          "{:.1f} nodes, the mean that it published is {:.2f}.  Quiet hours and half-full "
+          "instances "
+          "are in them, so that this difference is error and idle time together, which nothing "
+          "published parts.  SGLang's were taken at full load: theirs is error alone.",
+          answer.day_nodes, answer.day_nodes_published),
+      fmt::format(
           "Where the decode's error lies: the day's own rate and speed mean {:.0f} sequences on a "
           "device, the prediction fills {:.0f}, DeepSeek's profile 128. With {:.0f} on 144 devices "
           "a "
@@ -132,6 +139,9 @@ void judge_prediction(ServeAnswer& answer, const ModelShape& v3, const Cluster& 
   answer.prefill_error = misses / (1 - published.load.hit_share) / published.rate.prefill - 1;
   const PhaseRate decode = predict_decode(v3, h800, published.load);
   answer.decode_error = decode.tokens_per_second * node / published.rate.decode - 1;
+  const ServeDay day = serve_day(published.rate, published.load, published.prices);
+  answer.day_nodes = day.prefill_nodes + day.decode_nodes;
+  answer.day_nodes_published = published.nodes;
   answer.day_sequences = published.sequences();
   answer.day_sequences_predicted = decode.sequences;
   answer.day_step = 1 / published.tokens_per_second_reader;
@@ -246,6 +256,8 @@ Json to_json(const ServeAnswer& answer) {
           {"error_on_published_day",
            {{"prefill", answer.prefill_error},
             {"decode", answer.decode_error},
+            {"nodes_at_its_rates", answer.day_nodes},
+            {"nodes_published", answer.day_nodes_published},
             {"sequences_of_a_device", answer.day_sequences},
             {"sequences_predicted", answer.day_sequences_predicted},
             {"step_seconds", answer.day_step},
@@ -334,14 +346,12 @@ void add_life(const ServeAnswer& answer, MoneyPage& page) {
 
 }  // namespace
 
-MoneyPage serving_page(const ServeAnswer& answer, const std::string& today) {
+MoneyPage serving_page(const ServeAnswer& answer) {
   const ServeQuestion& q = answer.question;
   const std::string rate_source = answer.decode.devices > 0 ? "roofline, saturated" : "measured";
   const std::string asked = "as asked";
   MoneyPage page;
   page.title = "Serving " + q.shape.name + " on " + q.cluster.name;
-  page.made_on = today;
-  page.command = "farthing cost serve " + q.shape.name + " --cluster " + q.cluster.name;
   Sheet& sheet = page.sheet;
   const auto given = [&](const char* id, const char* label, const char* unit, double value,
                          const std::string& source) {

@@ -40,6 +40,7 @@ struct ServeAnswer {
   // The published day: predicted over published, minus one.
   double prefill_error = 0, decode_error = 0;
   double sglang_prefill_error = 0, sglang_decode_error = 0;
+  double day_nodes = 0, day_nodes_published = 0;  // that its tokens fill at its rates; its mean
   // The day's decode at its own instance and its own mean batch: predicted and had, seconds.
   double day_sequences = 0, day_step = 0, day_step_predicted = 0, day_sequences_predicted = 0;
 };
@@ -58,6 +59,6 @@ const PriceEntry* find_device_price(const PriceList& prices, const std::string& 
 
 std::string to_text(const ServeAnswer& answer);
 Json to_json(const ServeAnswer& answer);
-MoneyPage serving_page(const ServeAnswer& answer, const std::string& today);
+MoneyPage serving_page(const ServeAnswer& answer);
 
 }  // namespace farthing

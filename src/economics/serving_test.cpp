@@ -45,6 +45,8 @@ TEST_F(Serving, PredictionBoundsBothPublishedDeployments) {
     EXPECT_GT(error, 0);
     EXPECT_LT(error, 1);
   }
+  // The day's rates are means over the node-hours held, idle ones included.
+  EXPECT_NEAR(answer.day_nodes, answer.day_nodes_published, 1e-3 * answer.day_nodes_published);
 }
 
 TEST_F(Serving, DecodeGrowsWithPatienceAndShrinksWithContext) {

@@ -167,6 +167,8 @@ FittedLaw fit_once(const std::vector<OwnRun>& runs) {
 
 }  // namespace
 
+FittedLaw replicated_law() { return {.E = kE, .A = kA, .alpha = kAlpha, .B = kB, .beta = kBeta}; }
+
 double effective_tokens(double tokens, double unique_tokens) {
   constexpr double kRepeats = 15.387756;
   if (!(unique_tokens > 0) || tokens <= unique_tokens) return tokens;

@@ -79,6 +79,8 @@ struct FittedLaw {
       {};  // "all five", "E, A, B; exponents of the replication", "E alone"
   double loss(double parameters, double tokens) const;
 };
+// Besiroglu 2024, the first that expected_losses() has of a dense model.
+FittedLaw replicated_law();
 // All five constants need six runs with three different sizes and token counts; three runs with two
 // each give E, A and B; fewer give E alone.  Least squares of log loss; exponents by search, the
 // rest linear and not negative.  Errors: Error{kBadInput} without a run.
