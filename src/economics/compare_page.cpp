@@ -19,6 +19,7 @@ std::string id_of(const char* what, std::size_t i) { return fmt::format("{}_{}",
 PageTable plain(const std::string& heading, const Table& table) {
   PageTable page{.heading = heading, .headings = table.headings, .rows = {}};
   page.is_prose = true;
+  page.stacks = table.headings.size() > 2;
   for (const auto& row : table.rows) {
     page.rows.emplace_back();
     for (const auto& cell : row) page.rows.back().push_back({.text = cell});
@@ -212,6 +213,7 @@ PageTable spent_cells(const std::vector<Contender>& contenders) {
       .heading = "What each spent and reached",
       .headings = {"", "kind", "money", "bits per byte", "per million tokens", "tokens"},
       .rows = {}};
+  spent.stacks = true;
   for (std::size_t i = 0; i < contenders.size(); ++i) {
     spent.rows.push_back({{.text = contenders[i].name},
                           {.text = contenders[i].kind},
