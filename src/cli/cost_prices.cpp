@@ -1,4 +1,5 @@
 // cost_prices.cpp - farthing cost prices: what a price list holds, with dates and sources.
+#include <fmt/core.h>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -63,8 +64,7 @@ void prices_command(const PricesOptions& options) {
   if (options.output.json) return print_json(json);
   std::cout << text;
   if (!warnings.empty()) {
-    std::cout << "\nOlder than " << kStaleMonths
-              << " months, or of a day to come: ask again before you rely on it:\n"
+    std::cout << fmt::format("\nOlder than {} months, or dated ahead: ask again\n", kStaleMonths)
               << warnings;
   }
 }

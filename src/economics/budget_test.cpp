@@ -151,6 +151,7 @@ TEST(Budget, ThePagesFormulasGiveThePlanAndFollowTheMoney) {
 // 33,800 with server and network is 68,434; a third and 3 % of it over 8,766 h, 70 % of them used;
 // 700 W at 0.76, with the host and through PSU and UPS 685 W, PUE 1.45, 8.26 cents.
 TEST(Budget, AnOwnedHourIsDepreciationAndPower) {
+  set_share_folder(FARTHING_SOURCE_DIR);
   const PriceList list = load_price_list();
   Sheet own;
   for (const SheetLine& line : own_device_hour("h100", "", list, list)) own.add(line);

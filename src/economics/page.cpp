@@ -131,9 +131,9 @@ std::string section_html(const MoneyPage& page, const PageTable& table, std::siz
       "<section class=\"card{}{}\"><h2>{}</h2>\n<div class=\"scroll\"><table>",
       table.is_prose ? " prose" : "", stacks ? " stacks" : "", escape_html(table.heading));
   if (!table.headings.empty()) {
-    html += "<tr>";
+    html += "<thead><tr>";  // repeated on every printed page
     for (const auto& heading : table.headings) html += "<th>" + escape_html(heading) + "</th>";
-    html += "</tr>\n";
+    html += "</tr></thead>\n";
   }
   for (const auto& row : table.rows) {
     html += "<tr>";
@@ -173,7 +173,8 @@ std::string sheet_html(const Sheet& sheet) {
   std::string html =
       "<details class=\"card prose stacks\"><summary>How every number is made</summary>\n<div "
       "class=\"scroll\">"
-      "<table><tr><th>name</th><th>what</th><th>value</th><th>formula, or source</th></tr>\n";
+      "<table><thead><tr><th>name</th><th>what</th><th>value</th><th>formula, or source</th></tr>"
+      "</thead>\n";
   for (const auto& id : sheet.order()) {
     const SheetLine& line = sheet.at(id);
     if (line.condition) continue;

@@ -273,10 +273,11 @@ const char* const kPageScript = R"js(
       B = 44,
       N = 120;
     // The legend's places, line by line.
+    const room = Math.floor((W - L) / 7);
     let legend = L,
       T = 30;
     const places = chart.items.map((item) => {
-      const width = Math.min(34, item.label.length) * 7;
+      const width = Math.min(room, item.label.length) * 7;
       if (legend > L && legend + width > W) {
         legend = L;
         T += 17;
@@ -338,7 +339,7 @@ const char* const kPageScript = R"js(
         down = true;
       });
       make('path', { class: 's' + (k % 4), d }, null, svg);
-      make('text', { class: 's' + (k % 4), ...places[k] }, cut(item.label, 34), svg);
+      make('text', { class: 's' + (k % 4), ...places[k] }, cut(item.label, room), svg);
     });
   }
   const kinds = {

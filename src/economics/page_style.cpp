@@ -43,8 +43,8 @@ details.card summary{font-size:17px}details[open] summary{margin-bottom:8px}
 .moneypage th,.moneypage td{padding-left:6px;font-size:12.5px}
 .moneypage th,.moneypage td:first-child{white-space:normal}
 .moneypage th:first-child,.moneypage td:first-child{padding-left:0}
-.stacks tr:first-child{display:none}.stacks tr{display:block;border-top:1px solid var(--grid);
-padding:8px 0}.stacks tr:nth-child(2){border-top:0;padding-top:0}
+.stacks thead{display:none}.stacks tr{display:block;border-top:1px solid var(--grid);
+padding:8px 0}.stacks tbody tr:first-child{border-top:0;padding-top:0}
 .stacks td,.stacks td+td{display:block;text-align:left;width:auto!important;border:0;padding:1px 0;min-width:0}
 .stacks td:first-child{font-weight:600}
 .stacks td[data-h]::before{content:attr(data-h) ": ";color:var(--soft)}}
@@ -58,7 +58,7 @@ padding:8px 0}.stacks tr:nth-child(2){border-top:0;padding-top:0}
 details.card summary{font-size:12px}
 .card,figure{break-inside:avoid-page}
 .moneypage header{padding-top:0}.scroll{overflow:visible}.moneypage .prose{break-inside:auto}
-tr{break-inside:avoid}h2,tr:first-child{break-after:avoid}}
+tr{break-inside:avoid}h2{break-after:avoid}.money svg text{font-size:11px}}
 )css";
 
 }  // namespace farthing::money_parts
