@@ -324,7 +324,11 @@ std::string to_html(const ReportInput& input) {
   html += escape_html(receipt.name) + ": receipt</title>\n<style>" + page_parts::kStyle +
           "</style></head><body>\n<header><h1>" + escape_html(receipt.name) + "</h1><p>" +
           escape_html(receipt.run.project + ", " + receipt.run.purpose + ", " + receipt.run.phase) +
-          " <span class=\"state\">" + escape_html(receipt.state) + "</span></p></header>\n<main>\n";
+          " <span class=\"state\">" + escape_html(receipt.state) + "</span></p>";
+  if (const std::string origin = origin_words(receipt); !origin.empty()) {
+    html += "<p><strong>" + escape_html(origin) + "</strong></p>";
+  }
+  html += "</header>\n<main>\n";
   html += tiles(receipt) + "<div class=\"pair\">" + spending(receipt) + small_print(receipt) +
           "</div>\n" + plan_and_actual(receipt) + charts_section(series, charts, axes, axis) +
           notes_section(input.history);

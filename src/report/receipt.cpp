@@ -225,6 +225,9 @@ Json to_json(const Receipt& receipt) {
               {"per_million_tokens", receipt.usd_per_million_tokens}};
   Json json = {{"run", receipt.name},
                {"state", receipt.state},
+               {"origin", receipt.start.simulated  ? "simulated"
+                          : receipt.start.imported ? "imported"
+                                                   : "trained"},
                {"project", receipt.run.project},
                {"purpose", receipt.run.purpose},
                {"phase", receipt.run.phase},
@@ -341,13 +344,26 @@ std::string electricity_words(const Receipt& receipt) {
   return format_usd(receipt.cost.electricity_usd) + " (" + energy_words(receipt) + ")";
 }
 
+std::string origin_words(const Receipt& receipt) {
+  if (receipt.start.simulated) {
+    return "Simulated: nothing was trained or paid. Its time is acted out, its loss is a scaling "
+           "law's.";
+  }
+  if (receipt.start.imported) {
+    return "Imported: read from a log made elsewhere; what that does not say is estimated or left "
+           "out.";
+  }
+  return "";
+}
+
 std::string to_text(const Receipt& receipt) {
   const double total = receipt.ledger.seconds.total();
   const double waste = total > 0 ? 1 - receipt.ledger.seconds[Category::kCompute] / total : 0;
   std::string text =
       wrapped(fmt::format("Receipt of {} ({}), {}, {}: {}", receipt.name, receipt.run.project,
-                          receipt.run.purpose, receipt.run.phase, receipt.state)) +
-      "\n";
+                          receipt.run.purpose, receipt.run.phase, receipt.state));
+  if (const std::string origin = origin_words(receipt); !origin.empty()) text += wrapped(origin);
+  text += "\n";
   text += to_text(summary(receipt)) + "\n" + to_text(spending_table(receipt)) + "\n";
   if (receipt.beside_plan.is_known()) text += to_text(plan_and_actual_table(receipt)) + "\n";
   text += fmt::format("Waste, all that is not compute: {:.1f} %\n", 100 * waste);

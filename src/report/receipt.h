@@ -68,6 +68,8 @@ const char* describe(Category category);
 // Time, share and money of every category, and their total.
 Table spending_table(const Receipt& receipt);
 // Planned, measured and their difference; no rows where nothing was planned.
+// What a reader must know of a run that was not trained here; empty for one that was.
+std::string origin_words(const Receipt& receipt);
 Table plan_and_actual_table(const Receipt& receipt);
 std::string price_words(const Receipt& receipt);
 std::string electricity_words(const Receipt& receipt);

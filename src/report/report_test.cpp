@@ -2,6 +2,8 @@
 // file.
 #include <gtest/gtest.h>
 
+#include <cctype>
+
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -95,6 +97,19 @@ TEST(Receipt, JsonHasTheKeysThatProgramsRead) {
   EXPECT_EQ(json["val_bits_per_byte"], 1.75);
   EXPECT_EQ(json["weights_hash"], "abc");
   EXPECT_EQ(json["state"], "finished");
+}
+
+TEST(Receipt, WhatWasNotTrainedHereSaysSo) {
+  EXPECT_EQ(to_json(make_receipt(input_of(two_attempts())))["origin"], "trained");
+  for (const char* origin : {"simulated", "imported"}) {
+    const ReportInput input = input_of(event(1, 0, "run_start", {{origin, true}}) + two_attempts());
+    const Receipt receipt = make_receipt(input);
+    EXPECT_EQ(to_json(receipt)["origin"], origin);
+    const std::string first(1, static_cast<char>(std::toupper(origin[0])));
+    const std::string words = first + (origin + 1) + std::string(": ");
+    EXPECT_NE(to_text(receipt).find("\n" + words), std::string::npos) << to_text(receipt);
+    EXPECT_NE(to_html(input).find(words), std::string::npos);
+  }
 }
 
 TEST(Receipt, KilledAndEmptyRunsHaveOneToo) {

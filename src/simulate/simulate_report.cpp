@@ -122,12 +122,15 @@ Json to_json(const Simulation& s) {
 Table run_seconds_table(const Simulation& s) {
   Table table{.headings = {"where the run's time goes", "this run", "share", "mean of many"},
               .rows = {}};
+  const auto shown = [](double seconds) {  // what clocks leave over by rounding is none
+    return format_seconds(seconds < 1e-3 ? 0 : seconds);
+  };
   for (int i = 0; i < kRunSeconds; ++i) {
     const auto kind = static_cast<RunSecond>(i);
     const double mean = s.band.mean_seconds[static_cast<std::size_t>(i)];
     if (s.outcome[kind] < 0.5 && mean < 0.5) continue;
-    table.rows.push_back({describe(kind), format_seconds(s.outcome[kind]),
-                          percent(s.outcome[kind] / s.outcome.wall_seconds), format_seconds(mean)});
+    table.rows.push_back({describe(kind), shown(s.outcome[kind]),
+                          percent(s.outcome[kind] / s.outcome.wall_seconds), shown(mean)});
   }
   return table;
 }
