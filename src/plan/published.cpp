@@ -192,13 +192,18 @@ double year_of(const Row& row) {
 bool shards_weights(const Row& row) {
   const std::string fsdp = row.word("fsdp");
   if (fsdp.empty()) return has(row.word("source"), "fsdp") || has(row.word("source"), "titan");
-  return fsdp != "0" && !fsdp.starts_with("zero") && !has(fsdp, "zero2") && !has(fsdp, "2d");
+  return fsdp != "0" && !fsdp.starts_with("zero") && !has(fsdp, "zero2");
+}
+
+// DualPipe, tiles of FP8 and V3's recomputing: by its schedule, or because the report that says so
+// of all of the run is the source.
+bool is_deepseek_run(const Row& row) {
+  return has(row.word("schedule"), "dualpipe") || has(row.word("source"), "arxiv:2412.19437");
 }
 
 Software software_for(const Row& row, const Device& device, const ModelShape& shape) {
-  const std::string other = row.word("other"), schedule = row.word("schedule");
-  const bool dual = has(schedule, "dualpipe");
-  const Framework framework = dual                  ? Framework::kDeepSeek
+  const std::string other = row.word("other");
+  const Framework framework = is_deepseek_run(row)  ? Framework::kDeepSeek
                               : shards_weights(row) ? Framework::kFsdp
                                                     : Framework::kMegatron;
   Software software = software_of(year_of(row), framework, device);
@@ -218,7 +223,7 @@ NumberFormat format_of(const Row& row) {
     return precision.starts_with("fp8-cs") ? NumberFormat::kFp8 : NumberFormat::kMxfp8;
   }
   if (precision.starts_with("fp8")) {
-    return has(row.word("schedule"), "dualpipe") ? NumberFormat::kFp8Block : NumberFormat::kFp8;
+    return is_deepseek_run(row) ? NumberFormat::kFp8Block : NumberFormat::kFp8;
   }
   if (precision == "fp16") return NumberFormat::kFp16;
   return precision.starts_with("fp32") ? NumberFormat::kFp32 : NumberFormat::kBf16;
@@ -227,6 +232,7 @@ NumberFormat format_of(const Row& row) {
 // The least that fits, where nobody says; before 2023 full recompute was the rule.
 RecomputeMode recompute_of(const Row& row, double year) {
   const std::string word = row.word("recompute");
+  if (word.empty() && is_deepseek_run(row)) return RecomputeMode::kCheap;
   if (word.empty()) return year < 2023 ? RecomputeMode::kFull : RecomputeMode::kNone;
   if (word == "full" || word == "yes" || word == "on") return RecomputeMode::kFull;
   if (word.starts_with("selective")) return RecomputeMode::kSelective;
@@ -240,7 +246,7 @@ void set_schedule(const Row& row, const ModelShape& shape, Layout& layout) {
   if (layout.pp == 1) {
     layout.vp = 1;
     layout.schedule = PipelineSchedule::kNone;
-  } else if (has(word, "dualpipe")) {
+  } else if (is_deepseek_run(row)) {
     layout.schedule = PipelineSchedule::kDualPipe;
   } else if (layout.vp > 1) {
     layout.schedule = PipelineSchedule::kInterleaved;
@@ -263,8 +269,9 @@ Layout layout_of(const Row& row, const ModelShape& shape, const Software& softwa
   layout.micro_batch = std::max(1, row.integer("mbs", 1));
   layout.precision = format_of(row);
   layout.recompute = recompute_of(row, software.year);
-  layout.sequence_parallel =
-      software.year >= 2022.6 || layout.recompute == RecomputeMode::kSelective;
+  // GSPMD (arXiv:2105.04663) splits every activation; Megatron those between products since 2022.
+  layout.sequence_parallel = row.word("hardware").starts_with("tpu") || software.year >= 2022.6 ||
+                             layout.recompute == RecomputeMode::kSelective;
   layout.zero_stage = 1;
   if (shards_weights(row)) layout.zero_stage = has(row.word("fsdp"), "grad") ? 2 : 3;
   if (software.year < 2021.5) layout.zero_stage = 0;

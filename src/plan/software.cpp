@@ -25,8 +25,11 @@ Software software_of(double year, Framework framework, const Device& device) {
   software.dispatcher = year < 2025.2 && framework != Framework::kDeepSeek ? Dispatcher::kAllToAll
                                                                            : Dispatcher::kDeepEp;
   software.fused = year >= 2022.3;
-  software.hides_tp = year >= 2023.5;
-  software.hides_dp = year >= 2022.6;
+  // XLA splits collectives and runs them beside the products that need them (Wang et al., ASPLOS
+  // 2023, doi:10.1145/3567955.3567959); elsewhere it came later.
+  const bool xla = device.kind == "tpu";
+  software.hides_tp = xla || year >= 2023.5;
+  software.hides_dp = xla || year >= 2022.6;
   software.launches_per_expert = year < 2026.15 && framework != Framework::kDeepSeek;
   software.hides_ep = framework == Framework::kDeepSeek;
   // Whole-iteration graphs of routed models: mid 2026, where memory is ample.
