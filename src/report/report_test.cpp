@@ -262,5 +262,25 @@ TEST(Table, CellsWrapWhereTheTerminalIsNarrow) {
   EXPECT_NE(to_text(table).find("one two three four"), std::string::npos);  // no terminal: whole
 }
 
+TEST(Table, ATableWhoseWordsWouldBreakIsStacked) {
+  const Table table{
+      .headings = {"constant", "uncertain by", "meaning"},
+      .rows = {{"communication_tax", "30 %", "slowdown of compute while links are busy"},
+               {"gemm_depth", "", "half"}}};
+  set_text_columns(30);
+  const std::string text = to_text(table);
+  set_text_columns(0);
+  EXPECT_EQ(text,
+            "  constant\n"
+            "  communication_tax\n"
+            "    uncertain by  30 %\n"
+            "    meaning       slowdown of\n"
+            "                  compute\n"
+            "                  while links\n"
+            "                  are busy\n"
+            "  gemm_depth\n"
+            "    meaning  half\n");
+}
+
 }  // namespace
 }  // namespace farthing

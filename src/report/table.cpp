@@ -174,7 +174,44 @@ std::string wrap_prose(const std::string& text, std::size_t hanging, std::size_t
 
 std::string wrapped(const std::string& text) { return wrap_prose(text, 2, prose_columns()); }
 
+namespace {
+
+// Whether columns would have to break words to fit.
+bool is_too_wide(const Table& table) {
+  std::vector<std::vector<std::string>> rows = table.rows;
+  rows.push_back(table.headings);
+  std::size_t total = 0;
+  for (const std::size_t columns : widths_of(rows, true)) total += 2 + columns;
+  return g_columns != 0 && table.headings.size() > 2 && total > g_columns;
+}
+
+// Row below row: its first cell, then the others, each beside its heading.
+std::string stacked(const Table& table) {
+  constexpr std::size_t kIndent = 2;
+  std::string text = table.headings[0].empty() ? "" : "  " + table.headings[0] + "\n";
+  for (const auto& row : table.rows) {
+    if (row.empty()) continue;
+    text += wrap_prose("  " + row[0], 4, g_columns);
+    Table rest;
+    for (std::size_t i = 1; i < std::min(row.size(), table.headings.size()); ++i) {
+      if (!row[i].empty()) rest.rows.push_back({table.headings[i], row[i]});
+    }
+    const std::size_t columns = std::exchange(g_columns, g_columns - kIndent);
+    const std::string inner = to_text(rest);
+    g_columns = columns;
+    for (std::size_t at = 0; at < inner.size();) {
+      const std::size_t end = inner.find('\n', at) + 1;
+      text += std::string(kIndent, ' ') + inner.substr(at, end - at);
+      at = end;
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
 std::string to_text(const Table& table) {
+  if (is_too_wide(table)) return stacked(table);
   const std::vector<bool> words = columns_of_words(table);
   std::vector<std::vector<std::string>> lines = table.rows;
   if (!table.headings.empty()) lines.insert(lines.begin(), table.headings);
