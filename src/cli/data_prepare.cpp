@@ -116,6 +116,16 @@ std::int64_t parse_bytes(const std::string& text, const char* flag, double least
                          "such as 512MB, 4GB, at least " + format_bytes(least), ""}));
 }
 
+// What is wrong with a flag's value is wrong use.
+template <class Check>
+void as_usage(const Check& check) {
+  try {
+    check();
+  } catch (const Error& error) {
+    throw Error(ErrorCode::kUsage, error.message);
+  }
+}
+
 void fill_request(PrepareOptions& options) {
   PrepareRequest& request = options.request;
   request.sources = gather_sources(options);
@@ -143,7 +153,10 @@ void fill_request(PrepareOptions& options) {
   }
   request.dedup_exact = options.dedup != "none";
   request.dedup_near = options.dedup == "near";
-  choose_rules(options.clean, request.clean);
+  as_usage([&] {
+    choose_rules(options.clean, request.clean);
+    MinHasher{request.minhash};  // refuses what is out of range
+  });
   if (!options.rules_file.empty()) {
     read_rules(read_file(options.rules_file), options.rules_file, request.clean);
   }

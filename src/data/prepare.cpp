@@ -192,8 +192,8 @@ class WorkFolder {
   void finish() {
     std::error_code ignored;
     for (const auto& entry : fs::directory_iterator(path_, ignored)) {
-      const std::string name = "/" + entry.path().filename().string();
-      if (name != kMovingName && name != kPlanName) fs::remove_all(entry.path(), ignored);
+      const fs::path& path = entry.path();
+      if (path != path_ + kMovingName && path != path_ + kPlanName) fs::remove_all(path, ignored);
     }
     fs::remove_all(path_, ignored);
     made_->keep();

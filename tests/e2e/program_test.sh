@@ -84,6 +84,8 @@ expect 3 "missing recipe" "$farthing" train nowhere.toml
 contains err "nowhere.toml" "missing recipe"
 expect 3 "unknown key" "$farthing" train recipe.toml --run bad --set train.learnin_rate=1
 contains err "learning_rate" "unknown key"
+expect 2 "an unknown rule" "$farthing" data prepare book.txt --clean gofer -o d2
+expect 2 "an odd similarity" "$farthing" data prepare book.txt --jaccard 7 -o d2
 expect 3 "missing text" "$farthing" data prepare nowhere.txt -o d2
 contains err "nowhere.txt" "missing text"
 : > empty.txt
