@@ -67,7 +67,7 @@ Json history_json(const History& history) {
 // What others say that it cost, beside the product of its factors.
 std::string known_words(const HistoryModel& model) {
   return fmt::format("{}: {} ({}; {}){}", model.name, usd_words(model), model.basis, model.source,
-                     model.note.empty() ? "" : ". " + model.note);
+                     model.note.empty() ? "" : "; " + model.note);
 }
 
 std::string chain_text(const ArticleChain& chain, double ratio) {
@@ -155,13 +155,13 @@ MoneyPage history_page(const History& history) {
       "Disclosed figures, or whose estimate. The final run alone, at rental prices, unless said.";
   PageTable table;
   table.heading = "Model by model", table.is_prose = true;
-  table.headings = {"year", "model", "cost", "basis", "source", "note"};
+  table.headings = {"model", "year", "cost", "basis", "source", "note"};
   PageChart bars;
   bars.kind = "bars", bars.heading = "Middle of each range, geometric";
   int index = 0;
   for (const auto& model : history.models) {
-    table.rows.push_back({{std::to_string(model.year)},
-                          {model.name},
+    table.rows.push_back({{model.name},
+                          {std::to_string(model.year)},
                           {usd_words(model)},
                           {model.basis},
                           {model.source},

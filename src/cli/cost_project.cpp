@@ -26,6 +26,10 @@ struct ProjectOptions {
   bool runs = false;
 };
 
+const char* const kRented =
+    "Machines are taken as rented: nothing was bought, and electricity is in the rent; machines = "
+    "\"owned\" in project.toml says otherwise.";
+
 std::string money(const ProjectCost& cost, const std::string& id) {
   return format_figure(cost.sheet.value(id), cost.sheet.at(id).unit);
 }
@@ -115,7 +119,7 @@ std::string text_of(const ProjectCost& cost, const Definitions& definitions,
       if (std::isfinite(cost.sheet.value(part)))
         in.push_back(money(cost, part) + " " + definitions.name_of(part));
     }
-    text += wrap_text("in: " + joined(in), 4);
+    if (!in.empty()) text += wrap_text("in: " + joined(in), 4);
     if (!each.missing.empty()) text += wrap_text("not stated: " + joined(each.missing), 4);
     text += wrap_text("out: " + joined(definitions.excluded(definition)), 4);
   }
@@ -130,6 +134,9 @@ std::string text_of(const ProjectCost& cost, const Definitions& definitions,
                        "No project.toml in this folder: people, data, tools and overhead are not "
                        "stated. docs/formats.md has its form.",
                        0);
+  }
+  if (cost.machines_are_rented) {
+    text += "\n" + wrap_text(kRented, 0);
   }
   for (const auto& remark : facts.remarks) text += wrap_text("note: " + remark, 0);
   for (const auto& fault : facts.faults) text += wrap_text("LEFT OUT: " + fault, 0);
@@ -237,6 +244,7 @@ MoneyPage page_of(const ProjectCost& cost, const Definitions& definitions) {
   parts.items.push_back({"sum_amortised", "amortised", true});
   page.add(parts);
   PageText notes{"Notes", {}};
+  if (cost.machines_are_rented) notes.paragraphs.emplace_back(kRented);
   for (const auto& remark : cost.facts.remarks) notes.paragraphs.push_back(remark);
   for (const auto& fault : cost.facts.faults) notes.paragraphs.push_back("Left out: " + fault);
   if (!notes.paragraphs.empty()) page.add(notes);

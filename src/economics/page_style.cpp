@@ -46,7 +46,7 @@ details.card summary{font-size:17px}details[open] summary{margin-bottom:8px}
 .stacks thead{display:none}.stacks tr{display:block;border-top:1px solid var(--grid);
 padding:8px 0}.stacks tbody tr:first-child{border-top:0;padding-top:0}
 .stacks td,.stacks td+td{display:block;text-align:left;width:auto!important;border:0;padding:1px 0;min-width:0}
-.stacks td:first-child{font-weight:600}
+.stacks td:first-child{font-weight:600}.stacks td:empty{display:none}
 .stacks td[data-h]::before{content:attr(data-h) ": ";color:var(--soft)}}
 @media print{:root{--back:#fff;--card:#fff;--ink:#000;--soft:#444;--rule:#bbb;--grid:#ddd;
 --s0:#2563a8;

@@ -87,6 +87,7 @@ struct ProjectCost {
   std::vector<DefinitionCost> definitions;
   std::string tax;                 // id of the iteration tax
   std::vector<std::string> parts;  // ids of the parts, as in Definitions
+  bool machines_are_rented = false;
 };
 
 ProjectCost price_project(ProjectFacts facts, const PriceBook& book,

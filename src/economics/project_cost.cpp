@@ -26,6 +26,7 @@ class ProjectSheet {
     cost_.facts = std::move(facts);
     owned_ =
         cost_.facts.file.machines.empty() ? book.is_owned : cost_.facts.file.machines == "owned";
+    cost_.machines_are_rented = !owned_;
   }
 
   ProjectCost make() {
