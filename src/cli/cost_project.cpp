@@ -227,7 +227,7 @@ MoneyPage page_of(const ProjectCost& cost, const Definitions& definitions) {
   for (const auto& each : cost.definitions) {
     const Definition& definition = definitions.at(each.definition);
     page.tiles.push_back(each.id);
-    bars.items.push_back({each.id, definition.label + (each.missing.empty() ? "" : ", at least")});
+    bars.items.push_back({each.id});
     table.rows.push_back({{definition.label},
                           figure_cell(each.id),
                           {definition.meaning},

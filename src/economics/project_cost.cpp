@@ -246,7 +246,8 @@ class ProjectSheet {
       if (stated.empty()) {
         input(cost.id, definition.label, "USD", kNotStated, "nothing of it is stated");
       } else {
-        formula(cost.id, definition.label, "USD", joined(stated));
+        const bool partial = !cost.missing.empty() || !cost_.facts.faults.empty();
+        formula(cost.id, definition.label + (partial ? ", at least" : ""), "USD", joined(stated));
       }
       cost_.definitions.push_back(cost);
     }

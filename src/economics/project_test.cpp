@@ -102,6 +102,8 @@ TEST(Project, WhatNobodyStatedIsNotZero) {
   EXPECT_TRUE(std::isnan(cost.sheet.value("people")));
   EXPECT_TRUE(std::isnan(cost.sheet.value("sum_final_run")));
   for (const auto& definition : cost.definitions) EXPECT_FALSE(definition.missing.empty());
+  EXPECT_EQ(cost.sheet.at("sum_programme").label, "the whole programme, at least");
+  EXPECT_TRUE(cost.machines_are_rented);
 }
 
 // DeepSeek-V3's own table 1 out of a project file.
@@ -129,6 +131,7 @@ TEST(Project, ReproducesTheTableOfV3) {
   EXPECT_EQ(cost.sheet.value("data"), 0);
   EXPECT_EQ(cost.sheet.value("hardware_bought"), 0);
   EXPECT_TRUE(cost.definitions[0].missing.empty());
+  EXPECT_EQ(cost.sheet.at("sum_final_run").label, "the final run");
   EXPECT_EQ(cost.definitions[2].missing.size(), 1u);  // tools
 }
 
