@@ -40,7 +40,11 @@ std::string model_card(const RunPaths& paths, const Recipe& recipe, const PriceB
     row("final training loss", fmt::format("{:.4f} nats a token", last->loss));
   }
   if (!history.evals.empty()) {
-    row("held-out bits per byte", fmt::format("{:.4f}", history.evals.back().bits_per_byte));
+    const EvalRecord& last = history.evals.back();
+    row("held-out bits per byte", fmt::format("{:.4f}", last.bits_per_byte));
+    for (const auto& [source, bits] : last.per_source) {
+      row(("of it " + source).c_str(), fmt::format("{:.4f}", bits));
+    }
   }
   row("training time", format_seconds(ledger.wall_seconds));
   row("cost", format_usd(cost.usd) + " at " + describe(book));

@@ -71,6 +71,22 @@ class Fields {
     }
     return members;
   }
+  // Of an array of objects with a name: the number `what` of each.
+  std::map<std::string, double> named(const char* key, const char* what) const {
+    std::map<std::string, double> members;
+    const Json* value = find(event_, key);
+    if (value == nullptr) return members;
+    if (!value->is_array()) complain(key, *value, "an array of objects");
+    for (const Json& member : *value) {
+      if (!member.is_object()) complain(key, member, "an object");
+      const Json *name = find(member, "name"), *number = find(member, what);
+      if (name == nullptr || !name->is_string()) complain(key, member, "an object with a name");
+      if (number != nullptr && number->is_number()) {
+        members[name->get<std::string>()] = number->get<double>();
+      }
+    }
+    return members;
+  }
 
  private:
   static const Json* find(const Json& object, const char* key) {
@@ -197,7 +213,7 @@ void HistoryReader::add_eval(const Fields& fields) {
   record.bits_per_byte = fields.number("bits_per_byte", kNone);
   record.loss = fields.number("loss", kNone);
   record.bytes = fields.number("bytes", 0);
-  record.per_source = fields.object("per_source");
+  record.per_source = fields.named("sources", "bits_per_byte");
   Share share{history_.attempts.size() - 1, record.step, {}};
   const double own = close(fields.number("seconds", 0), Category::kEval, share.seconds);
   share.seconds[Category::kEval] += own;

@@ -61,8 +61,8 @@ struct EvalRecord {
   double run_seconds = 0;
   double bits_per_byte = 0;
   double loss = 0;
-  double bytes = 0;  // of the text that it scored; 0: not stated
-  std::map<std::string, double> per_source;
+  double bytes = 0;                          // of the text that it scored; 0: not stated
+  std::map<std::string, double> per_source;  // bits per byte, where there are several
   bool recomputed = false;
 };
 

@@ -57,7 +57,11 @@ Script killed_and_resumed() {
   script.at(1, "run_start", {{"n_threads", 2}}).at(1.5, "decision", {{"name", "isa"}});
   script.step(4, 1, 1.0, 0.25).at(4.5, "heartbeat").step(6, 2, 1.2, 0.1);
   script.at(7, "checkpoint", {{"step", 2}, {"seconds", 0.8}, {"bytes", 10}});
-  script.step(9, 3, 1.5).at(10, "eval", {{"step", 3}, {"seconds", 0.9}, {"bits_per_byte", 2}});
+  script.step(9, 3, 1.5).at(10, "eval",
+                            {{"step", 3},
+                             {"seconds", 0.9},
+                             {"bits_per_byte", 2},
+                             {"sources", {{{"name", "prose"}, {"bits_per_byte", 2.5}}}}});
   script.at(11, "heartbeat").at(11.75, "heartbeat");
   script.attempt(2).at(0.5, "run_start", {{"n_threads", 2}, {"resumed_step", 2}});
   script.at(0.6, "restart", {{"resumed_step", 2}, {"lost_seconds", 1.75}});
@@ -91,6 +95,7 @@ TEST(Ledger, WhatWasDoneTwiceCountsOnce) {
   EXPECT_TRUE(history.steps[2].recomputed);
   EXPECT_FALSE(history.steps[3].recomputed);
   EXPECT_TRUE(history.evals[0].recomputed);
+  EXPECT_EQ(history.evals[0].per_source, (std::map<std::string, double>{{"prose", 2.5}}));
   EXPECT_EQ(history.attempts[0].end_reason, "");
   EXPECT_DOUBLE_EQ(history.attempts[0].open_seconds, 1.75);
   EXPECT_EQ(history.attempts[1].end_reason, "limit");
