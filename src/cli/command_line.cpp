@@ -139,7 +139,11 @@ Option* Command::add_option(const std::string& names, std::int64_t& field,
 }
 Option* Command::add_option(const std::string& names, std::uint64_t& field,
                             const std::string& help) {
-  return keep(app_->add_option(names, field, help));
+  auto* option = app_->add_option(names, field, help);
+  option->check([](const std::string& text) {  // which would wrap around
+    return text.starts_with('-') ? "wanted 0 or more" : std::string();
+  });
+  return keep(option);
 }
 Option* Command::add_option(const std::string& names, double& field, const std::string& help) {
   return keep(app_->add_option(names, field, help));

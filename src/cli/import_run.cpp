@@ -55,10 +55,25 @@ std::string skipped_words(const ImportedLog& log) {
   if (log.skipped_rows.empty()) return "";
   std::string text;
   for (const std::int64_t row : log.skipped_rows) {
-    text += (text.empty() ? " without a step number, left out: lines " : ", ") + std::to_string(row);
+    text +=
+        (text.empty() ? " without a step number, left out: lines " : ", ") + std::to_string(row);
   }
   const auto named = static_cast<std::int64_t>(log.skipped_rows.size());
   return text + (log.skipped_lines > named ? " and more" : "");
+}
+
+// What was estimated, left out or done twice: never silent.
+std::string notes_text(const ImportNotes& notes) {
+  std::string text;
+  const auto add = [&](std::int64_t count, const char* what) {
+    if (count > 0) text += "  " + std::to_string(count) + what;
+  };
+  add(notes.without_seconds, " steps without seconds: the median of the others taken\n");
+  add(notes.steps_in_gaps, " steps missing between rows: their time and tokens are estimated\n");
+  add(notes.without_tokens, " steps without tokens (--tokens-per-step)\n");
+  add(notes.without_loss, " steps without a finite loss\n");
+  add(notes.goes_back, " times the step number goes back: what follows counts as done twice\n");
+  return text;
 }
 
 void import_command(const ImportOptions& o) {
@@ -66,10 +81,12 @@ void import_command(const ImportOptions& o) {
                                                     {"torchtitan", LogFormat::kTorchtitan},
                                                     {"csv", LogFormat::kCsv}};
   const ImportedLog log = parse_log(read_file(o.log), o.log, formats.at(o.format));
-  write_run_folder(o.run, to_events(log, context_of(o)));
+  const ImportContext context = context_of(o);
+  write_run_folder(o.run, to_events(log, context));
   std::cout << o.run << ": " << log.steps.size() << " steps from " << o.log << ", "
             << log.skipped_lines << " other lines" << skipped_words(log) << "; farthing report "
-            << o.run << "\n";
+            << o.run << "\n"
+            << notes_text(notes_of(log, context));
   if (o.cluster.empty()) {
     std::cout << "device: not stated, so that nothing has a price (--cluster NAME)\n";
   }

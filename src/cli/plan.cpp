@@ -57,6 +57,12 @@ void plan_command(const PlanOptions& options, const BudgetOptions& budget) {
     here.html = budget.html;
     return plan_here(here);
   }
+  std::optional<OwnRuns> runs;
+  std::optional<FittedLaw> law;
+  if (!options.from_runs.empty()) {
+    runs = read_own_runs(options.from_runs);
+    law = fit_law(runs->runs);
+  }
   const Plan plan = make_plan(make_plan_request(options));
   if (!budget.html.empty()) {
     const PlanPageWords words{command_as_given() + " --html FILE"};
@@ -66,12 +72,6 @@ void plan_command(const PlanOptions& options, const BudgetOptions& budget) {
   const bool sized = options.bom || options.csv;
   if (sized && plan.fits && !options.json)
     return print_sizing(simulate_plan(plan, {}), options.csv);
-  std::optional<OwnRuns> runs;
-  std::optional<FittedLaw> law;
-  if (!options.from_runs.empty()) {
-    runs = read_own_runs(options.from_runs);
-    law = fit_law(runs->runs);
-  }
   const auto active = static_cast<double>(count_active_parameters(plan.request.model).total());
   const auto own_loss = [&] { return expected_loss(*law, active, plan.request.tokens); };
   if (options.json) {

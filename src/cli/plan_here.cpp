@@ -48,7 +48,8 @@ Recipe recipe_for_here(const PlanOptions& o) {
 }  // namespace
 
 MachineQuestion machine_question(const Recipe& recipe) {
-  MachineQuestion question{.recipe = recipe, .tokens = 0, .memory_parts = {}, .calibration = {}};
+  MachineQuestion question;
+  question.recipe = recipe;
 #ifndef FARTHING_PLANNER_ONLY
   for (const MemoryLine& line : memory_table(recipe, recipe.train.micro_batch)) {
     question.memory_parts.emplace_back(line.part, static_cast<double>(line.bytes));
@@ -84,7 +85,10 @@ void plan_here(const PlanOptions& o) {
   }
 #endif
   MachineQuestion question = machine_question(recipe);
-  if (!o.tokens.empty()) question.tokens = parse_as(o.tokens, Dimension::kCount, "--tokens");
+  if (!o.tokens.empty()) question.tokens = positive_value(o.tokens, Dimension::kCount, "--tokens");
+  if (!o.deadline.empty()) {
+    question.deadline_seconds = positive_value(o.deadline, Dimension::kSeconds, "--deadline");
+  }
   if (!o.calibration.empty()) question.calibration = load_calibration(o.calibration);
   const MachinePlan plan = plan_machine(facts, question);
   if (!o.html.empty()) {

@@ -1,6 +1,9 @@
 // plan_options.cpp - flags become a request.
 #include "cli/plan_options.h"
 
+#include <fmt/core.h>
+
+#include <cmath>
 #include <iostream>
 
 #include "base/error.h"
@@ -42,6 +45,13 @@ LayoutPins pins_of(const PlanOptions& o) {
   return pins;
 }
 
+double value_up_to(double most, const std::string& text, Dimension dimension, const char* flag) {
+  const double value = positive_value(text, dimension, flag);
+  if (value <= most) return value;
+  throw Error(ErrorCode::kUsage, fmt::format("{}: found \"{}\", wanted at most {:g}{}", flag, text,
+                                             most, dimension == Dimension::kSeconds ? " s" : ""));
+}
+
 }  // namespace
 
 PlanRequest make_plan_request(const PlanOptions& o) {
@@ -50,20 +60,25 @@ PlanRequest make_plan_request(const PlanOptions& o) {
   request.cluster = load_cluster(o.cluster.empty() ? "h100-512" : o.cluster, o.overrides);
   if (!o.device.empty()) {
     request.cluster = with_device(request.cluster, load_device(o.device));
-    request.choose_devices = o.devices == 0;
+    request.choose_devices = o.devices == 0 && !o.deadline.empty();
   }
   if (o.devices > 0) request.cluster = with_devices(request.cluster, o.devices);
   const TrainingDefaults usual = training_defaults(o.model);
   request.tokens =
-      o.tokens.empty() ? usual.tokens : positive_value(o.tokens, Dimension::kCount, "--tokens");
+      o.tokens.empty() ? usual.tokens : value_up_to(1e17, o.tokens, Dimension::kCount, "--tokens");
   if (!o.deadline.empty()) {
-    request.deadline_seconds = positive_value(o.deadline, Dimension::kSeconds, "--deadline");
+    request.deadline_seconds = value_up_to(1e10, o.deadline, Dimension::kSeconds, "--deadline");
   }
   request.batch.sequence_length = o.sequence_length > 0 ? o.sequence_length : usual.sequence_length;
-  request.batch.global_batch = o.global_batch.empty()
-                                   ? usual.global_batch
-                                   : static_cast<std::int64_t>(positive_value(
-                                         o.global_batch, Dimension::kCount, "--global-batch"));
+  request.batch.global_batch = usual.global_batch;
+  if (!o.global_batch.empty()) {
+    const double batch = positive_value(o.global_batch, Dimension::kCount, "--global-batch");
+    if (batch != std::floor(batch) || batch > 1e8) {
+      throw Error(ErrorCode::kUsage, "--global-batch: found \"" + o.global_batch +
+                                         "\", wanted a whole number of sequences, at most 1e8");
+    }
+    request.batch.global_batch = static_cast<std::int64_t>(batch);
+  }
   const std::string format = o.precision.empty() ? usual.precision : o.precision;
   request.precision = format.empty()
                           ? NumberFormat::kBf16
@@ -96,13 +111,14 @@ void print_sizing(const Simulation& simulation, bool as_csv) {
 void add_plan_options(Command& plan, PlanOptions& o) {
   plan.add_option("model", o.model, "a name under models/, a config.json or its folder");
   plan.add_option("--cluster", o.cluster, "a name under clusters/, a file, or here: this machine");
-  plan.add_option("--device", o.device, "other devices; with --deadline their number is chosen");
+  plan.add_option("--device", o.device,
+                  "other devices; with --deadline the fewest nodes whose median meets it");
   plan.add_option("--devices", o.devices, "other number of devices")->range(1, 1 << 20);
   plan.add_option("--tokens", o.tokens, "to train on, as 14.8T");
   plan.add_option("--deadline", o.deadline, "as 60d");
   plan.add_option("--seq", o.sequence_length, "sequence length")->range(1, 1 << 24);
   plan.add_option("--global-batch", o.global_batch, "sequences of a step");
-  plan.add_option("--precision", o.precision, "bf16 fp16 fp8 fp8_block mxfp8 nvfp4");
+  plan.add_option("--precision", o.precision, "fp32 fp16 bf16 fp8 fp8_block mxfp8 nvfp4");
   plan.add_option("--software", o.software, "year of the training software, as 2025.5")
       ->range(2015.0, 2040.0);
   plan.add_option("--framework", o.framework, "whose kernels and overlap: megatron fsdp deepseek");
@@ -110,8 +126,9 @@ void add_plan_options(Command& plan, PlanOptions& o) {
   plan.add_option("--routing", o.routing,
                   "a run whose measured expert load is taken for this model's");
   plan.add_option("--set", o.overrides, "section.key=value of the cluster file");
-  plan.add_flag("--bom", o.bom, "what to build: nodes, network, storage, power, spares");
-  plan.add_flag("--csv", o.csv, "the same as CSV");
+  plan.add_flag("--bom", o.bom,
+                "what to build instead of the plan: nodes, network, storage, power, spares");
+  plan.add_flag("--csv", o.csv, "what to build, as CSV");
   add_layout_options(plan, o);
 }
 

@@ -110,7 +110,9 @@ PlanAndActual read_plan(const std::string& path) {
     const Json memory = json.value("memory_bytes", Json(nullptr));
     if (memory.is_object()) planned.planned_memory_bytes = memory.value("total", 0.0);
     const double steps = json.value("steps", 0.0);
-    const double joules = json.value("joules", json.value("energy_joules", 0.0));
+    // A site's energy has its PUE in it, a receipt's has not.
+    const double site = json.value("energy_joules", 0.0) / std::max(1.0, json.value("pue", 1.0));
+    const double joules = json.value("joules", site);
     if (steps > 0) planned.planned_joules = joules / steps;
   } catch (const Json::exception& fault) {
     throw_bad_input({path, "no plan", fault.what(), "the JSON of farthing plan --json", ""});

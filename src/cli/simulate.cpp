@@ -32,10 +32,21 @@ void simulate_command(const SimulateOptions& options) {
     how.checkpoint_seconds =
         positive_value(options.checkpoint_every, Dimension::kSeconds, "--checkpoint-every");
   }
+  if (options.plan.cluster == "here") {
+    throw Error(
+        ErrorCode::kUsage,
+        "--cluster here: this machine is planned, not simulated (farthing plan MODEL --cluster "
+        "here)");
+  }
   const Plan plan = make_plan(make_plan_request(options.plan));
   if (!plan.fits) {
     std::cout << to_text(plan);
     throw Error(ErrorCode::kOutOfResource, "");
+  }
+  if (const double step = plan.best().time.step_seconds;
+      how.checkpoint_seconds > 0 && how.checkpoint_seconds < step) {
+    throw Error(ErrorCode::kUsage, "--checkpoint-every: found \"" + options.checkpoint_every +
+                                       "\", wanted a step or more: " + format_seconds(step));
   }
   const Simulation simulation = simulate_plan(plan, how);
   if (!options.run.empty()) {

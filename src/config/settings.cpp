@@ -142,7 +142,13 @@ void Settings::apply_override(const std::string& text) {
   auto value = parse_value(word, where);
   if (!value) value = parse_value(toml_text(std::string_view(word)), where);
   if (!value) throw_bad_input({where, "not valid UTF-8", "", "", ""});
-  std::erase_if(values_, [&](const auto& entry) { return entry.first.starts_with(path + "."); });
+  if (word.empty()) {
+    throw Error(ErrorCode::kUsage, to_string({"--set " + text, "no value", "", "key=value", ""}));
+  }
+  const auto is_inside = [&](const auto& entry) { return entry.first.starts_with(path + "."); };
+  std::erase_if(values_, is_inside);
+  std::erase_if(sections_,
+                [&](const auto& entry) { return entry.first == path || is_inside(entry); });
   values_.insert_or_assign(path, *std::move(value));
 }
 

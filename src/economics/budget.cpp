@@ -148,6 +148,7 @@ Plan plan_of(const BudgetRequest& request, const ModelShape& shape, double token
   plan.tokens = tokens;
   plan.precision = precision;
   plan.n_best = 1;
+  plan.n_runs = 100;
   return make_plan(plan);
 }
 

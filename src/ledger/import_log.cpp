@@ -119,7 +119,33 @@ std::vector<std::string> cells_of(std::string_view line) {
   return cells;
 }
 
+// A whole cell as a number; nothing where it is empty.  Errors: Error{kBadInput} for other text.
+std::optional<double> cell_number(const std::string& cell, const char* column,
+                                  const std::string& where) {
+  const std::size_t begin = cell.find_first_not_of(" \t");
+  if (begin == std::string::npos) return std::nullopt;
+  std::string digits;
+  for (const char c : cell.substr(begin, cell.find_last_not_of(" \t") + 1 - begin)) {
+    if (c != ',') digits += c;
+  }
+  char* end = nullptr;
+  const double value = std::strtod(digits.c_str(), &end);
+  if (*end != '\0') throw_bad_input({where, column, cell.substr(0, 40), "a number", ""});
+  return value;
+}
+
+// Of seconds and tokens: above 0 where the cell is not empty.
+double cell_amount(std::optional<double> value, double most, const char* column,
+                   const std::string& where) {
+  if (!value) return 0;
+  if (*value > 0 && *value <= most) return *value;
+  throw_bad_input({where, column, fmt::format("{:g}", *value),
+                   fmt::format("above 0, at most {:g}; an empty cell where it is not known", most),
+                   ""});
+}
+
 struct CsvColumns {
+  std::ptrdiff_t count = 0;
   std::ptrdiff_t step = -1, seconds = -1, ms = -1, loss = -1, tokens = -1, rate = -1, norm = -1;
 };
 
@@ -145,7 +171,8 @@ CsvColumns columns_of(std::string_view header, const std::string& where) {
   columns.tokens = find({"tokens", "step_tokens", "tokens_per_step"});
   columns.rate = find({"learning_rate", "lr"});
   columns.norm = find({"grad_norm"});
-  if (columns.step < 0) {
+  columns.count = std::ssize(cells);
+  if (columns.step < 0 || (columns.seconds < 0 && columns.ms < 0)) {
     throw_bad_input({where + ":1", "columns", std::string(header.substr(0, 80)),
                      "a header with step and seconds (or ms); loss, tokens, learning_rate, "
                      "grad_norm where known",
@@ -157,20 +184,30 @@ CsvColumns columns_of(std::string_view header, const std::string& where) {
 std::optional<ImportedStep> csv_step(std::string_view line, const CsvColumns& columns,
                                      const std::string& where) {
   const auto cells = cells_of(line);
-  const auto at = [&](std::ptrdiff_t column) -> std::optional<double> {
-    if (column < 0 || column >= static_cast<std::ptrdiff_t>(cells.size())) return std::nullopt;
-    return leading_number(cells[static_cast<std::size_t>(column)]);
+  const auto at = [&](std::ptrdiff_t column, const char* name) -> std::optional<double> {
+    if (column < 0) return std::nullopt;
+    return cell_number(cells[static_cast<std::size_t>(column)], name, where);
   };
-  const auto step = step_number(at(columns.step), where);
-  if (!step) return std::nullopt;
+  if (columns.step >= std::ssize(cells)) return std::nullopt;
+  const auto number = leading_number(cells[static_cast<std::size_t>(columns.step)]);
+  const auto step = step_number(number, where);
+  if (!step) return std::nullopt;  // the caller names the row
+  if (std::ssize(cells) != columns.count) {
+    throw_bad_input({where, "cells of a row", std::to_string(cells.size()),
+                     std::to_string(columns.count) + ", as the header", ""});
+  }
+  if (*number != std::floor(*number)) {
+    throw_bad_input({where, "step number", fmt::format("{:g}", *number), "a whole number", ""});
+  }
   ImportedStep found;
   found.step = *step;
-  found.seconds = columns.seconds >= 0 ? positive(at(columns.seconds), kMostSeconds)
-                                       : positive(at(columns.ms), kMostSeconds * 1e3) / 1e3;
-  found.loss = or_none(at(columns.loss));
-  found.learning_rate = or_none(at(columns.rate));
-  found.grad_norm = or_none(at(columns.norm));
-  found.tokens = positive(at(columns.tokens), 1e15);
+  found.seconds = columns.seconds >= 0
+                      ? cell_amount(at(columns.seconds, "seconds"), kMostSeconds, "seconds", where)
+                      : cell_amount(at(columns.ms, "ms"), kMostSeconds * 1e3, "ms", where) / 1e3;
+  found.loss = or_none(at(columns.loss, "loss"));
+  found.learning_rate = or_none(at(columns.rate, "learning_rate"));
+  found.grad_norm = or_none(at(columns.norm, "grad_norm"));
+  found.tokens = cell_amount(at(columns.tokens, "tokens"), 1e15, "tokens", where);
   return found;
 }
 
@@ -337,6 +374,29 @@ ImportedLog parse_log(std::string_view text, const std::string& where, LogFormat
                      kWanted[static_cast<std::size_t>(format)], "is --format right?"});
   }
   return log;
+}
+
+ImportNotes notes_of(const ImportedLog& log, const ImportContext& context) {
+  ImportNotes notes;
+  std::vector<std::int64_t> strides;
+  for (std::size_t i = 1; i < log.steps.size(); ++i) {
+    const std::int64_t stride = log.steps[i].step - log.steps[i - 1].step;
+    if (stride > 0) strides.push_back(stride);
+  }
+  const auto middle = strides.begin() + std::ssize(strides) / 2;
+  if (!strides.empty()) std::nth_element(strides.begin(), middle, strides.end());
+  const std::int64_t usual = strides.empty() ? 1 : *middle;
+  for (std::size_t i = 0; i < log.steps.size(); ++i) {
+    const ImportedStep& step = log.steps[i];
+    notes.without_seconds += seconds_of(step, context) > 0 ? 0 : 1;
+    notes.without_tokens += tokens_of(step, context) > 0 ? 0 : 1;
+    notes.without_loss += std::isfinite(step.loss) ? 0 : 1;
+    if (i == 0) continue;
+    const std::int64_t stride = step.step - log.steps[i - 1].step;
+    notes.goes_back += stride <= 0 ? 1 : 0;
+    notes.steps_in_gaps += stride > usual ? stride - usual : 0;
+  }
+  return notes;
 }
 
 std::string to_events(const ImportedLog& log, const ImportContext& context) {

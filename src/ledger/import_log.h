@@ -18,12 +18,15 @@
 //   loss | lm_loss | train_loss, learning_rate | lr, grad_norm
 //
 // A line that is none of these is skipped and counted; of a CSV its number is kept, since every row
-// there should be a step.  A value that is no number counts as not in the log.  A log that prints
-// every tenth step gives one `step` event for ten (key `steps`).  A step number that falls is a new
-// attempt that resumed there. What the log does not say is estimated and named in the event's
-// `estimated`: seconds by the median of the log, tokens by --tokens-per-step.
+// there should be a step.  Of a CSV a cell that is no number, seconds or tokens that are not above
+// 0, and a row with other cells than the header are errors, an empty cell is not known; elsewhere a
+// value that is no number counts as not in the log.  A log that prints every tenth step gives one
+// `step` event for ten (key `steps`).  A step number that falls is a new attempt that resumed
+// there. What the log does not say is estimated and named in the event's `estimated`: seconds by
+// the median of the log, tokens by --tokens-per-step.
 //
-// Errors   Error{kBadInput}: no step at all; a CSV without the columns; a step number past 10^12.
+// Errors   Error{kBadInput}: no step at all; a CSV without the columns, its damaged rows; a step
+//          number past 10^12.
 //          Hostile text is at worst skipped; numbers that are not finite become null.
 #pragma once
 #include <cstdint>
@@ -69,6 +72,15 @@ struct ImportContext {
   double begun_unix = 0;
   RunSite site;
 };
+
+// What a reader must know of a log that was read.
+struct ImportNotes {
+  std::int64_t without_seconds = 0;  // steps that got the median
+  std::int64_t without_tokens = 0, without_loss = 0;
+  std::int64_t steps_in_gaps = 0;  // beyond the log's usual stride: times and tokens estimated
+  std::int64_t goes_back = 0;      // a step number that does not rise: work done twice
+};
+ImportNotes notes_of(const ImportedLog& log, const ImportContext& context);
 
 ImportedLog parse_log(std::string_view text, const std::string& where, LogFormat format);
 // Lines of events.jsonl.

@@ -84,5 +84,43 @@ TEST(ImportLog, WhatIsNoLogIsRefused) {
   EXPECT_THROW(parse_log("step,seconds\nnan,1\n-3,1\n", "log", LogFormat::kCsv), Error);
 }
 
+TEST(ImportLog, DamagedRowsOfACsvAreRefusedByLine) {
+  const auto refusal = [](const std::string& rows) -> std::string {
+    try {
+      parse_log("step,seconds,loss,tokens\n1,2,5,100\n" + rows, "log", LogFormat::kCsv);
+    } catch (const Error& error) {
+      return error.message;
+    }
+    return "";
+  };
+  for (const char* bad : {"nan", "-2", "inf", "1e300", "0", "2 s", "two"}) {
+    EXPECT_NE(refusal("2," + std::string(bad) + ",5,100\n").find("log:3: seconds"),
+              std::string::npos)
+        << bad;
+    EXPECT_NE(refusal("2,2,5," + std::string(bad) + "\n").find("log:3: tokens"), std::string::npos)
+        << bad;
+  }
+  EXPECT_NE(refusal("2,2\n").find("log:3: cells of a row"), std::string::npos);
+  EXPECT_NE(refusal("2,2,5,100,7\n").find("found 5, wanted 4"), std::string::npos);
+  EXPECT_NE(refusal("1.5,2,5,100\n").find("step number"), std::string::npos);
+  EXPECT_EQ(refusal("2,2,nan,\n3,,,100\n"), "");  // a loss that diverged; what is not known
+  EXPECT_THROW(parse_log("step,loss\n1,5\n", "log", LogFormat::kCsv), Error);
+}
+
+TEST(ImportLog, NotesSayWhatWasEstimatedLeftOutAndDoneTwice) {
+  const ImportedLog log = parse_log(
+      "step,seconds,loss,tokens\n1,2,5,100\n2,,5,100\n3,2,nan,100\n4,2,5,\n9,2,5,100\n7,2,5,100\n",
+      "log", LogFormat::kCsv);
+  const ImportNotes notes = notes_of(log, {});
+  EXPECT_EQ(notes.without_seconds, 1);
+  EXPECT_EQ(notes.without_loss, 1);
+  EXPECT_EQ(notes.without_tokens, 1);
+  EXPECT_EQ(notes.steps_in_gaps, 4);
+  EXPECT_EQ(notes.goes_back, 1);
+  const ImportedLog tens =
+      parse_log("step,seconds\n10,2\n20,2\n30,2\n50,2\n", "log", LogFormat::kCsv);
+  EXPECT_EQ(notes_of(tens, {}).steps_in_gaps, 10);  // every tenth step is its way
+}
+
 }  // namespace
 }  // namespace farthing

@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <cmath>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -52,6 +54,10 @@ void set_figure(Settings& settings, const FigureRule& rule, const std::string& p
     settings.add_fault(
         path, "\"" + text + "\"",
         fmt::format("{:g} to {:g}{}", rule.low, rule.high, unit_behind(rule.dimension)));
+    return;
+  }
+  if (rule.whole && value != std::floor(value)) {
+    settings.add_fault(path, "\"" + text + "\"", "a whole number");
     return;
   }
   figure = {.value = value,

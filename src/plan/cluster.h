@@ -122,6 +122,7 @@ struct FigureRule {
   Dimension dimension;
   double low, high;
   bool required;
+  bool whole = false;
 };
 
 // Visits every figure as visit(rule, Figure&); the order is that of the book's pages.

@@ -26,15 +26,16 @@ void visit_device_figures(DeviceType& device, Visitor&& visit) {
 template <class ClusterType, class Visitor>
 void visit_figures(ClusterType& cluster, Visitor&& visit) {
   using D = Dimension;
-  visit(FigureRule{"cluster.nodes", D::kCount, 1, 1e6, true}, cluster.nodes);
+  visit(FigureRule{"cluster.nodes", D::kCount, 1, 1e6, true, true}, cluster.nodes);
   visit_device_figures(cluster.device, visit);
   auto& node = cluster.node;
-  visit(FigureRule{"node.devices", D::kCount, 1, 1024, true}, node.devices);
+  visit(FigureRule{"node.devices", D::kCount, 1, 1024, true, true}, node.devices);
   visit(FigureRule{"node.host_memory", D::kBytes, 1e9, 1e15, false}, node.host_memory);
   visit(FigureRule{"node.host_power", D::kWatts, 0, 1e6, false}, node.host_power);
   visit(FigureRule{"node.cost_usd", D::kUsd, 1, 1e9, false}, node.cost_usd);
   auto& network = cluster.network;
-  visit(FigureRule{"network.scale_up_domain", D::kCount, 1, 1e5, true}, network.scale_up_domain);
+  visit(FigureRule{"network.scale_up_domain", D::kCount, 1, 1e5, true, true},
+        network.scale_up_domain);
   visit(FigureRule{"network.scale_up", D::kBytesPerSecond, 1e7, 1e14, true}, network.scale_up);
   visit(FigureRule{"network.scale_up_latency", D::kSeconds, 1e-8, 1, true},
         network.scale_up_latency);
@@ -45,18 +46,18 @@ void visit_figures(ClusterType& cluster, Visitor&& visit) {
         network.oversubscription);
   visit(FigureRule{"network.wan", D::kBytesPerSecond, 1e3, 1e14, false}, network.wan);
   visit(FigureRule{"network.wan_latency", D::kSeconds, 1e-6, 10, false}, network.wan_latency);
-  visit(FigureRule{"network.sites", D::kCount, 1, 1000, false}, network.sites);
+  visit(FigureRule{"network.sites", D::kCount, 1, 1000, false, true}, network.sites);
   auto& storage = cluster.storage;
   visit(FigureRule{"storage.capacity", D::kBytes, 1e9, 1e20, false}, storage.capacity);
   visit(FigureRule{"storage.read", D::kBytesPerSecond, 1e6, 1e15, false}, storage.read);
   visit(FigureRule{"storage.write", D::kBytesPerSecond, 1e6, 1e15, false}, storage.write);
   auto& failures = cluster.reliability;
-  visit(FigureRule{"reliability.device_failures", D::kPerSecond, 0, 1e-2, false},
+  visit(FigureRule{"reliability.device_failures", D::kPerSecond, 0, 1e-4, false},
         failures.device_failures);
   visit(FigureRule{"reliability.detect", D::kSeconds, 0, 1e6, false}, failures.detect);
   visit(FigureRule{"reliability.restart", D::kSeconds, 0, 1e6, false}, failures.restart);
   visit(FigureRule{"reliability.repair", D::kSeconds, 0, 1e8, false}, failures.repair);
-  visit(FigureRule{"reliability.spares", D::kCount, 0, 1e6, false}, failures.spares);
+  visit(FigureRule{"reliability.spares", D::kCount, 0, 1e6, false, true}, failures.spares);
   visit(FigureRule{"reliability.checkpoint_every", D::kSeconds, 1, 1e7, false},
         failures.checkpoint_every);
   visit(FigureRule{"reliability.stragglers", D::kShare, 0, 1, false}, failures.stragglers);

@@ -111,6 +111,15 @@ void check_pipeline(Faults& faults, const Layout& layout, const ModelShape& shap
   faults.need(chunks <= shape.num_hidden_layers + 2,
               fmt::format("PP {} x VP {} has more stages than the {} layers; PP x VP {} or less",
                           layout.pp, layout.vp, shape.num_hidden_layers, shape.num_hidden_layers));
+  const bool interleaves = layout.schedule == PipelineSchedule::kInterleaved;
+  faults.need(
+      layout.vp == 1 || (layout.pp > 1 && interleaves),
+      fmt::format("VP {} goes with the interleaved schedule and PP 2 or more, not {} and PP {}",
+                  layout.vp, name(layout.schedule), layout.pp));
+  faults.need(layout.pp == 1 || layout.schedule != PipelineSchedule::kNone,
+              fmt::format("PP {} wants a schedule: 1f1b, interleaved, zb1p, gpipe, dualpipe or "
+                          "dualpipev",
+                          layout.pp));
   const std::int64_t count = n_micro_batches(layout, batch.global_batch);
   if (count == 0) {
     const std::int64_t unit = static_cast<std::int64_t>(layout.dp) * layout.micro_batch;
@@ -128,7 +137,7 @@ void check_pipeline(Faults& faults, const Layout& layout, const ModelShape& shap
                             "not {}; a larger global batch or fewer DP ranks give more",
                             2 * layout.pp, count));
   }
-  if (layout.schedule == PipelineSchedule::kInterleaved && layout.vp > 1) {
+  if (interleaves && layout.vp > 1) {
     faults.need(count % layout.pp == 0,
                 fmt::format("the interleaved schedule wants a multiple of PP {} micro-batches, not "
                             "{}; {} would do",

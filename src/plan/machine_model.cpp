@@ -109,9 +109,12 @@ double dot(const MachineWork& a, const MachineWork& b) {
   return sum;
 }
 
-}  // namespace
+// Of tables.
+constexpr const char* kPartWords[kMachineParts] = {
+    "matrix products",         "packing and edges of products", "attention core",
+    "norms, SwiGLU, permutes", "AdamW and packing of weights",  "starting the threads"};
 
-const char* machine_part_name(int part) { return kPartNames[part]; }
+}  // namespace
 
 MachineWork machine_work(const ModelConfig& model, int sequence_length, int tokens,
                          int micro_batch) {
@@ -283,6 +286,7 @@ MachinePlan plan_machine(const MachineFacts& facts, const MachineQuestion& quest
         plan.tokens_per_second * plan.model_flops_per_token / facts.fp32_peak_flops;
   }
   plan.tokens = question.tokens > 0 ? question.tokens : 20 * plan.active_parameters;
+  plan.deadline_seconds = question.deadline_seconds;
   plan.n_steps = std::ceil(plan.tokens / plan.batch_tokens);
   plan.hours = plan.n_steps * plan.step_seconds / 3600;
   plan.joules_per_step = facts.watts_per_core * facts.threads * plan.step_seconds /
@@ -332,6 +336,7 @@ Json to_json(const MachinePlan& p) {
                {"range",
                 {{"step_seconds",
                   {{"p10", p.low_seconds}, {"p50", p.step_seconds}, {"p90", p.high_seconds}}}}}};
+  json["meets_deadline"] = p.deadline_seconds > 0 ? Json(p.meets_deadline()) : Json(nullptr);
   if (p.calibration) {
     json["calibration"] = {{"run", p.calibration->run},
                            {"step_seconds", p.calibration->step_seconds},
@@ -364,16 +369,24 @@ std::vector<Table> machine_tables(const MachinePlan& p) {
   };
   row("step", fmt::format("{} ({} to {})", format_seconds(p.step_seconds),
                           format_seconds(p.low_seconds), format_seconds(p.high_seconds)));
-  row("tokens/s", format_rate(p.tokens_per_second));
+  row("tokens/s", fmt::format("{} ({} to {})", format_rate(p.tokens_per_second),
+                              format_rate(p.batch_tokens / p.high_seconds),
+                              format_rate(p.batch_tokens / p.low_seconds)));
   row("of the FP32 peak", fmt::format("{:.1f} %", 100 * p.share_of_fp32_peak));
   row("tokens", format_count(p.tokens));
   row("steps", fmt::format("{:.0f}", p.n_steps));
-  row("time", format_seconds(p.hours * 3600));
+  row("time", fmt::format("{} ({} to {})", format_seconds(p.n_steps * p.step_seconds),
+                          format_seconds(p.n_steps * p.low_seconds),
+                          format_seconds(p.n_steps * p.high_seconds)));
+  if (p.deadline_seconds > 0) {
+    row("deadline", fmt::format("{}, {} at the median", format_seconds(p.deadline_seconds),
+                                p.meets_deadline() ? "met" : "missed"));
+  }
   row("energy, estimated", format_energy(p.joules));
   row("most memory", p.memory_bytes > 0 ? format_bytes(p.memory_bytes) : "not stated");
   Table parts{.headings = {"where a step's time goes", "seconds", "share"}, .rows = {}};
   for (int j = 0; j < kMachineParts; ++j) {
-    parts.rows.push_back({kPartNames[j], fmt::format("{:.4f}", p.part_seconds[j]),
+    parts.rows.push_back({kPartWords[j], fmt::format("{:.4f}", p.part_seconds[j]),
                           fmt::format("{:.1f} %", 100 * p.part_seconds[j] / p.step_seconds)});
   }
   if (p.memory_parts.empty()) return {run, parts};

@@ -34,7 +34,6 @@ namespace farthing {
 
 inline constexpr int kMachineParts = 6;
 using MachineWork = std::array<double, kMachineParts>;
-const char* machine_part_name(int part);
 
 // Of one step of `tokens` tokens in micro-batches of `micro_batch` sequences.
 MachineWork machine_work(const ModelConfig& model, int sequence_length, int tokens,
@@ -97,6 +96,8 @@ struct MachinePlan {
   double tokens_per_second = 0;
   double share_of_fp32_peak = 0;
   double tokens = 0, n_steps = 0, hours = 0;
+  double deadline_seconds = 0;                                              // 0: none
+  bool meets_deadline() const { return hours * 3600 <= deadline_seconds; }  // at the median
   double joules = 0, joules_per_step = 0;
   double memory_bytes = 0;  // 0: not stated
   std::vector<std::pair<std::string, double>> memory_parts;
@@ -106,6 +107,7 @@ struct MachinePlan {
 struct MachineQuestion {
   Recipe recipe;      // micro-batch settled
   double tokens = 0;  // of the run; 0: 20 per active parameter
+  double deadline_seconds = 0;
   std::vector<std::pair<std::string, double>> memory_parts;  // empty: not stated
   std::optional<MachineCalibration> calibration;
 };

@@ -148,6 +148,33 @@ void read_attention(const ConfigReader& read, ModelShape& shape, const std::stri
   if (type == "gpt_oss") shape.sliding_window_every = 2;
 }
 
+// Decoders of attention and MLP blocks are read by their fields, whatever they are called; these
+// are known to be something else.
+void refuse_other_families(const std::string& type, const std::string& where) {
+  constexpr const char* kOthers[] = {"bert",         "roberta",
+                                     "distilbert",   "albert",
+                                     "electra",      "deberta",
+                                     "deberta-v2",   "modernbert",
+                                     "t5",           "mt5",
+                                     "umt5",         "bart",
+                                     "mbart",        "pegasus",
+                                     "marian",       "led",
+                                     "mamba",        "mamba2",
+                                     "falcon_mamba", "rwkv",
+                                     "rwkv5",        "jamba",
+                                     "bamba",        "zamba",
+                                     "zamba2",       "recurrent_gemma",
+                                     "vit",          "clip",
+                                     "siglip",       "whisper",
+                                     "wav2vec2",     "swin"};
+  const bool is_other = std::any_of(std::begin(kOthers), std::end(kOthers),
+                                    [&](const char* other) { return type == other; });
+  if (is_other) {
+    throw_bad_input({where, "model_type", type, "a decoder of attention and MLP or expert blocks",
+                     "encoders, encoder-decoders and state-space models are not planned"});
+  }
+}
+
 }  // namespace
 
 int ModelShape::n_moe_layers() const {
@@ -160,6 +187,7 @@ ModelShape model_shape_from_json(const Json& json, const std::string& where) {
   if (!json.is_object()) throw_bad_input({where, "not a config.json", "", "an object", ""});
   const ConfigReader read(json, where);
   const std::string type = read.word("model_type");
+  refuse_other_families(type, where);
   ModelShape shape;
   shape.name = type.empty() ? where : type;
   shape.source = where;
@@ -363,6 +391,11 @@ ModelShape load_model_shape(const std::string& name) {
                      "a name under models/, a .toml, a config.json or its folder",
                      "farthing list models"});
   }
+  const std::vector<std::string> recipes = list_shared("recipes", ".toml");
+  if (std::find(recipes.begin(), recipes.end(), name) != recipes.end()) {
+    throw_bad_input(
+        {name, "a recipe of this machine, no model of the book", "", "--cluster here", ""});
+  }
   throw_bad_input({name, "no such model: neither a path nor a name under models/", "", "",
                    near.empty() ? "farthing list models" : "did you mean " + near + "?"});
 }
@@ -374,6 +407,9 @@ std::string describe(const ModelShape& shape) {
   if (shape.is_moe()) text += fmt::format(", {} active", format_count(active));
   text += fmt::format(", {} layers", shape.num_hidden_layers);
   if (shape.is_moe()) text += fmt::format(", {} experts", shape.n_routed_experts);
+  if (const auto extra = count_parameters(shape).mtp; extra > 0) {
+    text += fmt::format("; {} more for multi-token prediction", format_count(double(extra)));
+  }
   return text;
 }
 

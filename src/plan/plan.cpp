@@ -10,7 +10,7 @@
 #include "base/units.h"
 #include "plan/accounting.h"
 #include "plan/changes.h"
-#include "plan/reliability.h"
+#include "plan/run_range.h"
 #include "plan/search.h"
 
 namespace farthing {
@@ -21,6 +21,7 @@ constexpr double kNormalP90 = 1.2815515655446004;
 // Two releases of one vendor's software, same configuration: median 6 % apart.
 constexpr double kSoftwareSd = 0.06;
 constexpr int kKept = 40;
+constexpr std::uint64_t kSeed = 1;  // of what is acted out
 
 double sane_tokens(const PlanRequest& request) {
   const double active = static_cast<double>(count_active_parameters(request.model).main());
@@ -54,6 +55,13 @@ PlanRequest filled(PlanRequest request) {
   if (request.tokens == 0) request.tokens = sane_tokens(request);
   if (!request.precision) request.precision = NumberFormat::kBf16;
   if (request.batch.global_batch == 0) request.batch.global_batch = usual_batch(request);
+  if (const double step = request.batch.tokens(); request.tokens < step) {
+    throw_bad_input(
+        {"plan", "tokens", fmt::format("{:g}", request.tokens),
+         fmt::format("at least one step: {} sequences of {} tokens = {}",
+                     request.batch.global_batch, request.batch.sequence_length, format_count(step)),
+         "--global-batch makes a step smaller"});
+  }
   if (!request.software) {
     request.software = software_of(2026.0, Framework::kMegatron, request.cluster.device);
   }
@@ -71,8 +79,6 @@ Quantiles quantiles(double median, double sd) {
   const double factor = std::exp(kNormalP90 * sd);
   return {median / factor, median, median * factor};
 }
-
-double normal_below(double sigmas) { return 0.5 * std::erfc(-sigmas / std::sqrt(2.0)); }
 
 // d log step / d log constant by a step of 2 %.
 std::vector<Sensitivity> sensitivities_of(const PlanRequest& request, const Candidate& best) {
@@ -102,7 +108,7 @@ std::vector<Sensitivity> sensitivities_of(const PlanRequest& request, const Cand
   return found;
 }
 
-double spread_of(const std::vector<Sensitivity>& sensitivities) {
+double spread_of_step(const std::vector<Sensitivity>& sensitivities) {
   double variance = kSoftwareSd * kSoftwareSd;
   for (const auto& each : sensitivities) {
     variance += each.elasticity * each.elasticity * each.relative_sd * each.relative_sd;
@@ -110,21 +116,62 @@ double spread_of(const std::vector<Sensitivity>& sensitivities) {
   return std::sqrt(variance);
 }
 
+// Goodput of the median run, the range of days with every uncertain input drawn, P(by the
+// deadline).
+void act_out(Plan& plan) {
+  const PlanRequest& request = plan.request;
+  const Candidate& best = plan.best();
+  const ReliabilityModel model = reliability_of(request.cluster);
+  const SimulatedJob job = job_of(request.cluster, best.layout.n_devices(), plan.checkpoint_bytes,
+                                  plan.n_steps, best.time.step_seconds);
+  const RunBand band = simulate_runs(job, model, request.n_runs, kSeed);
+  if (!(band.goodput.p50 > 0)) {
+    throw_bad_input({"plan", "a run that never ends",
+                     fmt::format("an interruption every {}", format_seconds(job_mtbf(job, model))),
+                     "more seldom ones, fewer devices or faster checkpoints", ""});
+  }
+  plan.goodput = band.goodput.p50;
+  plan.failures_expected = band.failures.mean;
+  plan.checkpoint_every_seconds = simulate_run(job, model, kSeed).checkpoint_interval;
+  const Quantiles& step = plan.range.step_seconds;
+  const std::vector<UncertainInput> inputs =
+      run_inputs(request.cluster, job, model, {step.p10, step.p50, step.p90});
+  const std::vector<double> days =
+      draw_outputs(inputs,
+                   [&](std::span<const double> values, std::uint64_t seed) {
+                     return drawn_days(job, model, values, seed);
+                   },
+                   {.n_draws = request.n_runs, .seed = kSeed});
+  const Spread spread = spread_of(days);
+  plan.range.days.p10 = spread.p10;
+  plan.range.days.p90 = spread.p90;
+  if (request.deadline_seconds > 0) {
+    const auto in_time = std::count_if(days.begin(), days.end(), [&](double each) {
+      return each * kDay <= request.deadline_seconds;
+    });
+    plan.p_deadline = static_cast<double>(in_time) / static_cast<double>(days.size());
+  }
+}
+
 void add_run(Plan& plan) {
   const PlanRequest& request = plan.request;
   const Candidate& best = plan.best();
-  const ExpectedGoodput goodput = goodput_of(request, best.layout);
-  plan.goodput = goodput.share;
-  plan.checkpoint_every_seconds = goodput.checkpoint_seconds;
   plan.checkpoint_bytes = checkpoint_bytes(request.model, best.layout);
   plan.n_steps = request.tokens / best.batch.tokens();
+  plan.sensitivities = sensitivities_of(request, best);
+  const double sd = spread_of_step(plan.sensitivities);
+  plan.range.step_seconds = quantiles(best.time.step_seconds, sd);
+  plan.range.tokens_per_second = quantiles(best.time.tokens_per_second, sd);
+  plan.range.mfu = quantiles(best.time.mfu, sd);
+  act_out(plan);
+  const double devices = best.layout.n_devices();
   const double compute_seconds = plan.n_steps * best.time.step_seconds;
   const double seconds = compute_seconds / plan.goodput;
-  const double devices = best.layout.n_devices();
   plan.compute_gpu_hours = compute_seconds * devices / kHour;
-  plan.gpu_hours = seconds * devices / kHour;
-  plan.days = seconds / kDay;
-  plan.failures_expected = goodput.interruptions * seconds;
+  plan.gpu_hours = plan.range.gpu_hours.p50 = seconds * devices / kHour;
+  plan.days = plan.range.days.p50 = seconds / kDay;
+  plan.range.gpu_hours.p10 = plan.range.days.p10 * devices * 24;
+  plan.range.gpu_hours.p90 = plan.range.days.p90 * devices * 24;
   const Cluster& cluster = request.cluster;
   const double node =
       cluster.node.devices.value * cluster.device.power.value + cluster.node.host_power.value;
@@ -133,16 +180,6 @@ void add_run(Plan& plan) {
   plan.power_watts = node * devices / cluster.node.devices.value * load * pue;
   plan.energy_joules = plan.power_watts * seconds;
   plan.meets_deadline = request.deadline_seconds == 0 || seconds <= request.deadline_seconds;
-  plan.sensitivities = sensitivities_of(request, best);
-  const double sd = spread_of(plan.sensitivities);
-  plan.range.step_seconds = quantiles(best.time.step_seconds, sd);
-  plan.range.tokens_per_second = quantiles(best.time.tokens_per_second, sd);
-  plan.range.mfu = quantiles(best.time.mfu, sd);
-  plan.range.gpu_hours = quantiles(plan.gpu_hours, sd);
-  plan.range.days = quantiles(plan.days, sd);
-  if (request.deadline_seconds > 0) {
-    plan.p_deadline = normal_below(std::log(request.deadline_seconds / seconds) / sd);
-  }
 }
 
 Plan plan_given(const PlanRequest& request) {
@@ -185,19 +222,15 @@ Plan plan_searched(const PlanRequest& request) {
     time_whole(request, plan.best_layouts);
     return plan;
   }
-  if (found.too_large.empty() && !(request.pins == LayoutPins{})) {
-    std::string message = "no layout with " + describe(request.pins) + " can exist:";
+  if (found.too_large.empty()) {
+    const std::string pins = describe(request.pins);
+    std::string message =
+        fmt::format("no layout of {} devices{} can exist:", request.cluster.n_devices(),
+                    pins.empty() ? "" : " with " + pins);
     for (std::size_t i = 0; i < std::min<std::size_t>(3, plan.rejections.size()); ++i) {
       message += "\n  " + plan.rejections[i].reason;
     }
     throw Error(ErrorCode::kBadInput, message);
-  }
-  if (found.too_large.empty()) {
-    throw_bad_input({"plan", "no layout can exist",
-                     fmt::format("{} devices, a global batch of {}", request.cluster.n_devices(),
-                                 request.batch.global_batch),
-                     "a batch that the devices divide",
-                     plan.rejections.empty() ? "" : plan.rejections.front().reason});
   }
   plan.shortfall = shortfall_of(request, found.too_large.front());
   plan.best_layouts = {evaluate(request, found.too_large.front().layout)};

@@ -35,6 +35,7 @@ struct PlanRequest {
   std::string routing;                    // the run whose routing was measured; empty: assumed
   bool choose_devices = false;            // smallest count that meets the deadline
   int n_best = 5;
+  int n_runs = 1000;  // acted out for goodput and the range of days
 };
 
 struct Candidate {
@@ -92,16 +93,16 @@ struct Plan {
   double usable_memory_bytes = 0;
   // Of the best layout.
   double n_steps = 0;
-  double goodput = 1;  // useful share of the wall clock: failures, checkpoints, restarts
+  double goodput = 1;  // useful share of the wall clock, median of n_runs acted out
   double checkpoint_every_seconds = 0, checkpoint_bytes = 0;
-  double failures_expected = 0;
+  double failures_expected = 0;  // mean; preemptions are not among them
   double compute_gpu_hours = 0;  // tokens x rate, no interruption: what reports usually state
   double gpu_hours = 0;          // with goodput
   double days = 0;
   double energy_joules = 0;  // at the wall of the site
   double power_watts = 0;
   bool meets_deadline = true;  // at the median
-  double p_deadline = 1;       // probability, by the range of days
+  double p_deadline = 1;       // share of the drawn runs that are done by then
   PlanRange range;
   std::vector<Sensitivity> sensitivities;  // largest effect first
 

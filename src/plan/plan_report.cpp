@@ -81,6 +81,8 @@ void add_run(Json& json, const Plan& plan) {
   json["checkpoint_every_seconds"] = plan.checkpoint_every_seconds;
   json["power_watts"] = plan.power_watts;
   json["energy_joules"] = plan.energy_joules;
+  const Figure& pue = plan.request.cluster.facility.pue;
+  json["pue"] = pue.is_known() ? pue.value : kUsualPue;
   json["meets_deadline"] = plan.meets_deadline;
   json["p_deadline"] = plan.request.deadline_seconds > 0 ? Json(plan.p_deadline) : Json(nullptr);
   json["range"] = {{"step_seconds", json_of(plan.range.step_seconds)},
@@ -93,7 +95,7 @@ void add_run(Json& json, const Plan& plan) {
 std::string percent(double share) { return fmt::format("{:.1f} %", 100 * share); }
 
 std::string layouts_text(const Plan& plan) {
-  Table table{{"layout", "step", "tokens/s per device", "MFU", "memory"}, {}};
+  Table table{{"layout", "step", "tokens/s per device", "MFU of BF16", "memory"}, {}};
   for (const Candidate& each : plan.best_layouts) {
     table.rows.push_back({describe(each.layout), format_seconds(each.time.step_seconds),
                           fmt::format("{:.0f}", each.time.tokens_per_second_per_device),
@@ -144,7 +146,7 @@ std::string run_text(const Plan& plan) {
   rows.push_back({"checkpoint", format_bytes(plan.checkpoint_bytes) + " every " +
                                     format_seconds(plan.checkpoint_every_seconds)});
   rows.push_back({"power at the site", format_watts(plan.power_watts)});
-  rows.push_back({"energy", format_energy(plan.energy_joules)});
+  rows.push_back({"energy at the site", format_energy(plan.energy_joules)});
   rows.push_back({"pipeline bubble", percent(best.time.bubble_share)});
   rows.push_back({"traffic hidden behind compute", percent(best.time.hidden_communication_share)});
   if (plan.request.model.is_moe()) {

@@ -371,6 +371,24 @@ std::string missing(const Row& row) {
 
 std::string group_of(const std::string& id) { return id.substr(0, id.rfind('-')); }
 
+// Columns that hold a number or nothing; a unit may follow it.
+void refuse_damaged(const PublishedRow& row, const std::string& where) {
+  for (const char* column :
+       {"gpus",       "layers", "hidden",  "heads",    "ffn", "experts",     "topk",
+        "expert_ffn", "vocab",  "seq_len", "gbs_seqs", "mbs", "tp",          "pp",
+        "vp",         "cp",     "ep",      "etp",      "dp",  "step_time_s", "tokens_per_s_gpu",
+        "memory_gib"}) {
+    const auto found = row.find(column);
+    if (found == row.end() || found->second.empty()) continue;
+    const std::string& text = found->second;
+    double value = 0;
+    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (fault != std::errc{} || !std::isfinite(value) || value < 0) {
+      throw_bad_input({where, column, text.substr(0, 40), "a number, not negative", ""});
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<PublishedRow> read_published(const std::string& text, const std::string& where) {
@@ -391,8 +409,10 @@ std::vector<PublishedRow> read_published(const std::string& text, const std::str
     }
     PublishedRow row;
     for (std::size_t i = 0; i < lines[line].size(); ++i) row[names[i]] = lines[line][i];
+    refuse_damaged(row, fmt::format("{}: row {} ({})", where, line, row["id"]));
     rows.push_back(std::move(row));
   }
+  if (rows.empty()) throw_bad_input({where, "no rows", "a heading alone", "rows of runs", ""});
   return rows;
 }
 

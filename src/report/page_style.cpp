@@ -26,7 +26,7 @@ h2{margin:0 0 12px;font-size:17px}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(168px,1fr));gap:12px;
 margin-bottom:16px}
 .tile,.card,figure{background:var(--card);border:1px solid var(--rule);border-radius:10px}
-.tile{padding:14px 16px}.tile b{display:block;font-size:21px;line-height:1.3;white-space:nowrap}
+.tile{padding:14px 16px}.tile b{display:block;font-size:21px;line-height:1.3;overflow-wrap:anywhere}
 .tile span{color:var(--soft);font-size:13.5px}
 .pair{display:grid;grid-template-columns:minmax(0,1.15fr) minmax(0,1fr);gap:16px;
 align-items:start}

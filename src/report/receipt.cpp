@@ -272,7 +272,9 @@ Json to_json(const Receipt& receipt) {
 
 Table plan_and_actual_table(const Receipt& receipt) {
   const PlanAndActual& both = receipt.beside_plan;
-  Table table{.headings = {"plan and actual", "planned", "measured", "difference"}, .rows = {}};
+  Table table{.headings = {"plan and actual", "planned",
+                           receipt.start.simulated ? "simulated" : "measured", "difference"},
+              .rows = {}};
   if (!both.is_known()) return table;
   const auto add = [&](const char* what, double planned, double measured, auto&& words) {
     if (!(planned > 0)) return;

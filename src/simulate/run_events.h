@@ -12,7 +12,7 @@
 #include <string>
 
 #include "ledger/history.h"
-#include "simulate/run_simulation.h"
+#include "plan/run_simulation.h"
 
 namespace farthing {
 

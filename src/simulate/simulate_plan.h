@@ -18,9 +18,9 @@
 
 #include "base/json.h"
 #include "plan/plan.h"
+#include "plan/run_range.h"
 #include "plan/step_timeline.h"
 #include "report/table.h"
-#include "simulate/ranges.h"
 #include "simulate/run_events.h"
 #include "simulate/scaling_laws.h"
 
@@ -55,7 +55,6 @@ Simulation simulate_plan(const Plan& plan, const SimulationOptions& options);
 
 // What the parts of it are filled from.
 Schedule schedule_of(const Plan& plan);
-SimulatedJob job_of(const Plan& plan);
 LossQuestion loss_question_of(const Plan& plan);
 
 Json to_json(const Simulation& simulation);

@@ -83,7 +83,8 @@ TEST_F(SimulatePlan, LlamaThreeAtItsOwnScale) {
   request.batch = {8192, 2048};
   const Plan plan = make_plan(request);
   ASSERT_TRUE(plan.fits);
-  SimulatedJob job = job_of(plan);
+  SimulatedJob job = job_of(plan.request.cluster, plan.best().layout.n_devices(),
+                            plan.checkpoint_bytes, plan.n_steps, plan.best().time.step_seconds);
   job.n_steps = 54 * 86400 * 0.92 / job.step_seconds;  // what 54 days hold at that goodput
   const RunBand band = simulate_runs(job, reliability_of(plan.request.cluster), 200, 5);
   EXPECT_LT(band.failures.low, 419);

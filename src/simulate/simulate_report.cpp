@@ -218,7 +218,8 @@ std::string to_text(const Simulation& s) {
           "One step, acted out: {:.3f} s; bubble {}; {} ranks, {} micro-batches, {}; after the "
           "pipeline {:.3f} s for gradients and optimizer, then {} of waiting for the slowest node",
           s.timeline.step_seconds, percent(s.timeline.bubble_share), s.schedule.n_ranks(),
-          s.schedule.n_micro_batches, to_string(s.schedule.kind), costs.tail_seconds,
+          s.schedule.n_micro_batches,
+          s.schedule.n_ranks() > 1 ? to_string(s.schedule.kind) : "no pipeline", costs.tail_seconds,
           percent(costs.waiting_share))) +
       "\n";
   if (!s.outcome.finished) {

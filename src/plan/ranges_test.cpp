@@ -1,5 +1,5 @@
 // ranges_test.cpp - quantiles are met, sums have the known spread, the tornado finds what matters.
-#include "simulate/ranges.h"
+#include "plan/ranges.h"
 
 #include <gtest/gtest.h>
 

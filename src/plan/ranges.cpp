@@ -1,5 +1,5 @@
 // ranges.cpp - quantile functions, draws, and one input at a time.
-#include "simulate/ranges.h"
+#include "plan/ranges.h"
 
 #include <algorithm>
 #include <cmath>
@@ -70,8 +70,8 @@ double quantile(const UncertainInput& input, double probability) {
   return input.median * std::exp(std::abs(z) / kP90 * std::log(edge / input.median));
 }
 
-RangeResult sample_range(const std::vector<UncertainInput>& inputs, const RangeFunction& function,
-                         const RangeOptions& options) {
+std::vector<double> draw_outputs(const std::vector<UncertainInput>& inputs,
+                                 const RangeFunction& function, const RangeOptions& options) {
   for (const UncertainInput& input : inputs) check(input);
   const Rng rng(options.seed, RngStream::kSampling, 1);
   std::vector<double> values(inputs.size()), outputs;
@@ -83,6 +83,14 @@ RangeResult sample_range(const std::vector<UncertainInput>& inputs, const RangeF
     }
     outputs.push_back(function(values, options.seed + static_cast<std::uint64_t>(draw)));
   }
+  return outputs;
+}
+
+RangeResult sample_range(const std::vector<UncertainInput>& inputs, const RangeFunction& function,
+                         const RangeOptions& options) {
+  RangeResult result;
+  result.output = spread_of(draw_outputs(inputs, function, options));
+  std::vector<double> values(inputs.size());
   const auto mean_at = [&](const std::vector<double>& at) {
     double sum = 0;
     for (int i = 0; i < options.n_repeats; ++i) {
@@ -90,8 +98,6 @@ RangeResult sample_range(const std::vector<UncertainInput>& inputs, const RangeF
     }
     return sum / options.n_repeats;
   };
-  RangeResult result;
-  result.output = spread_of(std::move(outputs));
   for (std::size_t i = 0; i < inputs.size(); ++i) values[i] = inputs[i].median;
   result.at_medians = mean_at(values);
   for (std::size_t i = 0; i < inputs.size(); ++i) {

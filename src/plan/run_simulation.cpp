@@ -1,5 +1,5 @@
 // run_simulation.cpp - the clocks of a run, and what happens when one rings.
-#include "simulate/run_simulation.h"
+#include "plan/run_simulation.h"
 
 #include <algorithm>
 #include <cmath>

@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "simulate/run_simulation.h"
+#include "plan/run_simulation.h"
 
 namespace farthing {
 
@@ -60,6 +60,8 @@ struct RangeResult {
 
 // `seed` of each call makes a random function repeatable.
 using RangeFunction = std::function<double(std::span<const double> values, std::uint64_t seed)>;
+std::vector<double> draw_outputs(const std::vector<UncertainInput>& inputs,
+                                 const RangeFunction& function, const RangeOptions& options);
 RangeResult sample_range(const std::vector<UncertainInput>& inputs, const RangeFunction& function,
                          const RangeOptions& options);
 

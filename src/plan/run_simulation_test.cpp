@@ -1,6 +1,6 @@
 // run_simulation_test.cpp - time is conserved, averages are the formulas', published runs are
 // inside.
-#include "simulate/run_simulation.h"
+#include "plan/run_simulation.h"
 
 #include <gtest/gtest.h>
 
