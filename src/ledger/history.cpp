@@ -291,6 +291,7 @@ void HistoryReader::add(const Json& event, const std::string& where) {
                fields.number("peak_resident_bytes", 0) - fields.number("mapped_bytes", 0));
   const std::string kind = fields.text("kind");
   if (kind == "step") history_.weights_hash.clear();
+  if (fields.has("source_tokens")) history_.source_tokens = fields.object("source_tokens");
   if (fields.has("weights_hash")) history_.weights_hash = fields.text("weights_hash");
   current.has_begun |= kind == "run_start" || kind == "restart" || kind == "step";
   if (kind == "run_start") {

@@ -125,7 +125,8 @@ struct RunHistory {
   RunStart run_start;
   std::vector<NoteRecord> decisions;
   std::vector<NoteRecord> alerts;
-  std::string weights_hash;  // of the last step, where an event after it has it
+  std::map<std::string, double> source_tokens;  // of the run so far, where data are mixed
+  std::string weights_hash;                     // of the last step, where an event after it has it
   double joules = 0;
   bool joules_estimated = false;
   double peak_private_bytes = 0;  // of run_end, mapped files aside; 0: not stated

@@ -189,6 +189,12 @@ std::string plan_and_actual(const Receipt& receipt) {
          to_html(plan_and_actual_table(receipt)) + "</section>\n";
 }
 
+std::string sources(const Receipt& receipt) {
+  if (receipt.sources.empty()) return "";
+  return "<section class=\"card\"><h2>By source</h2>\n" + to_html(sources_table(receipt)) +
+         "</section>\n";
+}
+
 std::string small_print(const Receipt& receipt) {
   std::string html = "<section class=\"card paper\"><h2>Receipt</h2>\n<dl>";
   const auto add = [&](const char* term, const std::string& value) {
@@ -330,8 +336,8 @@ std::string to_html(const ReportInput& input) {
   }
   html += "</header>\n<main>\n";
   html += tiles(receipt) + "<div class=\"pair\">" + spending(receipt) + small_print(receipt) +
-          "</div>\n" + plan_and_actual(receipt) + charts_section(series, charts, axes, axis) +
-          notes_section(input.history);
+          "</div>\n" + sources(receipt) + plan_and_actual(receipt) +
+          charts_section(series, charts, axes, axis) + notes_section(input.history);
   html +=
       "</main>\n<footer>farthing knows what every token cost</footer>\n<div id=\"tip\" hidden>"
       "</div>\n<script type=\"application/json\" id=\"page-data\">" +

@@ -111,6 +111,20 @@ PlanAndActual beside_plan(const ReportInput& input, const Ledger& ledger) {
   return both;
 }
 
+std::vector<SourceLine> sources_of(const RunHistory& history, const EvalRecord* eval) {
+  std::map<std::string, SourceLine> sources;
+  for (const auto& [name, count] : history.source_tokens) sources[name].tokens = count;
+  if (eval != nullptr) {
+    for (const auto& [name, bits] : eval->per_source) sources[name].bits_per_byte = bits;
+  }
+  std::vector<SourceLine> lines;
+  for (auto& [name, line] : sources) {
+    line.name = name;
+    lines.push_back(line);
+  }
+  return lines;
+}
+
 }  // namespace
 
 Receipt make_receipt(const ReportInput& input) {
@@ -145,9 +159,9 @@ Receipt make_receipt(const ReportInput& input) {
       receipt.ledger.seconds[Category::kCompute] * receipt.start.fp32_peak_flops;
   if (peak_seconds > 0) receipt.share_of_peak = receipt.ledger.model_flops / peak_seconds;
   if (const StepRecord* step = input.history.last_step()) receipt.final_loss = step->loss;
-  if (const EvalRecord* eval = input.history.last_eval()) {
-    receipt.val_bits_per_byte = eval->bits_per_byte;
-  }
+  const EvalRecord* eval = input.history.last_eval();
+  if (eval != nullptr) receipt.val_bits_per_byte = eval->bits_per_byte;
+  receipt.sources = sources_of(input.history, eval);
   return receipt;
 }
 
@@ -257,6 +271,11 @@ Json to_json(const Receipt& receipt) {
                {"final_loss", or_null(receipt.final_loss)},
                {"val_bits_per_byte", or_null(receipt.val_bits_per_byte)},
                {"weights_hash", or_null(receipt.weights_hash)}};
+  for (const SourceLine& line : receipt.sources) {
+    json["sources"].push_back({{"name", line.name},
+                               {"tokens", line.tokens > 0 ? Json(line.tokens) : Json(nullptr)},
+                               {"val_bits_per_byte", or_null(line.bits_per_byte)}});
+  }
   if (const PlanAndActual& both = receipt.beside_plan; both.is_known()) {
     const auto pair = [](double planned, double measured) {
       return Json{{"planned", planned > 0 ? Json(planned) : Json(nullptr)},
@@ -268,6 +287,21 @@ Json to_json(const Receipt& receipt) {
   }
   json.update(standard_part(receipt));
   return json;
+}
+
+Table sources_table(const Receipt& receipt) {
+  Table table{.headings = {"source", "tokens", "share", "held-out bits per byte"}, .rows = {}};
+  double total = 0;
+  for (const SourceLine& line : receipt.sources) total += line.tokens;
+  for (const SourceLine& line : receipt.sources) {
+    const bool known = line.tokens > 0;
+    table.rows.push_back({line.name, known ? format_count(line.tokens) : "not stated",
+                          known ? fmt::format("{:.1f} %", 100 * line.tokens / total) : "",
+                          std::isfinite(line.bits_per_byte)
+                              ? fmt::format("{:.4f}", line.bits_per_byte)
+                              : "not stated"});
+  }
+  return table;
 }
 
 Table plan_and_actual_table(const Receipt& receipt) {
@@ -367,6 +401,7 @@ std::string to_text(const Receipt& receipt) {
   if (const std::string origin = origin_words(receipt); !origin.empty()) text += wrapped(origin);
   text += "\n";
   text += to_text(summary(receipt)) + "\n" + to_text(spending_table(receipt)) + "\n";
+  if (!receipt.sources.empty()) text += to_text(sources_table(receipt)) + "\n";
   if (receipt.beside_plan.is_known()) text += to_text(plan_and_actual_table(receipt)) + "\n";
   text += fmt::format("Waste, all that is not compute: {:.1f} %\n", 100 * waste);
   text += wrapped("Price: " + price_words(receipt));

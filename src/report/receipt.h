@@ -32,6 +32,13 @@ struct ReportInput {
   PlanAndActual planned = {};
 };
 
+// A named source of the data: what was trained on of it, and how well it is predicted.
+struct SourceLine {
+  std::string name;
+  double tokens = 0;                                                // 0: not stated
+  double bits_per_byte = std::numeric_limits<double>::quiet_NaN();  // held out
+};
+
 struct Receipt {
   std::string name;
   std::string state;  // "finished", another reason, or "no end recorded (running or killed)"
@@ -47,6 +54,7 @@ struct Receipt {
   double val_bits_per_byte = std::numeric_limits<double>::quiet_NaN();
   double tokens_per_second = 0;  // over the whole wall time
   double share_of_peak = 0;      // model FLOPs over measured FP32 peak, while computing; 0: unknown
+  std::vector<SourceLine> sources;  // where there are several
   std::string weights_hash;
   PlanAndActual beside_plan;
   double begun_unix = 0, ended_unix = 0;  // first event of the first attempt, last of the last
@@ -67,6 +75,8 @@ std::string to_text(const Receipt& receipt);
 const char* describe(Category category);
 // Time, share and money of every category, and their total.
 Table spending_table(const Receipt& receipt);
+// Tokens, share and held-out bits per byte of every source; no rows for a single one.
+Table sources_table(const Receipt& receipt);
 // Planned, measured and their difference; no rows where nothing was planned.
 // What a reader must know of a run that was not trained here; empty for one that was.
 std::string origin_words(const Receipt& receipt);

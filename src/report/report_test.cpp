@@ -112,6 +112,26 @@ TEST(Receipt, WhatWasNotTrainedHereSaysSo) {
   }
 }
 
+TEST(Receipt, SourcesHaveTheirShareAndTheirBits) {
+  const ReportInput input = input_of(
+      event(1, 0, "run_start", {}) +
+      event(1, 1, "step",
+            {{"step", 1}, {"tokens", 400}, {"source_tokens", {{"code", 100}, {"prose", 300}}}}) +
+      event(1, 2, "eval",
+            {{"step", 1},
+             {"bits_per_byte", 2},
+             {"sources",
+              {{{"name", "code"}, {"bits_per_byte", 1.5}},
+               {{"name", "prose"}, {"bits_per_byte", 2.25}}}}}));
+  const Receipt receipt = make_receipt(input);
+  EXPECT_EQ(sources_table(receipt).rows,
+            (std::vector<std::vector<std::string>>{{"code", "100", "25.0 %", "1.5000"},
+                                                   {"prose", "300", "75.0 %", "2.2500"}}));
+  EXPECT_EQ(to_json(receipt)["sources"][1]["val_bits_per_byte"], 2.25);
+  EXPECT_NE(to_html(input).find("By source"), std::string::npos);
+  EXPECT_EQ(to_json(make_receipt(input_of(two_attempts()))).count("sources"), 0u);
+}
+
 TEST(Receipt, KilledAndEmptyRunsHaveOneToo) {
   const std::string killed = two_attempts().substr(0, two_attempts().size() / 2);
   const Json json = to_json(make_receipt(input_of(killed)));
