@@ -12,11 +12,14 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/units.h"
 #include "cli/commands.h"
+#include "cli/cost.h"
 #include "cli/support.h"
 #include "config/recipe.h"
 #include "economics/device_book.h"
+#include "economics/price_list.h"
 #include "plan/machine_model.h"
 #include "report/page.h"
 
@@ -34,14 +37,18 @@ struct ReportOptions {
   std::vector<std::string> overrides;
 };
 
+// A recipe needs a model, and these settings have none.
+std::vector<std::string> with_preset(std::vector<std::string> overrides) {
+  overrides.push_back("model.preset=tiny");
+  return overrides;
+}
+
 // The run's own words and price, changed by --set; a run without a recipe (imported) has defaults.
 Recipe recipe_of(const RunPaths& paths, const std::vector<std::string>& overrides) {
   if (file_exists(paths.recipe)) {
     return parse_recipe(read_file(paths.recipe), paths.recipe, overrides);
   }
-  std::vector<std::string> all = overrides;
-  all.push_back("model.preset=tiny");
-  return parse_recipe("", paths.folder, all);
+  return parse_recipe("", paths.folder, with_preset(overrides));
 }
 
 // A receipt keeps the prices that it was made with; beside them, what it would cost at others.
@@ -64,6 +71,10 @@ void reprice_command(const ReportOptions& options) {
   if (device.empty()) device = "core";
   RunPrices wanted{.prices = options.prices.empty() ? "default" : options.prices};
   if (device != "core") wanted.device = device;
+  if (!options.overrides.empty()) {
+    const Recipe recipe = parse_recipe("", options.run, with_preset(options.overrides));
+    wanted.rent = recipe.cost.price;
+  }
   wanted.site.cluster = "of the receipt";
   wanted.site.region = text("/energy/region");
   if (wanted.site.region == "not stated") wanted.site.region.clear();
@@ -168,6 +179,14 @@ void report_command(const ReportOptions& options) {
   if (!options.plan.empty()) input.planned = read_plan(options.plan);
   if (!options.calibration.empty()) {
     write_calibration(make_receipt(input), options.calibration);
+  }
+  if (input.book.rent.date.size() >= 4) {
+    PriceEntry entry;
+    entry.item = start.device.empty() ? "core" : start.device;
+    entry.kind = "rent";
+    entry.unit = "USD/h";
+    entry.date = input.book.rent.date;
+    if (const auto old = staleness(entry, today())) log_line("warning: " + *old);
   }
   std::string text;
   if (options.format == "html") {

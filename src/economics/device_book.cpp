@@ -26,9 +26,12 @@ Price price_of(const PriceEntry& entry, const std::string& unit) {
 }
 
 // A machine room's electricity, not a home's, and the site's own PUE.
-void take_site(PriceBook& book, const PriceList& list, const RunSite& site) {
+void take_site(PriceBook& book, const PriceList& list, const PriceList& usual,
+               const RunSite& site) {
   const std::string region = site.region.empty() ? "us" : site.region;
-  if (const PriceEntry* industrial = list.find({"electricity", "industrial", region})) {
+  const PriceEntry* industrial = list.find({"electricity", "industrial", region});
+  if (industrial == nullptr) industrial = usual.find({"electricity", "industrial", region});
+  if (industrial != nullptr) {
     book.electricity = price_of(*industrial, "USD per kWh");
     book.electricity.source += site.region.empty() ? " (the site's region is not stated)"
                                                    : " (the site's region: " + region + ")";
@@ -60,7 +63,10 @@ PriceBook load_run_book(const RunPrices& wanted) {
   if (wanted.device == kDeviceNotStated) return without_device(std::move(book), wanted.rent);
   const PriceList list = load_price_list(wanted.prices);
   const std::string hour = "USD per " + wanted.device + "-hour";
-  const PriceEntry* rent = find_device_price(list, wanted.device, "on-demand");
+  const PriceList usual = load_price_list("default");
+  const PriceEntry* rent =
+      wanted.site.spot ? find_device_price(list, wanted.device, "spot") : nullptr;
+  if (rent == nullptr) rent = find_device_price(list, wanted.device, "on-demand");
   if (wanted.rent) {
     book.rent.unit = hour;
   } else if (rent != nullptr) {
@@ -71,13 +77,15 @@ PriceBook load_run_book(const RunPrices& wanted) {
   }
   book.is_owned = false;
   book.machine_cores = 1;
-  if (const PriceEntry* buy = find_device_price(list, wanted.device, "buy")) {
-    book.machine = price_of(*buy, "USD");
-  }
-  if (const PriceEntry* tdp = find_device_price(list, wanted.device, "tdp")) {
-    book.power = price_of(*tdp, "W");
-  }
-  take_site(book, list, wanted.site);
+  // Owning a device is more than its price: server, network, people, life, busy share.
+  constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+  book.machine = {kUnknown, "USD", "", "farthing cost own-or-rent", "not stated"};
+  // Watts are the device's and no list's matter: one that leaves them out has the default's.
+  const PriceEntry* tdp = find_device_price(list, wanted.device, "tdp");
+  if (tdp == nullptr) tdp = find_device_price(usual, wanted.device, "tdp");
+  book.power = tdp != nullptr ? price_of(*tdp, "W")
+                              : Price{kUnknown, "W", "", "watts not stated", "not stated"};
+  take_site(book, list, usual, wanted.site);
   return book;
 }
 

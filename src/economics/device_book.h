@@ -2,10 +2,11 @@
 //
 // A run that was trained here counts cores and is priced by the [rent], [machine] and [power] of
 // its book (ledger/price_book.h).  An imported or simulated run counts devices: then the list's
-// on-demand price is the rent of one, its "buy" price the machine, its "tdp" the watts, and
-// industry's the electricity, so that nothing of a GPU is ever priced like a core of a CPU.  The
-// PUE is the site's, where the run states one, else the book's; the electricity is of the site's
-// region, else of the US, and the sources of both say which.
+// on-demand price is the rent of one (the spot price on a spot cluster), its "tdp" the watts (of
+// the default list, where this one has none), and industry's the electricity, so that nothing of a
+// GPU is ever priced like a core of a CPU.  What owning one costs is not stated: own-or-rent counts
+// it.  The PUE is the site's, where the run states one, else the book's; the electricity is of the
+// site's region, else of the US, and the sources of both say which.
 //
 // prices   a file, or a name under prices/.  One with [[price]] entries alone serves runs on
 //          devices; what it lacks (electricity, cooling) is the default book's.

@@ -70,11 +70,25 @@ const UnitRule* rule_of(const std::string& pattern) {
 void read_value(Settings& settings, const std::string& path, PriceEntry& entry) {
   const UnitRule* rule = rule_of(parts_of(entry.unit).pattern);
   if (rule == nullptr) {
+    for (const char* key : {"value", "low", "high"}) settings.skip_section(path + key);
     return settings.add_fault(
         path + "unit", "\"" + entry.unit + "\"",
         "USD, USD/h, USD/kWh, USD/month, USD/GB-month, USD/TB, USD/Mtoken, W, x, "
         "share, years, GB, TFLOPS or count",
         "or another currency's three letters for USD");
+  }
+  // What a kind of price is counted by, whatever the currency: an hour of a device is no month of
+  // it.
+  constexpr std::pair<const char*, const char*> kKindUnits[] = {
+      {"on-demand", "CUR/h"},    {"spot", "CUR/h"}, {"committed-1y", "CUR/h"},
+      {"committed-3y", "CUR/h"}, {"buy", "CUR"},    {"tdp", "W"}};
+  for (const auto& [kind, unit] : kKindUnits) {
+    if (entry.kind != kind || parts_of(entry.unit).pattern == unit) continue;
+    const std::string wanted =
+        std::string(unit).starts_with("CUR") ? "USD" + std::string(unit + 3) : unit;
+    settings.skip_section(path + "value");
+    return settings.add_fault(path + "unit", "\"" + entry.unit + "\"",
+                              wanted + " for a price of kind " + kind, "");
   }
   double low = rule->low, high = rule->high;
   if (entry.item == "pue") low = 1, high = 4;

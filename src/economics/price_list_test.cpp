@@ -45,8 +45,19 @@ TEST(PriceList, OnlyPricesInMoneyGrowStale) {
   EXPECT_EQ(*staleness(list.entries[0], "2027-06-15"),
             "h100 spot: price of 2025-06, 24 months old");
   EXPECT_EQ(*staleness(list.entries[0], "2024-01"), "h100 spot: price of 2025-06, a date to come");
-  const PriceList watts = parse_price_list(price("value = 700\nunit = \"W\""), "p.toml");
-  EXPECT_FALSE(staleness(watts.entries[0], "2040"));
+  std::string watts = price("value = 700\nunit = \"W\"");
+  watts.replace(watts.find("spot"), 4, "tdp");
+  EXPECT_FALSE(staleness(parse_price_list(watts, "p.toml").entries[0], "2040"));
+}
+
+TEST(PriceList, AKindOfPriceHasItsUnit) {
+  EXPECT_NE(fault_of_list(price("value = 20\nunit = \"USD/month\""))
+                .find("found \"USD/month\", wanted USD/h for a price of kind spot"),
+            std::string::npos);
+  EXPECT_NE(fault_of_list(price("value = 20\nunit = \"USD\"")).find("wanted USD/h"),
+            std::string::npos);
+  EXPECT_EQ(fault_of_list(price("value = 20\nunit = \"USD/xyz\"")).find("unknown key"),
+            std::string::npos);
 }
 
 TEST(PriceList, HostileListsAreToldOneClearThing) {

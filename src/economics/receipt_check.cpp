@@ -30,6 +30,7 @@ class ReceiptCheck {
     check_energy();
     check_dates();
     check_own();
+    check_unknown();
     std::stable_partition(found_.begin(), found_.end(),
                           [](const Finding& f) { return !f.is_warning; });
     return found_;
@@ -176,6 +177,28 @@ class ReceiptCheck {
       if (!ended.empty() && money && months_between(date, ended) > kStaleMonths) {
         warn(where, fmt::format("{}: price of {} for a run that ended {}", text(where + "/item"),
                                 date, ended));
+      }
+    }
+  }
+  // Zero is no way to say that one does not know; a cost without a price says nothing.
+  void check_unknown() {
+    for (const char* where : {"/compute/training_flops", "/tokens", "/compute/device_hours"}) {
+      if (const auto value = number(where); value && *value == 0) {
+        fault(where, "0; what is not known is \"not stated\"");
+      }
+    }
+    const Json* prices = at("/prices");
+    const auto price = number("/compute/usd_per_device_hour");
+    if (price && *price > 0 && prices != nullptr && prices->empty()) {
+      fault("/prices", "none, beside usd_per_device_hour");
+    }
+    const std::string device = text("/compute/device");
+    for (std::size_t i = 0; price && prices != nullptr && i < prices->size(); ++i) {
+      const std::string where = fmt::format("/prices/{}", i);
+      const std::string item = text(where + "/item");
+      const bool is_hour = text(where + "/unit") == "USD/h" && item == device;
+      if (is_hour || item == device + "-hour") {
+        equal("/compute/usd_per_device_hour", price, number(where + "/value"), 0.001, where);
       }
     }
   }

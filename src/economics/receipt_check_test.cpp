@@ -7,6 +7,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "config/share.h"
+#include "economics/device_book.h"
 #include "ledger/price_book.h"
 #include "report/receipt.h"
 
@@ -95,6 +97,43 @@ TEST(ReceiptCheck, FindsWhatContradictsItself) {
   EXPECT_NE(with("/dates/ended", "2023-10-20").find("before it began"), std::string::npos);
   EXPECT_NE(with("/energy/pue", 0.9).find("at least 1"), std::string::npos);
   EXPECT_NE(with("/prices/0/date", "2022-01").find("for a run that ended"), std::string::npos);
+}
+
+TEST(ReceiptCheck, ZeroIsNotUnknownAndACostHasAPrice) {
+  EXPECT_NE(with("/compute/training_flops", 0).find("what is not known"), std::string::npos);
+  EXPECT_NE(with("/tokens", 0).find("what is not known"), std::string::npos);
+  EXPECT_NE(with("/prices", Json::array()).find("none, beside usd_per_device_hour"),
+            std::string::npos);
+  EXPECT_NE(with("/prices/0", Json{{"item", "H800"},
+                                   {"value", 20},
+                                   {"unit", "USD/h"},
+                                   {"date", "2024-12"},
+                                   {"source", "x"}})
+                .find("usd_per_device_hour"),
+            std::string::npos);
+}
+
+TEST(ReceiptCheck, AReceiptWithoutPriceOrWattsConformsToo) {
+  ReportInput input;
+  input.name = "r";
+  input.history = parse_history(
+      "{\"time_unix\":1700000000,\"t_monotonic\":0,\"attempt\":1,\"rank\":0,\"kind\":\"run_start\","
+      "\"n_threads\":8,\"imported\":true,\"device\":\"not stated\"}\n"
+      "{\"time_unix\":1700000100,\"t_monotonic\":100,\"attempt\":1,\"rank\":0,\"kind\":\"step\","
+      "\"step\":1,\"tokens\":1000,\"step_tokens\":1000,\"loss\":3,\"model_flops\":1e12,"
+      "\"seconds\":{\"compute\":90}}\n",
+      "e");
+  set_share_folder(FARTHING_SOURCE_DIR);
+  input.book = load_run_book({.device = "not stated"});
+  const Json receipt = Json::parse(to_json(make_receipt(input)).dump());
+  for (const auto& finding : check_receipt(receipt, schema())) {
+    EXPECT_TRUE(finding.is_warning) << finding.where << " " << finding.what;
+  }
+  input.book = load_run_book({.device = "not stated", .rent = 1.0});  // given by hand, without date
+  for (const auto& finding :
+       check_receipt(Json::parse(to_json(make_receipt(input)).dump()), schema())) {
+    EXPECT_TRUE(finding.is_warning) << finding.where << " " << finding.what;
+  }
 }
 
 TEST(ReceiptCheck, FindsWhatHasNotTheForm) {

@@ -250,6 +250,7 @@ void HistoryReader::start(const Fields& fields) {
   start.device = fields.text("device");
   start.site = {.cluster = fields.text("cluster"),
                 .region = fields.text("region"),
+                .spot = fields.flag("spot"),
                 .pue = fields.number("pue", 0),
                 .pue_date = fields.text("pue_date"),
                 .pue_source = fields.text("pue_source"),
@@ -387,6 +388,7 @@ std::string site_fields(const RunSite& site) {
               "\":" + value.dump(-1, ' ', false, Json::error_handler_t::replace);
   };
   if (!site.region.empty()) add("region", site.region);
+  if (site.spot) add("spot", true);
   if (!(site.pue >= 1)) return fields;
   add("pue", site.pue), add("pue_date", site.pue_date);
   add("pue_source", site.pue_source), add("pue_confidence", site.pue_confidence);

@@ -87,6 +87,7 @@ struct AttemptRecord {
 // Where a simulated or imported run stood, as its cluster's file has it; empty: not stated.
 struct RunSite {
   std::string cluster, region;  // region: of the price list, us or china
+  bool spot = false;            // rented where it can be taken away
   double pue = 0;
   std::string pue_date, pue_source, pue_confidence;
 };

@@ -222,6 +222,7 @@ RunSite site_of(const Cluster& cluster) {
   const Figure& pue = cluster.facility.pue;
   return {.cluster = cluster.name,
           .region = cluster.facility.region,
+          .spot = cluster.spot.preemptions.is_known(),
           .pue = pue.is_known() ? pue.value : 0,
           .pue_date = pue.date,
           .pue_source = pue.source,

@@ -208,8 +208,11 @@ std::string small_print(const Receipt& receipt) {
   }
   if (!receipt.start.cpu.empty()) add("machine", receipt.start.cpu);
   if (receipt.start.n_threads > 0) {
-    add("threads", fmt::format("{:.0f}, {} {}", receipt.start.n_threads, receipt.start.isa,
-                               receipt.start.precision));
+    std::string words = fmt::format("{:.0f}", receipt.start.n_threads);
+    for (const std::string& each : {receipt.start.isa, receipt.start.precision}) {
+      if (!each.empty()) words += ", " + each;
+    }
+    add(receipt.start.device.empty() ? "threads" : "devices", words);
   }
   add("model FLOPs", fmt::format("{:.3g}", receipt.ledger.model_flops));
   if (receipt.share_of_peak > 0) {

@@ -40,6 +40,7 @@ Json to_json(const Price& price) {
 }
 
 std::string energy_words(const Receipt& receipt) {
+  if (!std::isfinite(receipt.cost.joules)) return "energy not stated";
   const Price& cooling = receipt.book.cooling;
   return fmt::format("{}{} x PUE {} ({}) at {} USD per kWh, {}, {}",
                      format_energy(receipt.cost.joules),
@@ -199,6 +200,21 @@ Json standard_part(const Receipt& receipt) {
         {"basis", fmt::format("{} {}-hours at {} USD", hours, device, receipt.book.rent.value)}};
   }
   const PriceBook& book = receipt.book;
+  const auto amount = [](double value) {
+    return std::isfinite(value) ? Json(value) : Json("not stated");
+  };
+  Json prices = Json::array();
+  const std::string hour = device + "-hour";
+  for (const auto& [item, price] : {std::pair<const char*, const Price*>{hour.c_str(), &book.rent},
+                                    {"machine", &book.machine},
+                                    {"power", &book.power},
+                                    {"cooling", &book.cooling},
+                                    {"electricity", &book.electricity}}) {
+    if (!std::isfinite(price->value)) continue;
+    Price known = *price;  // one given by hand is of the day of the run
+    if (known.date.empty()) known.date = day_of(receipt.ended_unix);
+    prices.push_back(listed(item, known));
+  }
   return {
       {"receipt", "farthing-receipt/1"},
       {"definitions", definitions},
@@ -207,17 +223,16 @@ Json standard_part(const Receipt& receipt) {
         {"training_time_hours", ledger.wall_seconds / 3600},
         {"device", device},
         {"device_hours", hours},
-        {"usd_per_device_hour", book.rent.value}}},
+        {"usd_per_device_hour", amount(book.rent.value)}}},
       {"energy",
-       {{"kwh", receipt.cost.joules / 3.6e6},
-        {"basis", receipt.cost.joules_estimated ? "estimated" : "measured"},
-        {"pue", book.cooling.value},
+       {{"kwh", amount(receipt.cost.joules / 3.6e6)},
+        {"basis", !std::isfinite(receipt.cost.joules) ? "not stated"
+                  : receipt.cost.joules_estimated     ? "estimated"
+                                                      : "measured"},
+        {"pue", amount(book.cooling.value)},
         {"region", receipt.start.site.region.empty() ? "not stated" : receipt.start.site.region}}},
       {"dates", {{"begun", day_of(receipt.begun_unix)}, {"ended", day_of(receipt.ended_unix)}}},
-      {"prices",
-       {listed((device + "-hour").c_str(), book.rent), listed("machine", book.machine),
-        listed("power", book.power), listed("cooling", book.cooling),
-        listed("electricity", book.electricity)}},
+      {"prices", prices},
       {"hashes",
        {{"weights", receipt.weights_hash.empty() ? "not stated" : receipt.weights_hash},
         {"recipe", receipt.start.recipe_hash.empty() ? "not stated" : receipt.start.recipe_hash}}}};
@@ -334,6 +349,7 @@ Table spending_table(const Receipt& receipt) {
   for (int i = 0; i < kCategories; ++i) {
     const auto category = static_cast<Category>(i);
     const double seconds = receipt.ledger.seconds[category];
+    if (receipt.start.imported && !(seconds > 0)) continue;  // a log that does not say
     table.rows.push_back({describe(category), format_seconds(seconds), share(seconds),
                           format_usd(receipt.usd[category])});
   }
@@ -363,7 +379,7 @@ const char* describe(Category category) {
 }
 
 std::string farthings_text(const Receipt& receipt) {
-  return std::isfinite(receipt.farthings) ? fmt::format("{:.3g}", receipt.farthings) : "unknown";
+  return std::isfinite(receipt.farthings) ? fmt::format("{:.3g}", receipt.farthings) : "not stated";
 }
 
 std::string farthings_words(const Receipt& receipt) {
@@ -403,7 +419,9 @@ std::string to_text(const Receipt& receipt) {
   text += to_text(summary(receipt)) + "\n" + to_text(spending_table(receipt)) + "\n";
   if (!receipt.sources.empty()) text += to_text(sources_table(receipt)) + "\n";
   if (receipt.beside_plan.is_known()) text += to_text(plan_and_actual_table(receipt)) + "\n";
-  text += fmt::format("Waste, all that is not compute: {:.1f} %\n", 100 * waste);
+  text += receipt.start.imported
+              ? "Waste: not stated, the log has steps alone\n"
+              : fmt::format("Waste, all that is not compute: {:.1f} %\n", 100 * waste);
   text += wrapped("Price: " + price_words(receipt));
   text += wrapped("Electricity alone: " + electricity_words(receipt));
   text += wrapped(format_usd(receipt.usd_per_million_tokens) + " per million tokens; in all " +
