@@ -95,6 +95,11 @@ Option* Option::excludes(const Option* other) {
   return this;
 }
 
+Option* Option::needs(const Option* other) {
+  option_->needs(other->option_);
+  return this;
+}
+
 Option* Option::as_bytes() {
   option_->transform(CLI::AsSizeValue(false));
   return this;

@@ -36,6 +36,7 @@ class Option {
   // `complaint` of the value: what is wrong with it, or "".
   Option* check(std::function<std::string(const std::string&)> complaint);
   Option* excludes(const Option* other);
+  Option* needs(const Option* other);
   // "512MiB" and "2GB" as bytes, powers of 1024 both, for a whole number.
   Option* as_bytes();
   // Of a list: one value each time it is given, so that what follows may be a positional.

@@ -112,7 +112,7 @@ void compare_command(const CompareOptions& options) {
   const auto at = place_of(options, against);
   const EqualComparison equal = at_equal(contenders, against, at);
   if (!options.html.empty()) {
-    write_page(options.html, compare_page(contenders, equal));
+    write_page(options.html, compare_page(contenders, equal), options.json);
   }
   if (options.json) {
     print_json(compare_json(contenders, equal));

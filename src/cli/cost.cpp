@@ -33,11 +33,11 @@ std::string today() {
   return text;
 }
 
-void write_page(const std::string& path, MoneyPage page) {
+void write_page(const std::string& path, MoneyPage page, bool json) {
   page.command = command_as_given();
   page.made_on = today();
   write_file_atomically(path, to_html(page));
-  std::cout << path << "\n";
+  if (!json) std::cout << path << "\n";
 }
 
 std::string wrap_text(const std::string& text, std::size_t indent, std::size_t columns) {

@@ -29,8 +29,8 @@ struct CostOutput {
 void add_cost_output(Command& command, CostOutput& output, bool with_prices);
 // YYYY-MM-DD, of this machine's clock; FARTHING_TODAY in the environment overrides it.
 std::string today();
-// Writes a page that names this command and day, and says where on stdout.
-void write_page(const std::string& path, MoneyPage page);
+// Writes a page that names this command and day, and says where on stdout, unless JSON goes there.
+void write_page(const std::string& path, MoneyPage page, bool json);
 // Breaks at spaces; every line begins with `indent` spaces.
 std::string wrap_text(const std::string& text, std::size_t indent, std::size_t columns = 96);
 

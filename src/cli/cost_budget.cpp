@@ -72,13 +72,18 @@ std::string plan_usd_words(const Plan& plan, const BudgetOptions& options) {
 }
 
 void add_budget_options(Command& plan, BudgetOptions& o) {
-  plan.add_option("--budget", o.budget, "of the project, as 300kUSD: chooses model and tokens");
+  const Option* budget =
+      plan.add_option("--budget", o.budget, "of the project, as 300kUSD: chooses model and tokens");
   plan.add_option("--experiments", o.experiments,
-                  "with --budget: share of it for experiments, 0 to 1");
-  plan.add_option("--failed", o.failed, "with --budget: failed attempts, of the final run");
+                  "with --budget: share of it for experiments, 0 to 1")
+      ->needs(budget);
+  plan.add_option("--failed", o.failed, "with --budget: failed attempts, of the final run")
+      ->needs(budget);
   plan.add_option("--other", o.other,
-                  "with --budget: data, storage, people paid from it, as 20kUSD");
-  plan.add_option("--confidence", o.confidence, "with --budget: of staying inside, 0.05 to 0.99");
+                  "with --budget: data, storage, people paid from it, as 20kUSD")
+      ->needs(budget);
+  plan.add_option("--confidence", o.confidence, "with --budget: of staying inside, 0.05 to 0.99")
+      ->needs(budget);
   plan.add_option("--rent", o.rent, "USD per device-hour; else from the price list")
       ->range(1e-4, 1e6);
   plan.add_option("--prices", o.prices, "price list: a file, or a name under prices/");
@@ -112,7 +117,7 @@ void budget_command(const BudgetOptions& options, const BudgetPlace& place) {
   const BudgetPlan plan = plan_budget(
       request, [&](int done, int total) { progress.show_share(done, total, "models"); });
   progress.end();
-  if (!options.html.empty()) write_page(options.html, budget_page(plan));
+  if (!options.html.empty()) write_page(options.html, budget_page(plan), place.json);
   if (place.json) {
     print_json(to_json(plan));
   } else if (options.html.empty()) {

@@ -147,13 +147,14 @@ void claims_command(const ClaimsOptions& options) {
                      "try run, power, history, indie, gpt4"});
   }
   if (!options.output.html.empty()) {
-    return write_page(options.output.html, page_of(claims, options));
+    write_page(options.output.html, page_of(claims, options), options.output.json);
   }
   if (options.output.json) {
     Json json = Json::array();
     for (const auto& claim : claims) json.push_back(to_json(claim));
     return print_json(json);
   }
+  if (!options.output.html.empty()) return;
   std::string text;
   for (const auto& claim : claims) text += text_of(claim) + "\n";
   std::cout << text << wrap_text(summary_of(claims), 0) << articles_of(claims);

@@ -199,9 +199,9 @@ void cost_compare_command(const CostCompareOptions& options) {
   const History history = load_history();
   const CostOutput& output = options.output;
   if (options.from.empty()) {
-    if (!output.html.empty()) return write_page(output.html, history_page(history));
+    if (!output.html.empty()) write_page(output.html, history_page(history), output.json);
     if (output.json) return print_json(history_json(history));
-    std::cout << history_text(history);
+    if (output.html.empty()) std::cout << history_text(history);
     return;
   }
   if (options.to.empty()) throw Error{ErrorCode::kUsage, "compare: wanted two models, or none"};
@@ -210,10 +210,10 @@ void cost_compare_command(const CostCompareOptions& options) {
   const Comparison comparison = compare_costs(a, b);
   const ArticleChain* chain = history.chain(options.from, options.to);
   if (!output.html.empty()) {
-    return write_page(output.html, comparison_page(a, b, comparison, chain));
+    write_page(output.html, comparison_page(a, b, comparison, chain), output.json);
   }
   if (output.json) return print_json(comparison_json(comparison, chain));
-  std::cout << text_of(a, b, comparison, chain);
+  if (output.html.empty()) std::cout << text_of(a, b, comparison, chain);
 }
 
 void add_cost_compare(Command& app) {

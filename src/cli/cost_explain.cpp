@@ -295,9 +295,11 @@ void explain_command(const ExplainOptions& options) {
   for (const auto& text : options.changes) changes.changes.push_back(parse_change(text));
   const CostCase result = load_cost_case(options.name, definitions, changes);
   if (!options.output.html.empty()) {
-    return write_page(options.output.html, page_of(result, definitions, options.output.prices));
+    write_page(options.output.html, page_of(result, definitions, options.output.prices),
+               options.output.json);
   }
   if (options.output.json) return print_json(json_of(result, definitions));
+  if (!options.output.html.empty()) return;
   std::cout << text_of(result, definitions, options.output.prices);
 }
 

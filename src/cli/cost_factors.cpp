@@ -219,10 +219,11 @@ void factors_command(const FactorsOptions& options) {
   });
   line.end();
   if (!options.output.html.empty()) {
-    write_page(options.output.html, page_of(report, claims, request));
-  } else if (options.output.json) {
+    write_page(options.output.html, page_of(report, claims, request), options.output.json);
+  }
+  if (options.output.json) {
     print_json(json_of(report, claims));
-  } else {
+  } else if (options.output.html.empty()) {
     std::cout << text_of(report, claims, request);
   }
 }

@@ -31,7 +31,8 @@ const char* const kRented =
     "\"owned\" in project.toml says otherwise.";
 
 std::string money(const ProjectCost& cost, const std::string& id) {
-  return format_figure(cost.sheet.value(id), cost.sheet.at(id).unit);
+  return (cost.partial.contains(id) ? "at least " : "") +
+         format_figure(cost.sheet.value(id), cost.sheet.at(id).unit);
 }
 
 // "$1,234", "at least $1,234", "not stated".
@@ -93,8 +94,7 @@ std::string runs_text(const ProjectCost& cost) {
 
 std::string tax_words(const ProjectCost& cost) {
   const double tax = cost.sheet.value(cost.tax);
-  if (!std::isfinite(tax))
-    return wrap_text("Iteration tax: not stated, for no run has the purpose \"final\"", 0);
+  if (!std::isfinite(tax)) return wrap_text("Iteration tax: not stated, for " + cost.no_tax, 0);
   return fmt::format(
       "Iteration tax, all runs over the final run: {} (measured elsewhere: 1.5x OLMo, "
       "5.6x Olmo 3)\n",
@@ -268,10 +268,11 @@ void project_command(const ProjectOptions& options) {
   line.end();
   const ProjectCost cost = price_project(std::move(facts), book, definitions);
   if (!options.output.html.empty()) {
-    write_page(options.output.html, page_of(cost, definitions));
-  } else if (options.output.json) {
+    write_page(options.output.html, page_of(cost, definitions), options.output.json);
+  }
+  if (options.output.json) {
     print_json(json_of(cost, definitions));
-  } else {
+  } else if (options.output.html.empty()) {
     std::cout << text_of(cost, definitions, options)
               << wrap_text("Prices: " + describe(book) + "; --prices changes them", 0);
   }

@@ -31,6 +31,7 @@ std::vector<ScenarioChange> prices_of(const ScenarioOptions& options, const Pric
   if (!options.device.empty()) {
     add("device_usd", {options.device, "buy", options.region}, true);
     add("rent", {options.device, "on-demand", options.region}, true);
+    add("committed", {options.device, "committed-3y", options.region}, false);
     add("spot", {options.device, "spot", options.region}, false);
   }
   if (!options.region.empty()) add("kwh_usd", {"electricity", "industrial", options.region}, true);
@@ -67,7 +68,7 @@ void scenario_command(const ScenarioOptions& options) {
   Scenario scenario = load_scenario(options.name, prices, changes);
   if (!options.device.empty()) scenario.device = options.device;
   if (!options.output.html.empty()) {
-    write_page(options.output.html, scenario_page(scenario, today()));
+    write_page(options.output.html, scenario_page(scenario, today()), options.output.json);
   }
   if (options.output.json) {
     print_json(scenario_json(scenario, today()));

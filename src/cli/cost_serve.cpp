@@ -46,7 +46,8 @@ void serve_command(ServeOptions options) {
     question.rent_source = describe(entry);
   }
   const ServeAnswer answer = answer_serving(question);
-  if (!options.cost.html.empty()) write_page(options.cost.html, serving_page(answer));
+  if (!options.cost.html.empty())
+    write_page(options.cost.html, serving_page(answer), options.cost.json);
   if (options.cost.json) {
     print_json(to_json(answer));
   } else if (options.cost.html.empty()) {
@@ -67,28 +68,46 @@ void add_cost_serve(Command& app) {
   serve->add_option("--output", options->output, "tokens out a day, as 168B");
   serve->add_option("--hits", q.load.hit_share, "share of the input found in a cache")
       ->range(0.0, 1.0);
-  serve->add_option("--context", q.load.context, "mean tokens in the cache while decoding");
-  serve->add_option("--prompt", q.load.prompt, "tokens of a prefill");
-  serve->add_option("--reader-speed", q.load.tokens_per_second_reader, "tokens a second, at least");
-  serve->add_option("--tokens-per-step", q.load.tokens_per_step,
-                    "above 1 with accepted drafts (MTP)");
-  serve->add_option("--weight-bytes", q.load.bytes_per_weight, "1: FP8, 2: BF16, 0.5: 4-bit");
-  serve->add_option("--cache-bytes", q.load.bytes_per_cache_value, "of a cached value");
-  serve->add_option("--load", options->load,
-                    "of the saturated throughput that is had; 1 if measured");
-  serve->add_option("--prefill-rate", q.measured.prefill,
-                    "measured tokens/s of a node, hits included");
-  serve->add_option("--decode-rate", q.measured.decode, "measured tokens/s of a node");
-  serve->add_option("--price-in", q.prices.input_usd, "USD per million tokens in");
-  serve->add_option("--price-hit", q.prices.hit_usd, "USD per million tokens found in the cache");
-  serve->add_option("--price-out", q.prices.output_usd, "USD per million tokens out");
-  serve->add_option("--train-usd", q.train_usd, "what training this model cost");
-  serve->add_option("--months", q.months, "of its life");
-  serve->add_option("--rival-train-usd", q.rival.train_usd, "another model's training");
-  serve->add_option("--rival-serve-usd", q.rival.serve_usd_per_million,
-                    "and its serving, per million tokens of the mix");
-  serve->add_option("--api-usd", q.api_usd_per_million,
-                    "an API's price per million tokens of the mix");
+  serve->add_option("--context", q.load.context, "mean tokens in the cache while decoding")
+      ->range(1.0, 1e8);
+  serve->add_option("--prompt", q.load.prompt, "tokens of a prefill")->range(1.0, 1e8);
+  serve->add_option("--reader-speed", q.load.tokens_per_second_reader, "tokens a second, at least")
+      ->range(0.0, 1e5);
+  serve
+      ->add_option("--tokens-per-step", q.load.tokens_per_step,
+                   "above 1 with accepted drafts (MTP)")
+      ->range(1.0, 16.0);
+  serve->add_option("--weight-bytes", q.load.bytes_per_weight, "1: FP8, 2: BF16, 0.5: 4-bit")
+      ->range(0.25, 4.0);
+  serve->add_option("--cache-bytes", q.load.bytes_per_cache_value, "of a cached value")
+      ->range(0.25, 4.0);
+  serve
+      ->add_option("--load", options->load,
+                   "of the saturated throughput that is had; 1 if measured")
+      ->range(0.001, 1.0);
+  serve
+      ->add_option("--prefill-rate", q.measured.prefill,
+                   "measured tokens/s of a node, hits included")
+      ->range(1e-6, 1e12);
+  serve->add_option("--decode-rate", q.measured.decode, "measured tokens/s of a node")
+      ->range(1e-6, 1e12);
+  serve->add_option("--price-in", q.prices.input_usd, "USD per million tokens in")->range(0.0, 1e6);
+  serve->add_option("--price-hit", q.prices.hit_usd, "USD per million tokens found in the cache")
+      ->range(0.0, 1e6);
+  serve->add_option("--price-out", q.prices.output_usd, "USD per million tokens out")
+      ->range(0.0, 1e6);
+  serve->add_option("--train-usd", q.train_usd, "what training this model cost")->range(0.0, 1e12);
+  serve->add_option("--months", q.months, "of its life")->range(0.1, 1200.0);
+  serve->add_option("--rival-train-usd", q.rival.train_usd, "another model's training")
+      ->range(0.0, 1e12);
+  serve
+      ->add_option("--rival-serve-usd", q.rival.serve_usd_per_million,
+                   "and its serving, per million tokens of the mix")
+      ->range(0.0, 1e6);
+  serve
+      ->add_option("--api-usd", q.api_usd_per_million,
+                   "an API's price per million tokens of the mix")
+      ->range(1e-6, 1e6);
   add_cost_output(*serve, options->cost, true);
   set_example(*serve, "farthing cost serve deepseek-v3 --cluster h800-2048 --rent 2");
   serve->callback([options] { serve_command(*options); });

@@ -179,6 +179,12 @@ class ProjectCollector {
       const std::string where = fmt::format("{}:{}", path, ++number);
       guarded(where, [&] {
         ProjectRun run = run_of_line(line, where);
+        const auto seconds = line.find("core_seconds");
+        const bool timed = seconds != line.end() && !seconds->is_null();
+        if (!timed && !named_.contains(ledger_key(path, run.name))) {
+          throw_bad_input({where, "core_seconds of \"" + run.name + "\"", "nothing",
+                           "its machine time, 0 or more", ""});
+        }
         const auto known = last.find(run.name);
         if (known != last.end() && run.hours < known->second.hours * (1 - 1e-9)) {
           keep_deleted(known->second, "an earlier run of this name");
@@ -201,6 +207,7 @@ class ProjectCollector {
     run.hours = amount(line, "core_seconds", where) / 3600;
     run.tokens = amount(line, "tokens", where);
     run.model_flops = amount(line, "model_flops", where);
+    for (const char* key : {"usd", "electricity_usd", "wall_seconds"}) amount(line, key, where);
     if (const double joules = amount(line, "joules", where); joules > 0) run.kwh = joules / 3.6e6;
     const auto estimated = line.find("joules_estimated");
     run.kwh_estimated = estimated != line.end() && *estimated == true;

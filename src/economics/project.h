@@ -19,6 +19,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -86,6 +87,8 @@ struct ProjectCost {
   std::vector<PhaseCost> phases;  // in order of first use; the canonical three first
   std::vector<DefinitionCost> definitions;
   std::string tax;                 // id of the iteration tax
+  std::string no_tax;              // why it is not stated; else empty
+  std::set<std::string> partial;   // ids of sums that lack a run whose price nobody knows
   std::vector<std::string> parts;  // ids of the parts, as in Definitions
   bool machines_are_rented = false;
 };

@@ -12,6 +12,7 @@ namespace farthing {
 namespace {
 
 constexpr double kNotStated = std::numeric_limits<double>::quiet_NaN();
+const char* const kNoPrice = "nobody knows the price of some of the runs' device-hours";
 
 std::string joined(const std::vector<std::string>& ids) {
   std::string formula;
@@ -124,6 +125,7 @@ class ProjectSheet {
       std::string rate = "core_rent";
       if (!core) rate = rate_of(group.device, group.usd_per_hour, group.price_source);
       formula(money, group.label + " at the rent", "USD", fmt::format("{} * {}", hours, rate));
+      if (!core && std::isnan(group.usd_per_hour)) unpriced_.insert(money);
       usd[group.phase + (group.is_final ? "final" : "other")].push_back(money);
       (group.is_final ? final_ : other_).push_back(money);
       if (!core) elsewhere_.push_back(money);
@@ -132,11 +134,34 @@ class ProjectSheet {
       const std::string phase = fmt::format("phase{}", i + 1);
       PhaseCost& cost = cost_.phases[i];
       cost.final_usd = phase + "_final", cost.all_usd = phase + "_all";
-      formula(cost.final_usd, cost.phase + ", final run", "USD", joined(usd[phase + "final"]));
-      formula(cost.all_usd, cost.phase + ", all runs", "USD",
-              cost.final_usd +
-                  (usd[phase + "other"].empty() ? "" : " + " + joined(usd[phase + "other"])));
+      std::vector<std::string> ids = usd[phase + "final"];
+      sum(cost.final_usd, cost.phase + ", final run", ids);
+      const auto& others = usd[phase + "other"];
+      ids.insert(ids.end(), others.begin(), others.end());
+      sum(cost.all_usd, cost.phase + ", all runs", ids);
     }
+  }
+
+  // What is priced; "at least" where some of it is not, not stated where nothing is.
+  void sum(const std::string& id, const std::string& label, std::vector<std::string> ids) {
+    const auto missing =
+        std::erase_if(ids, [&](const std::string& each) { return unpriced_.contains(each); });
+    if (missing > 0 && ids.empty()) return input(id, label, "USD", kNotStated, kNoPrice);
+    if (missing > 0) cost_.partial.insert(id);
+    formula(id, label + (missing > 0 ? ", at least" : ""), "USD", joined(ids));
+  }
+
+  // The tax of a part over a part would be no tax.
+  void add_tax() {
+    cost_.tax = "tax";
+    const std::string words = "iteration tax: all runs over the final run";
+    if (final_.empty()) cost_.no_tax = "no run has the purpose \"final\"";
+    if (!final_.empty() && !unpriced_.empty()) cost_.no_tax = kNoPrice;
+    if (!cost_.no_tax.empty()) return input("tax", words, "x", kNotStated, cost_.no_tax);
+    formula("tax", words, "x", "all_compute / final_compute");
+    Sheet probe = cost_.sheet;
+    probe.finish(cost_.facts.folder);
+    if (!std::isfinite(probe.value("tax"))) cost_.no_tax = "the final run cost nothing";
   }
 
   void add_parts() {
@@ -144,21 +169,18 @@ class ProjectSheet {
       input("final_compute", label("final_compute"), "USD", kNotStated,
             "no run has the purpose \"final\"");
     } else {
-      formula("final_compute", label("final_compute"), "USD", joined(final_));
+      sum("final_compute", label("final_compute"), final_);
     }
-    formula("other_compute", label("other_compute"), "USD", joined(other_));
-    formula("all_compute", "machine time of all runs at the rent", "USD", joined(all_ids()));
-    formula("tax", "iteration tax: all runs over the final run", "x",
-            "all_compute / final_compute");
-    cost_.tax = "tax";
+    sum("other_compute", label("other_compute"), other_);
+    sum("all_compute", "machine time of all runs at the rent", all_ids());
+    add_tax();
     const ProjectFile& file = cost_.facts.file;
     items("people", file.people);
     items("data", file.data);
     items("tools", file.tools);
     items("overhead", file.overhead);
     items("earlier_work", file.earlier);
-    formula("rented_compute", label("rented_compute"), "USD",
-            owned_ ? joined(elsewhere_) : "all_compute");
+    sum("rented_compute", label("rented_compute"), owned_ ? elsewhere_ : all_ids());
     add_hardware();
   }
 
@@ -215,7 +237,7 @@ class ProjectSheet {
       input("use" + n, "hours that the project used it", "h", hours,
             machine.hours ? from : "core-hours of the runs over its cores");
       formula("worn" + n, "wear of " + machine.item.name, "USD",
-              fmt::format("machine{0} * use{0} / (life{0} * 8766 * busy{0})", n));
+              fmt::format("machine{0} * min(1, use{0} / (life{0} * 8766 * busy{0}))", n));
       bought.push_back("machine" + n), worn.push_back("worn" + n);
     }
     formula("hardware_bought", label("hardware_bought"), "USD", joined(bought));
@@ -236,14 +258,19 @@ class ProjectSheet {
     for (const auto& definition : definitions_.definitions) {
       DefinitionCost cost{definition.id, "sum_" + definition.id, {}};
       std::vector<std::string> stated;
+      double usd = 0;
       for (const auto& part : definition.parts) {
         if (std::isfinite(probe.value(part))) {
-          stated.push_back(part);
+          stated.push_back(part), usd += probe.value(part);
         } else {
           cost.missing.push_back(definitions_.name_of(part));
         }
+        if (cost_.partial.contains(part)) {
+          cost.missing.push_back(definitions_.name_of(part) + " of runs without a known price");
+        }
       }
-      if (stated.empty()) {
+      // "At least nothing" says nothing.
+      if (stated.empty() || (usd == 0 && !cost.missing.empty())) {
         input(cost.id, definition.label, "USD", kNotStated, "nothing of it is stated");
       } else {
         const bool partial = !cost.missing.empty() || !cost_.facts.faults.empty();
@@ -259,6 +286,7 @@ class ProjectSheet {
   bool owned_ = false;
   std::map<std::string, std::string> rates_;
   std::vector<std::string> final_, other_, elsewhere_;  // ids of usd lines
+  std::set<std::string> unpriced_;                      // of these, whose rent is not known
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include "config/settings.h"
+#include "economics/price_list.h"
 
 namespace farthing {
 namespace {
@@ -29,6 +30,12 @@ class ProjectReader {
     for (std::size_t i = 0, n = settings_.count("compute"); i < n; ++i) {
       file.compute.push_back(compute(fmt::format("compute.{}.", i)));
     }
+    if (file.machines == "rented" && !file.hardware.empty()) {
+      settings_.add_fault("machines", "rented, and [[hardware]]", "owned, or no [[hardware]]");
+    }
+    if (settings_.has("exchange.USD")) {
+      settings_.add_fault("exchange.USD", "a rate of the dollar itself", "other currencies");
+    }
     settings_.skip_section("exchange");
     settings_.finish();
     return file;
@@ -47,6 +54,9 @@ class ProjectReader {
       settings_.add_fault(prefix + key, has_usd ? "two amounts" : "nothing",
                           key + ", or amount and currency");
       return 0;
+    }
+    if (has_amount && !settings_.has(prefix + "currency")) {
+      settings_.add_fault(prefix + "amount", "no currency beside it", "currency = \"CNY\"");
     }
     if (has_usd && currency != "USD") {
       settings_.add_fault(prefix + "currency", currency + " for " + key,
@@ -72,6 +82,9 @@ class ProjectReader {
   void words(const std::string& prefix, std::string& source, std::string& date) {
     settings_.read(prefix + "source", source, {});
     settings_.read(prefix + "date", date, {});
+    if (settings_.has(prefix + "date") && !is_date(date)) {
+      settings_.add_fault(prefix + "date", "\"" + date + "\"", "YYYY, YYYY-MM or YYYY-MM-DD");
+    }
   }
 
   std::optional<std::vector<ProjectItem>> section(const std::string& name, bool people) {
@@ -103,7 +116,12 @@ class ProjectReader {
     machine.years = number(prefix + "years", 3, 0.05, 100);
     machine.busy_share = number(prefix + "busy_share", 1, 0.001, 1);
     settings_.read(prefix + "cores", machine.cores, {.low = 1, .high = 1e9});
+    const double life = machine.years * 8766 * machine.busy_share;
     settings_.read(prefix + "hours", machine.hours, {.low = 0, .high = 1e9});
+    if (machine.hours.value_or(0) > life) {
+      settings_.add_fault(prefix + "hours", fmt::format("{}", *machine.hours),
+                          fmt::format("at most {:.0f}, its years * 8766 * busy_share", life));
+    }
     return machine;
   }
   ProjectCompute compute(const std::string& prefix) {

@@ -4,15 +4,17 @@
 //   [exchange] CNY = 7.2     for a dollar; needed for amounts in that currency
 //   [[people]]               role count months usd_per_month
 //   [[hardware]]             name usd count years busy_share cores hours
-//                            worn = usd * count * hours / (years * 8766 * busy_share); hours of use
-//                            by this project: given, or the core-hours of its runs over cores
+//                            worn = usd * count * min(1, hours / (years * 8766 * busy_share));
+//                            hours of use by this project: given, or the core-hours of its runs
+//                            over cores
 //   [[data]] [[tools]] [[overhead]] [[earlier]]     name usd
 //   [[compute]]              name phase purpose device hours usd_per_hour kwh: rented elsewhere
 //
 // Every entry may have source and date; instead of usd (usd_per_month, usd_per_hour), amount and
 // currency.  A section that is absent is "not stated"; one that costs nothing is stated as usd = 0.
 // Errors   Error{kBadInput}, every fault with its line: negative or absurd amounts, a currency
-//          without a rate, both usd and amount, unknown keys.
+//          without a rate, both usd and amount, an amount without currency, a machine used for
+//          longer than its life, rented machines with [[hardware]], words for a date, unknown keys.
 #pragma once
 #include <optional>
 #include <string>

@@ -148,6 +148,61 @@ TEST(Project, OwnedMachinesWearByTheHoursOfTheRuns) {
   EXPECT_GT(cost.sheet.value("electricity"), 0);
 }
 
+// A run on devices that nobody named has hours and no price.
+std::string import_without_device(double begun) {
+  return events(begun, 5, ",\"device\":\"not stated\"");
+}
+constexpr const char* kBill =
+    "[[compute]]\nname = \"rented\"\ndevice = \"H100\"\nhours = 1000\nusd_per_hour = 2.5\n";
+
+TEST(Project, AtLeastCountsWhatIsStatedBesideWhatIsNot) {
+  const TestProject project;
+  project.write("theirs/events.jsonl", import_without_device(1000));
+  project.write("project.toml", std::string(kBill) +
+                                    "[[people]]\nrole = \"r\"\ncount = 1\n"
+                                    "months = 1\nusd_per_month = 1000\n");
+  const ProjectCost cost = project.cost();
+  EXPECT_EQ(cost.sheet.value("rented_compute"), 2500);
+  EXPECT_EQ(cost.sheet.value("sum_programme"), 3500);
+  EXPECT_EQ(cost.sheet.value("sum_final_run"), 2500);
+  EXPECT_TRUE(cost.partial.contains("rented_compute"));
+  EXPECT_TRUE(std::isnan(cost.sheet.value(cost.tax)));
+  EXPECT_NE(cost.no_tax.find("price"), std::string::npos) << cost.no_tax;
+}
+
+TEST(Project, NothingPricedIsNotStatedAndNotAtLeastNothing) {
+  const TestProject project;
+  project.write("theirs/events.jsonl", import_without_device(1000));
+  const ProjectCost unpriced = project.cost();
+  EXPECT_TRUE(std::isnan(unpriced.sheet.value("sum_programme")));
+  EXPECT_TRUE(std::isnan(unpriced.sheet.value(unpriced.phases[0].all_usd)));
+  project.run("b", 2000, 1, "experiment");
+  const ProjectCost priced = project.cost();
+  EXPECT_NEAR(priced.sheet.value("sum_programme"), 2 * 0.04, 1e-9);
+  EXPECT_NEAR(priced.sheet.value("sum_all_runs"), 2 * 0.04, 1e-9);
+  EXPECT_NE(priced.no_tax.find("final"), std::string::npos);
+}
+
+TEST(Project, AMachineWearsByAtMostItsPrice) {
+  const TestProject project;
+  project.run("a", 1000, 1e5, "final");  // 200,000 core-hours
+  project.write("project.toml",
+                "machines = \"owned\"\n[[hardware]]\nname = \"pc\"\nusd = 1000\nyears = 1\n"
+                "cores = 2\n");
+  EXPECT_EQ(project.cost().sheet.value("hardware_worn"), 1000);
+}
+
+TEST(Project, ALedgerLineWithoutMachineTimeOrWithANegativeBillIsAFault) {
+  const TestProject project;
+  project.run("a", 1000, 3, "experiment");
+  project.write("ledger.jsonl", "{\"run\":\"gone\",\"purpose\":\"final\"}\n{\"run\":\"a\"}\n" +
+                                    line("debt", 1, ",\"usd\":-5"));
+  const ProjectFacts facts = project.facts();
+  ASSERT_EQ(facts.faults.size(), 2u);
+  EXPECT_NE(facts.faults[0].find("core_seconds"), std::string::npos) << facts.faults[0];
+  EXPECT_NE(facts.faults[1].find("usd"), std::string::npos) << facts.faults[1];
+}
+
 TEST(Project, HostileFoldersAreNamedAndTheRestIsCounted) {
   const TestProject project;
   project.run("a", 1000, 3, "final");
@@ -187,6 +242,18 @@ TEST(Project, RefusesWhatIsNoProject) {
   EXPECT_NE(file("[[data]]\nname = \"a\"\nusd = 1\namount = 1\n"), "");
   EXPECT_NE(file("[[data]]\nname = \"a\"\n"), "");
   EXPECT_NE(file("[[people]]\nrole = \"a\"\nusd_per_month = 1\n"), "");
+  EXPECT_NE(file("machines = \"rented\"\n[[hardware]]\nname = \"pc\"\nusd = 1\n"), "");
+  EXPECT_NE(file("[[data]]\nname = \"a\"\namount = 7\n").find("currency"), std::string::npos);
+  EXPECT_NE(file("[exchange]\nUSD = 7\n").find("exchange.USD"), std::string::npos);
+  EXPECT_NE(file("[[hardware]]\nname = \"pc\"\nusd = 100000\nyears = 1\nhours = 1e7\n")
+                .find("at most 8766"),
+            std::string::npos);
+  for (const char* date : {"yesterday", "2099-13-45", ""}) {
+    EXPECT_NE(file(std::string("[[data]]\nname = \"a\"\nusd = 1\ndate = \"") + date + "\"\n")
+                  .find("YYYY"),
+              std::string::npos)
+        << date;
+  }
   EXPECT_NE(file("[[peeple]]\nrole = \"a\"\n"), "");
 }
 

@@ -54,6 +54,7 @@ class ScenarioReader {
     scenario_.sheet.finish(where_);
     check_names();
     refuse_broken(scenario_.sheet, changes, original_);
+    scenario_.is_changed = !changes.empty();
     return std::move(scenario_);
   }
 
@@ -121,10 +122,12 @@ class ScenarioReader {
     bool negative = false, above = false;
     settings_.read(element("given", i, "may_be_negative"), negative, {});
     settings_.read(element("given", i, "above_100"), above, {});
+    double most = kMostQuantity;
+    settings_.read(element("given", i, "at_most"), most, {.low = 0, .high = kMostQuantity});
     const SettingRule rule{.low = negative                     ? -kMostQuantity
                                   : line.id.starts_with("pue") ? 1
                                                                : 0,
-                           .high = line.unit == "%" && !above ? 100 : kMostQuantity};
+                           .high = line.unit == "%" && !above ? 100 : most};
     rules_[line.id] = {rule.low, rule.high};
     const std::string path = element("given", i, "value");
     bool unknown = false;  // not_stated = true: nobody published it
@@ -438,6 +441,7 @@ std::vector<CashMonth> cash_months(const Scenario& scenario) {
 
 std::vector<CheckResult> run_checks(const Scenario& scenario) {
   std::vector<CheckResult> results;
+  if (scenario.is_changed) return results;
   for (const PublishedFigure& figure : scenario.checks) {
     const double value = scenario.sheet.value(figure.of);
     const double error = value / figure.stated - 1;

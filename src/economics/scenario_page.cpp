@@ -67,7 +67,7 @@ PageTable live_checks(const Scenario& scenario, Sheet& sheet) {
       .rows = {},
       .note = "A slider moves the computed side: then it is no longer the sources' case.",
       .stacks = true};
-  for (std::size_t i = 0; i < scenario.checks.size(); ++i) {
+  for (std::size_t i = 0; !scenario.is_changed && i < scenario.checks.size(); ++i) {
     const PublishedFigure& check = scenario.checks[i];
     const SheetLine& line = sheet.at(check.of);
     const std::string id = fmt::format("check_{}_error", i + 1);
@@ -156,6 +156,9 @@ MoneyPage scenario_page(const Scenario& scenario, const std::string& today) {
   }
   if (!months.rows.empty()) page.add(std::move(months));
   if (!checks.rows.empty()) page.add(std::move(checks));
+  if (scenario.is_changed && !scenario.checks.empty()) {
+    page.add(PageText{.heading = "Against what was published", .paragraphs = {kNotTheirCase}});
+  }
   std::set<std::string> seen;
   for (const SheetLine& line : scenario.sheet.lines()) {
     if (line.source.empty() || !seen.insert(line.source).second) continue;

@@ -80,6 +80,33 @@ TEST(Scenario, BreakEvenOfBareDevicesServersAndNetwork) {
   EXPECT_NEAR(sheet.value_with("own_busy_hour", {{"busy", even}}), sheet.value("rent"), 1e-9);
 }
 
+TEST(Scenario, StoragePeopleAndCoolingAreOfTheClustersSize) {
+  const Sheet whole = shipped("own-or-rent").sheet;
+  const Sheet part = shipped("own-or-rent", {{.id = "devices", .value = 256}}).sheet;
+  EXPECT_NEAR(part.value("people_hour"), whole.value("people_hour"), 1e-12);
+  EXPECT_NEAR(part.value("depreciation_hour"), whole.value("depreciation_hour"), 1e-12);
+  EXPECT_NEAR(part.value("liquid_saving"), whole.value("liquid_saving"), 1e-6);
+  EXPECT_NEAR(part.value("runs_to_repay_liquid"), whole.value("runs_to_repay_liquid") / 8, 1e-9);
+}
+
+TEST(Scenario, ACommittedPriceOfTheListStandsBeforeADiscount) {
+  const Sheet& discount = shipped("own-or-rent").sheet;
+  EXPECT_NEAR(discount.value("committed_hour"), 3.5 * 0.44 / 0.7, 1e-9);
+  const Sheet listed = shipped("own-or-rent", {{.id = "committed", .value = 2.59}}).sheet;
+  EXPECT_NEAR(listed.value("committed_hour"), 2.59 / 0.7, 1e-9);
+}
+
+TEST(Scenario, AnotherCaseIsNotHeldAgainstWhatWasPublished) {
+  EXPECT_FALSE(run_checks(shipped("own-or-rent")).empty());
+  const Scenario changed = shipped("own-or-rent", {{.id = "devices", .value = 256}});
+  EXPECT_TRUE(run_checks(changed).empty());
+  EXPECT_NE(scenario_text(changed, "2026-11").find(kNotTheirCase), std::string::npos);
+  const std::string html = to_html(scenario_page(changed, "2026-11-25"));
+  EXPECT_NE(html.find(kNotTheirCase), std::string::npos);
+  EXPECT_EQ(html.find("wanted within"), std::string::npos);
+  EXPECT_THROW(shipped("own-or-rent", {{.id = "useful_hours", .value = 1e30}}), Error);
+}
+
 TEST(Scenario, NoRentBelowTheRunningCostsIsEverBeaten) {
   const Scenario scenario = shipped("own-or-rent", {{.id = "rent", .value = 0.05}});
   EXPECT_TRUE(std::isinf(scenario.sheet.value("break_even")));

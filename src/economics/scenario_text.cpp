@@ -116,6 +116,7 @@ std::string scenario_text(const Scenario& scenario, const std::string& today) {
   text += "\n";
   text += headed("Month by month", months_table(scenario));
   text += headed("Against what was published", checks_table(scenario));
+  if (scenario.is_changed && !scenario.checks.empty()) text += folded(kNotTheirCase) + "\n";
   if (!scenario.answers.empty()) {
     const std::string& first = scenario.answers.front();
     text += headed("What matters most", swings_table(scenario, first));

@@ -80,6 +80,36 @@ std::vector<std::string> error_words(const ServeAnswer& answer) {
                   100 * (load * (1 + answer.decode_error) - 1))};
 }
 
+// What was not asked and is taken from elsewhere, and what the cluster lacks.
+std::vector<std::string> assumption_words(const ServeAnswer& answer) {
+  const ServeQuestion& question = answer.question;
+  const ServeLoad& load = question.load;
+  const ServePrices& prices = question.prices;
+  const ServeLoad usual;
+  const ServePrices r1;
+  std::vector<std::string> lines;
+  if (load.input_tokens_per_day == usual.input_tokens_per_day &&
+      load.output_tokens_per_day == usual.output_tokens_per_day) {
+    lines.push_back(fmt::format(
+        "Traffic: {} tokens in and {} out a day, DeepSeek's published day (--input, --output).",
+        figure(load.input_tokens_per_day, ""), figure(load.output_tokens_per_day, "")));
+  }
+  if (prices.input_usd == r1.input_usd && prices.hit_usd == r1.hit_usd &&
+      prices.output_usd == r1.output_usd) {
+    lines.push_back(fmt::format(
+        "Revenue: at DeepSeek-R1's prices, {} in, {} for a hit, {} out per "
+        "million (--price-in, --price-hit, --price-out).",
+        figure(r1.input_usd, "USD"), figure(r1.hit_usd, "USD"), figure(r1.output_usd, "USD")));
+  }
+  const double nodes = answer.day.prefill_nodes + answer.day.decode_nodes;
+  const double had = question.cluster.nodes.value;
+  if (nodes > had) {
+    lines.push_back(fmt::format("This traffic needs {} nodes; {} has {}.", figure(nodes, ""),
+                                question.cluster.name, figure(had, "")));
+  }
+  return lines;
+}
+
 std::vector<std::string> lifetime_words(const ServeAnswer& answer) {
   std::vector<std::string> lines;
   const ServeQuestion& question = answer.question;
@@ -210,6 +240,7 @@ std::string to_text(const ServeAnswer& answer) {
               question.load.tokens_per_second_reader)) +
           "\n";
   text += to_text(money_table(answer)) + "\n";
+  for (const auto& line : assumption_words(answer)) text += folded(line);
   for (const auto& line : lifetime_words(answer)) text += folded(line);
   if (answer.prefill.devices > 0 || answer.decode.devices > 0) {
     for (const auto& line : error_words(answer)) text += folded(line);
@@ -419,6 +450,9 @@ MoneyPage serving_page(const ServeAnswer& answer) {
   add_life(answer, page);
   if (answer.decode.devices > 0) {
     page.add(PageText{"How good the prediction is", error_words(answer)});
+  }
+  if (const auto words = assumption_words(answer); !words.empty()) {
+    page.add(PageText{"What was taken and not asked", words});
   }
   page.sources = {"device-hour: " + q.rent_source,
                   "published day: DeepSeek-V3/R1 inference system overview, March 2025",

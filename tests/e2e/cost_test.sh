@@ -16,6 +16,9 @@ three() {
     "{}" | "[]") ;;
     *) echo "FAILED $what --json: no JSON"; head -c 300 out; faults=$((faults + 1)) ;;
   esac
+  cp out alone.json
+  expect 0 "$what --json --html" "$farthing" "$@" --json --html page.html
+  cmp -s out alone.json || fail "$what --json --html: not the JSON alone"
   expect 0 "$what --html" "$farthing" "$@" --html page.html
   contains page.html "</html>" "$what --html"
   rm -f page.html
@@ -30,12 +33,20 @@ contains out "Shapley" "factors"
 three "history" "nanochat" cost compare
 three "factor chain" "x" cost compare gpt-4 deepseek-v3
 three "serving" "How good is the prediction" cost serve deepseek-v3 --cluster h800-2048 --rent 2
+expect 0 "serving another model" "$farthing" cost serve llama3.1-405b --cluster h100-512
+contains out "DeepSeek's published day" "serving another model: whose traffic"
+contains out "DeepSeek-R1's prices" "serving another model: whose prices"
+contains out "nodes; h100-512 has 64" "serving another model: more nodes than there are"
 three "own or rent" "Owning pays from" cost own-or-rent
 expect 0 "own or rent as it stands" "$farthing" cost own-or-rent
 contains out "Own or rent 2048 H800 for a run of 2.788M h" "own or rent: title"
 expect 0 "own or rent of others" "$farthing" cost own-or-rent --device h100-sxm --devices 256 \
   --hours 400000
 contains out "Own or rent 256 h100-sxm for a run of 400,000 h" "own or rent of others: title"
+contains out "committed: rent of a device-hour committed for three years" "own or rent of others"
+grep -E 'committed: rent of a device-hour .*[$]2[.]59/h' out > /dev/null || fail "own or rent of others: committed price"
+contains out "what was published is of another case" "own or rent of others: no check"
+expect 3 "own or rent of absurd hours" "$farthing" cost own-or-rent --hours 1e30
 three "scenario" "Answers" cost scenario indie-30b
 expect 0 "prices" "$farthing" cost prices h100-sxm
 contains out "superseded" "prices"
@@ -176,6 +187,11 @@ widest=$(LC_ALL=C.UTF-8 awk '{ if (length($0) > m) m = length($0) } END { print 
 [ "$widest" -le 80 ] || fail "80 columns: compare: $widest"
 
 # 5. Wrong input: one clear message each.
+for wrong in "--months -3" "--train-usd -5" "--train-usd nan" "--train-usd inf" "--decode-rate 0" \
+  "--decode-rate -7" "--api-usd -1" "--rival-train-usd -5" "--rival-serve-usd -1" "--load 0"; do
+  expect 2 "serve $wrong" "$farthing" cost serve deepseek-v3 --cluster h800-2048 --rent 2 $wrong
+  contains err "${wrong%% *}" "serve $wrong: which"
+done
 expect 3 "an unknown model" "$farthing" cost explain deepseek-v33
 expect 3 "an unknown input" "$farthing" cost explain deepseek-v3 --set prize=1
 contains err "did you mean price" "an unknown input"
@@ -200,6 +216,8 @@ expect 3 "an unknown scenario" "$farthing" cost scenario indie-31b
 expect 3 "an unknown device" "$farthing" cost own-or-rent --device h900
 expect 3 "a missing folder" "$farthing" cost project nowhere
 expect 2 "no model" "$farthing" cost explain
+expect 2 "shares of no budget" "$farthing" plan deepseek-v3 --experiments 0.4 --failed 0.5
+contains err "--budget" "shares of no budget: what is missing"
 expect 2 "an unknown flag" "$farthing" cost claims --dear
 sed 's/^value = 1.5/value = -1.5/' mine.toml > negative.toml
 expect 3 "a negative price" "$farthing" cost explain deepseek-v3 --prices negative.toml
