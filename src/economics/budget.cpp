@@ -94,13 +94,12 @@ double hours_in_time(const BudgetRequest& request) {
   return seconds / kHour * availability_of(request.cluster);
 }
 
-struct Sized {
-  double hours = 0;  // of the final run at the median
-  int devices = 0;
-  bool limited = false;
+struct HoursHeld {
+  double by_money = 0;  // device-hours of the final run at the median
+  double slow = 1;      // hours at the asked confidence over the median
 };
 
-Sized size_run(const BudgetPlan& plan, const Draws& draws) {
+HoursHeld hours_held(const BudgetPlan& plan, const Draws& draws) {
   const BudgetRequest& request = plan.request;
   std::vector<double> by_money, stretch;
   for (std::size_t i = 0; i < draws.hours.size(); ++i) {
@@ -109,9 +108,22 @@ Sized size_run(const BudgetPlan& plan, const Draws& draws) {
     by_money.push_back(left / (draws.hours[i] * draws.price[i] * draws.failed[i]));
     stretch.push_back(draws.hours[i] * draws.failed[i]);
   }
+  return {std::max(0.0, quantile(by_money, 1 - request.confidence)),
+          quantile(stretch, request.confidence)};
+}
+
+struct Sized {
+  double hours = 0;  // of the final run at the median
+  int devices = 0;
+  bool limited = false;
+};
+
+Sized size_run(const BudgetPlan& plan, const Draws& draws) {
+  const BudgetRequest& request = plan.request;
+  const HoursHeld held = hours_held(plan, draws);
+  const double slow = held.slow;
   Sized sized;
-  sized.hours = std::max(0.0, quantile(by_money, 1 - request.confidence));
-  const double slow = quantile(stretch, request.confidence);
+  sized.hours = held.by_money;
   const int node = request.cluster.devices_per_node();
   const double nodes = std::ceil(sized.hours * slow / hours_in_time(request) / node - 1e-9);
   const double even = std::pow(2, std::ceil(std::log2(std::max(1.0, nodes))));  // layouts want it
@@ -179,6 +191,12 @@ std::optional<BudgetChoice> choose(const BudgetPlan& budget, const ModelShape& s
     choice.tokens = sized.hours * rate;
     draws = draw(request, choice.plan.range.gpu_hours);
   }
+  // The plan's own spread is known only now: the hours that hold with it, on its devices.
+  const HoursHeld held = hours_held(budget, draws);
+  const double in_time = choice.devices * hours_in_time(request) / held.slow;
+  choice.final_hours = held.by_money;
+  if (request.deadline_seconds > 0) choice.final_hours = std::min(choice.final_hours, in_time);
+  choice.tokens = choice.final_hours * rate;
   choice.is_fp8 = is_fp8(precision);
   choice.final_usd = choice.final_hours * request.price.value;
   choice.failed_usd = choice.final_usd * request.failed;

@@ -146,7 +146,7 @@ class BudgetSheet {
           "its layers counted", false),
         keep();
     formula("per_active", "tokens per active parameter", "", "tokens / active");
-    formula("runs_a_year", "such runs a year, all spent on them", "",
+    formula("runs_a_year", "such final runs for the whole budget, within a year", "",
             "min(budget / (final_usd + failed_usd), 365 / days)");
     if (!(plan_.request.deadline_seconds > 0)) return;
     input("deadline", "deadline, days", "", plan_.request.deadline_seconds / 86400, "as asked"),
@@ -322,8 +322,9 @@ PageText live_verdicts(const BudgetPlan& plan, const BudgetSheet& made) {
   std::size_t n = 0;
   for (const BudgetChoice* rung : made.rungs()) {
     ++n;
-    say("Of the ladder, " + rung->shape.name + " has the least loss: {" + numbered("loss", n) +
-            "} nats per token.",
+    say("Of the ladder, in " +
+            std::string(name(rung->plan.request.precision.value_or(NumberFormat::kBf16))) + ", " +
+            rung->shape.name + " has the least loss: {" + numbered("loss", n) + "} nats per token.",
         numbered("is_least", n));
   }
   say("A mixture of experts does not pay at this scale: {moe_loss} against {dense_loss} nats for "

@@ -50,6 +50,8 @@ TEST(Budget, EveryDollarIsInOneLine) {
 
 TEST(Budget, ChancesAreWhatWasAskedFor) {
   const BudgetPlan& sure = usual();
+  for (const BudgetChoice& rung : sure.ladder) EXPECT_NEAR(rung.p_budget, 0.8, 0.005);
+  EXPECT_NE(to_text(sure).find("precision"), std::string::npos);
   EXPECT_GE(sure.best.p_budget, 0.78);
   EXPECT_GE(sure.best.p_deadline, 0.78);
   EXPECT_LE(sure.best.days * 86400, request().deadline_seconds);

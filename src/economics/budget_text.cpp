@@ -39,18 +39,23 @@ std::string chance(double share) {
   return share > 0.995 ? "over 99 %" : share < 0.005 ? "under 1 %" : percent(share);
 }
 
+std::string precision_words(const BudgetChoice& choice) {
+  return name(choice.plan.request.precision.value_or(NumberFormat::kBf16));
+}
+
 Table answer_table(const BudgetPlan& plan) {
   const BudgetChoice& best = plan.best;
-  return {
-      .headings = {},
-      .rows = {
-          {"model", best.shape.name + ": " + describe(best.shape)},
-          {"tokens", fmt::format("{} ({:.0f} per active parameter)", format_figure(best.tokens, ""),
-                                 best.tokens / active_of(best.shape))},
-          {"device-hours", format_figure(best.final_hours, "h")},
-          {"days", fmt::format("{:.1f}, {}", best.days, days_words(plan))},
-          {"expected loss, nats per token", loss_words(best.loss)},
-          {"such runs a year, all spent on them", fmt::format("{:.1f}", plan.runs_a_year)}}};
+  return {.headings = {},
+          .rows = {{"model", best.shape.name + ": " + describe(best.shape)},
+                   {"precision", precision_words(best)},
+                   {"tokens",
+                    fmt::format("{} ({:.0f} per active parameter)", format_figure(best.tokens, ""),
+                                best.tokens / active_of(best.shape))},
+                   {"device-hours", format_figure(best.final_hours, "h")},
+                   {"days", fmt::format("{:.1f}, {}", best.days, days_words(plan))},
+                   {"expected loss, nats per token", loss_words(best.loss)},
+                   {"such final runs for the whole budget, within a year",
+                    fmt::format("{:.1f}", plan.runs_a_year)}}};
 }
 
 Table purse_table(const BudgetPlan& plan) {
@@ -69,13 +74,15 @@ Table purse_table(const BudgetPlan& plan) {
 }
 
 Table ladder_table(const BudgetPlan& plan) {
-  Table table{.headings = {"for the same money", "active", "tokens", "devices", "days", "loss"},
+  Table table{.headings = {"for the same money", "active", "tokens", "precision", "devices", "days",
+                           "loss", "P(inside)"},
               .rows = {}};
   for (const BudgetChoice& choice : plan.ladder) {
     if (table.rows.size() == kMostRungs) break;
     table.rows.push_back({choice.shape.name, format_figure(active_of(choice.shape), ""),
-                          format_figure(choice.tokens, ""), std::to_string(choice.devices),
-                          fmt::format("{:.1f}", choice.days), loss_words(choice.loss)});
+                          format_figure(choice.tokens, ""), precision_words(choice),
+                          std::to_string(choice.devices), fmt::format("{:.1f}", choice.days),
+                          loss_words(choice.loss), chance(choice.p_budget)});
   }
   return table;
 }
