@@ -120,7 +120,8 @@ PageDrawing curves(const std::vector<Contender>& contenders, Against against) {
     series.data[id_of("run", i)] = columns;
   }
   for (const std::size_t i : order) {
-    chart.lines.push_back({id_of("run", i), "bits", contenders[i].name, "line"});
+    const bool is_one = contenders[i].curve.size() == 1;  // no line through one evaluation
+    chart.lines.push_back({id_of("run", i), "bits", contenders[i].name, is_one ? "dots" : "line"});
   }
   Axis axis{"x", to_string(against), 1};
   if (against == Against::kUsd)

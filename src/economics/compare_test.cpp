@@ -193,6 +193,12 @@ TEST(Compare, ReceiptsThatContradictThemselvesAreRefused) {
   EXPECT_NE(complaint({{"x", 1}}).find("neither"), std::string::npos);
 }
 
+TEST(Compare, OneEvaluationIsADot) {
+  const std::vector<Contender> two = {contender("a", 0.01, {3}), contender("b", 0.01, {3, 2})};
+  const std::string html = to_html(compare_page(two, at_equal(two, Against::kUsd)));
+  EXPECT_NE(html.find("<circle class=\"s1 dots\""), std::string::npos);
+}
+
 TEST(Compare, UnknownIsNotStatedAndThePageEscapesNames) {
   std::vector<Contender> two = {contender("<script>", 0.01, {3, 2}),
                                 contender_from_json(receipt(), "r.json")};

@@ -169,7 +169,9 @@ const farthingSheet = (() => {
     if (s >= 0.9995) return sign + s.toFixed(2);
     if (s === 0) return '$0';
     const t = Number(s.toPrecision(3));
-    return sign + (t < 1e-4 ? t.toExponential().replace(/e-(\d)$/, 'e-0$1') : String(t).padEnd(4, '0'));
+    if (t < 1e-4 && t >= 1e-9)
+      return sign + t.toFixed(2 - Math.floor(Math.log10(t))).replace(/0+$/, '');
+    return sign + (t < 1e-9 ? t.toExponential().replace(/e-(\d)$/, 'e-0$1') : String(t).padEnd(4, '0'));
   }
   function format(v, unit) {
     if (!isNumber(v)) return dollars(v);

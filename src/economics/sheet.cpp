@@ -65,8 +65,13 @@ std::string with_commas(double value) {
 // Four significant digits without trailing zeros: "5.576", "18.13", "20".
 std::string four_digits(double value) { return fmt::format("{:.4g}", value); }
 
-// Three significant digits, whole cents at least: "0.50", "0.0826".
+// Three significant digits, whole cents at least: "0.50", "0.0826", "0.0000742".
 std::string cents_and_below(double usd) {
+  if (usd < 1e-4 && usd >= 1e-9) {
+    const int places = 2 - static_cast<int>(std::floor(std::log10(usd)));
+    std::string digits = fmt::format("{:.{}f}", usd, places);
+    return digits.erase(digits.find_last_not_of('0') + 1);
+  }
   std::string digits = fmt::format("{:.3g}", usd);
   if (digits.size() < 4) digits.append(4 - digits.size(), '0');
   return digits;

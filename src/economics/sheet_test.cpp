@@ -84,6 +84,8 @@ TEST(Sheet, FiguresReadAsPeopleWriteThem) {
   EXPECT_EQ(format_figure(5.576e6, "USD"), "$5.576M");
   EXPECT_EQ(format_figure(87072, "USD"), "$87,072");
   EXPECT_EQ(format_figure(0.0031, "USD"), "$0.0031");
+  EXPECT_EQ(format_figure(7.42e-5, "USD"), "$0.0000742");
+  EXPECT_EQ(format_figure(1e-5, "USD"), "$0.00001");
   EXPECT_EQ(format_figure(0.0826, "USD/kWh"), "$0.0826/kWh");
   EXPECT_EQ(format_figure(0.5, "USD"), "$0.50");
   EXPECT_EQ(format_figure(0.9996, "USD"), "$1.00");
