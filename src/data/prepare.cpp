@@ -8,6 +8,7 @@
 #include <cctype>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -16,6 +17,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/parallel.h"
 #include "data/paragraphs.h"
 #include "data/prepare_work.h"
@@ -70,9 +72,60 @@ void check_request(const PrepareRequest& request) {
   }
 }
 
+Json request_hash(const Json& plan) {
+  const std::string text = plan.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return hash128_hex(std::as_bytes(std::span(text.data(), text.size())));
+}
+
 [[noreturn]] void refuse_finished(const std::string& folder) {
   throw_bad_input(
       {folder, "holds finished data already", "card.json", "a new folder", "--force replaces it"});
+}
+
+// A finished folder of the same request on the same files, with all that it held at the end.
+bool is_done(const Json& card, const Json& plan, const Job& job) {
+  for (const auto& source : job.sources) {  // what a pipe gives is not known beforehand
+    const auto is_file = [](const std::string& path) {
+      std::error_code fault;
+      return fs::is_regular_file(path, fault);
+    };
+    if (!std::all_of(source.files.begin(), source.files.end(), is_file)) return false;
+  }
+  if (!card.is_object() || card.value("request", Json()) != request_hash(plan)) return false;
+  for (const std::string name : {"train", "val"}) {
+    const std::string prefix = job.request.folder + "/" + name;
+    if (!file_exists(prefix + ".idx")) return false;
+    if (!file_exists(prefix + ".bin") && !file_exists(prefix + ".bin.zst")) return false;
+  }
+  return file_exists(job.request.folder + "/tokenizer.json");
+}
+
+bool is_made_here(const std::string& name) {
+  const bool is_shard = name.ends_with(".bin") || name.ends_with(".idx");
+  const std::string stem = name.substr(0, name.rfind('.'));
+  return (is_shard && (stem == "train" || stem == "val" || stem.starts_with("val-"))) ||
+         name.ends_with(".meta.jsonl.zst") || name == "tokenizer.json" || name == "card.md";
+}
+
+// Files that somebody else wrote under the names of ours; a given tokenizer may lie here.
+void refuse_foreign_files(const PrepareRequest& request) {
+  std::vector<std::string> names;
+  std::error_code fault;
+  for (fs::directory_iterator entry(request.folder, fault), end; !fault && entry != end;
+       entry.increment(fault)) {
+    const std::string name = entry->path().filename().string();
+    std::error_code other;
+    if (!is_made_here(name) || fs::equivalent(entry->path(), request.tokenizer_path, other)) {
+      continue;
+    }
+    names.push_back(name);
+  }
+  if (names.empty()) return;
+  std::sort(names.begin(), names.end());
+  std::string found = names[0];
+  for (std::size_t i = 1; i < names.size(); ++i) found += ", " + names[i];
+  throw_bad_input({request.folder, "holds files that would be replaced, and no card.json", found,
+                   "a new folder", "--force replaces them"});
 }
 
 std::int64_t quarter_of_memory() {
@@ -84,10 +137,34 @@ std::int64_t quarter_of_memory() {
   return static_cast<std::int64_t>(bytes / 4);
 }
 
+// A file of two sources would stand in the data twice.
+void check_sources_differ(const std::vector<InputSource>& sources) {
+  std::map<FileIdentity, std::pair<std::string, std::string>> known;
+  for (const auto& source : sources) {
+    for (const std::string& path : source.files) {
+      const auto identity = identity_of(path);
+      if (!identity) continue;
+      const std::string& name = source.description.name;
+      const auto [first, is_new] = known.emplace(*identity, std::pair{path, name});
+      if (is_new) continue;
+      throw_bad_input({path, "the same file in two sources",
+                       first->second.first + " of \"" + first->second.second + "\" and " + path +
+                           " of \"" + name + "\"",
+                       "each file in one", ""});
+    }
+  }
+}
+
 std::vector<InputSource> find_sources(const PrepareRequest& request) {
   std::vector<InputSource> sources;
   for (const auto& description : request.sources) {
-    InputSource source{description, find_input_files(description.inputs, request.reading.files), 0};
+    FoundFiles found =
+        search_input_files(description.inputs, request.reading.files, request.folder);
+    for (const auto& [taken, left] : found.repeated) {
+      log_line(left + ": taken once" + (left == taken ? "" : ", as " + taken));
+    }
+    for (const auto& folder : found.outputs) log_line(folder + ": left out, the output folder");
+    InputSource source{description, std::move(found.files), 0, std::move(found.ignored)};
     for (const std::string& path : source.files) {
       std::error_code fault;  // a missing file is named when it is opened
       const auto size = fs::file_size(path, fault);
@@ -95,6 +172,7 @@ std::vector<InputSource> find_sources(const PrepareRequest& request) {
     }
     sources.push_back(std::move(source));
   }
+  if (sources.size() > 1) check_sources_differ(sources);
   return sources;
 }
 
@@ -267,7 +345,7 @@ void check_nothing_lost(const CleanResult& cleaned, const EncodeResult& encoded)
   }
 }
 
-Json run_stages(const Job& job, WorkFolder& work) {
+Json run_stages(const Job& job, const Json& plan, WorkFolder& work) {
   const CleanResult cleaned = clean_inputs(job);  // 1
   const bool cuts_paragraphs = job.request.clean.drop_repeated_paragraphs;
   if (!cuts_paragraphs) {
@@ -304,6 +382,7 @@ Json run_stages(const Job& job, WorkFolder& work) {
                                {"tokenizer", training.seconds},
                                {"encode", encoded.seconds},
                                {"write", writing}}});
+  card["request"] = request_hash(plan);
   write_file_atomically(made + "/card.md", format_card(card));
   write_file_atomically(made + "/card.json",
                         card.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
@@ -355,29 +434,35 @@ bool is_held_out(std::string_view text, double val_fraction) {
 
 Json prepare_data(const PrepareRequest& request, const PrepareProgress& progress) {
   check_request(request);
-  const bool has_card = file_exists(request.folder + "/card.json");
-  if (has_card && !request.replace && !file_exists(request.folder + kWorkName)) {
-    refuse_finished(request.folder);
-  }
+  const std::string card_path = request.folder + "/card.json";
+  const bool has_card = file_exists(card_path), has_work = file_exists(request.folder + kWorkName);
   Job job{request, progress, find_sources(request), "", 0, 0, num_threads(), nullptr};
+  const Json plan = make_plan(job);
+  if (has_card && !request.replace && !has_work) {
+    Json card = read_json(card_path);
+    if (!is_done(card, plan, job)) refuse_finished(request.folder);
+    log_line(request.folder + ": already done, by the same request on the same files");
+    return card;
+  }
+  const bool is_moving = file_exists(request.folder + kWorkName + kMovingName);
+  if (!has_card && !request.replace && !is_moving) refuse_foreign_files(request);
   job.memory_bytes = request.memory_bytes > 0 ? request.memory_bytes : quarter_of_memory();
   job.segment_bytes = request.segment_bytes > 0
                           ? request.segment_bytes
                           : std::clamp(job.memory_bytes / 64, kMinSegmentBytes, kMaxSegmentBytes);
   WorkFolder work(request.folder);
   job.work = work.path();
-  const Json plan = make_plan(job);
   if (work.was_finished(request.folder)) {
     const bool is_this = work.follows(plan);
     work.finish();
-    if (is_this) return read_json(request.folder + "/card.json");
+    if (is_this) return read_json(card_path);
   }
   if (has_card && !request.replace) refuse_finished(request.folder);
   work.follow(plan);
   AttemptClock clock(job.work + "/clock", request.joules);
   job.clock = &clock;
   try {
-    return run_stages(job, work);
+    return run_stages(job, plan, work);
   } catch (const Json::exception& fault) {
     throw_bad_input({job.work, std::string("damaged: ") + fault.what(), "", "",
                      "remove that folder to begin afresh"});

@@ -46,6 +46,7 @@ Json source_json(const InputSource& source, const SourceTally& in, const SourceT
           {"licence", source.description.licence},
           {"files", source.files.size()},
           {"file_bytes", source.file_bytes},
+          {"ignored_files", source.ignored},
           {"documents_in", in.documents_in},
           {"text_bytes_in", in.text_bytes_in},
           {"documents", out.train.documents + out.val.documents},
@@ -369,7 +370,10 @@ Json make_card(const Job& job, const CardFacts& facts) {
 std::string format_card(const Json& card) {
   const double in = card["documents_in"], out = card["documents_out"];
   double replaced = 0, lines = 0, paragraphs = 0, bytes_in = 0, bytes_out = 0;
+  std::map<std::string, std::int64_t> ignored;
   for (const Json& source : card["sources"]) {
+    const Json of_source = source.value("ignored_files", Json::object());
+    for (const auto& [kind, n] : of_source.items()) ignored[kind] += n.get<std::int64_t>();
     replaced += source["replaced_characters"].get<double>();
     lines += source["lines_removed"].get<double>();
     paragraphs += source["paragraphs_removed"].get<double>();
@@ -382,6 +386,7 @@ std::string format_card(const Json& card) {
           format_count(in - out) + (in - out == 1 ? " was" : " were") + " dropped:\n\n" +
           format_dropped(card) + "\n";
   page += "- duplicates: " + format_dedup(card["dedup"]) + "\n";
+  if (!ignored.empty()) page += "- ignored files of folders: " + format_ignored(ignored) + "\n";
   page += "- repaired: " + format_count(replaced) + " invalid UTF-8 sequences became U+FFFD; " +
           format_count(lines) + " lines and " + format_count(paragraphs) +
           " repeated paragraphs removed inside documents\n";

@@ -157,8 +157,10 @@ TEST_F(PrepareTest, TheSplitDependsOnTheTextAlone) {
 TEST_F(PrepareTest, AFinishedFolderIsReplacedOnlyWhenAsked) {
   prepare_data(request("out"));
   const std::string before = read_file(path("out/card.json"));
-  EXPECT_NE(refusal(request("out")).find("--force"), std::string::npos);
   auto again = request("out");
+  again.val_fraction = 0.2;
+  EXPECT_NE(refusal(again).find("--force"), std::string::npos);
+  again = request("out");
   again.replace = true;
   again.sources.pop_back();
   again.sources[0].inputs = {path("missing.txt")};
@@ -173,6 +175,49 @@ TEST_F(PrepareTest, AFinishedFolderIsReplacedOnlyWhenAsked) {
   for (const auto& entry : std::filesystem::directory_iterator(path("out"))) {
     EXPECT_FALSE(entry.path().filename().string().starts_with(".preparing")) << entry.path();
   }
+}
+
+TEST_F(PrepareTest, TheSameRequestOnAFinishedFolderIsDone) {
+  const Json card = prepare_data(request("out"));
+  EXPECT_EQ(prepare_data(request("out")), card);
+  std::filesystem::rename(path("out/train.bin"), path("train.bin"));
+  EXPECT_NE(refusal(request("out")).find("--force"), std::string::npos);
+  std::filesystem::rename(path("train.bin"), path("out/train.bin"));
+  write_file_atomically(path("b.txt"), corpus(600, 201));
+  EXPECT_NE(refusal(request("out")).find("--force"), std::string::npos);
+}
+
+TEST_F(PrepareTest, FilesOfAnotherProgramAreNotReplaced) {
+  std::filesystem::create_directories(path("out"));
+  write_file_atomically(path("out/train.bin"), "mine");
+  EXPECT_NE(refusal(request("out")).find("train.bin"), std::string::npos);
+  EXPECT_EQ(read_file(path("out/train.bin")), "mine");
+  auto forced = request("out");
+  forced.replace = true;
+  EXPECT_NO_THROW(prepare_data(forced));
+  std::filesystem::create_directories(path("given"));
+  std::filesystem::copy(path("out/tokenizer.json"), path("given/tokenizer.json"));
+  auto given = request("given");
+  given.tokenizer_path = path("given/tokenizer.json");
+  EXPECT_NO_THROW(prepare_data(given));
+}
+
+TEST_F(PrepareTest, AFileOfTwoSourcesIsRefused) {
+  auto made = request("out");
+  made.sources[1].inputs = {path("./a.txt")};
+  const std::string message = refusal(made);
+  EXPECT_NE(message.find("./a.txt of \"second\""), std::string::npos) << message;
+  EXPECT_NE(message.find("a.txt of \"first\""), std::string::npos) << message;
+}
+
+TEST_F(PrepareTest, TheCardCountsWhatFoldersHoldBesides) {
+  write_file_atomically(path("main.c"), "int main;");
+  write_file_atomically(path("old.c"), "int main;");
+  auto made = request("out");  // below its input
+  made.sources = {{"all", {folder.string()}, ""}};
+  const Json card = prepare_data(made);
+  EXPECT_EQ(card["sources"][0]["ignored_files"], (Json{{".c", 2}}));
+  EXPECT_NE(format_card(card).find("2 .c"), std::string::npos);
 }
 
 TEST_F(PrepareTest, SpecialTokensInATextStayText) {

@@ -127,6 +127,7 @@ struct InputSource {
   DataSource description;
   std::vector<std::string> files;
   std::int64_t file_bytes = 0;
+  std::map<std::string, std::int64_t> ignored;  // files of its folders, by suffix or kind
 };
 
 // What every stage knows.

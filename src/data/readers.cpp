@@ -22,13 +22,6 @@ namespace {
 // Of spaces: a longer line ends no document.
 constexpr std::int64_t kMaxBlankLineBytes = 1 << 16;
 
-bool is_json_lines(std::string_view path) {
-  for (const std::string_view ending : {".gz", ".dz", ".zst", ".xz"}) {
-    if (path.ends_with(ending)) path.remove_suffix(ending.size());
-  }
-  return path.ends_with(".jsonl");
-}
-
 // One file of an archive as a stream of its own.
 class MemberBytes : public ByteStream {
  public:
@@ -87,7 +80,7 @@ struct RecordReader::State {
     offset_before = offset;
     whole_read = false;
     member.clear();
-    if (path().ends_with(".parquet")) {
+    if (is_parquet_name(path())) {
       parquet = std::make_unique<ParquetFile>(path(), options.text_key);
       return;
     }
@@ -97,7 +90,8 @@ struct RecordReader::State {
       n_members = 0;
       return;
     }
-    json_lines = is_json_lines(path()) || (path() == "-" && looks_like_json(peeked->peek(4096)));
+    json_lines =
+        is_json_lines_name(path()) || (path() == "-" && looks_like_json(peeked->peek(4096)));
     text.emplace(std::move(peeked));
   }
 
@@ -113,7 +107,7 @@ struct RecordReader::State {
       if (!is_chosen(member, options.files)) continue;
       ++n_members;
       whole_read = false;
-      json_lines = is_json_lines(member);
+      json_lines = is_json_lines_name(member);
       text.emplace(decompressed(std::make_unique<MemberBytes>(*archive), where()));
       return true;
     }

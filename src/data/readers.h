@@ -16,9 +16,12 @@
 // Memory   one document and a buffer: what is too long is counted, not kept.
 #pragma once
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "data/text_file.h"
@@ -50,12 +53,29 @@ struct ReadCounts {
   std::int64_t replaced = 0;  // U+FFFD put in
 };
 
-// The files that the inputs name, sorted and each once.  An input is a file, "-", a folder (every
-// file below it that `choice` takes, .gz .dz .zst .xz of them too; through links, loops apart) or a
+struct FoundFiles {
+  std::vector<std::string> files;                             // sorted, each once
+  std::map<std::string, std::int64_t> ignored;                // of folders, by suffix or kind
+  std::vector<std::pair<std::string, std::string>> repeated;  // taken, and left out as the same
+  std::vector<std::string> outputs;                           // left out
+};
+// The files that the inputs name.  An input is a file, "-", a folder (every file below it that
+// `choice` takes, .gz .dz .zst .xz of them too; through links, loops apart; nothing hidden) or a
 // shell pattern.  A folder that cannot be listed stands among the files, to be refused when read.
+// The folder `output` below an input is left out.  Errors: Error{kBadInput} when it is an input.
+FoundFiles search_input_files(const std::vector<std::string>& inputs, FileChoice choice,
+                              const std::string& output = "");
+// "90 .c, 2 hidden", the most frequent first.
+std::string format_ignored(const std::map<std::string, std::int64_t>& ignored);
+// Device and inode of a regular file; none for anything else.
+using FileIdentity = std::pair<std::uint64_t, std::uint64_t>;
+std::optional<FileIdentity> identity_of(const std::string& path);
+// The files alone.
 std::vector<std::string> find_input_files(const std::vector<std::string>& inputs,
                                           FileChoice choice = FileChoice::kText);
-// By its name.
+// By its name; upper case counts as lower case.
+bool is_parquet_name(std::string_view path);
+bool is_json_lines_name(std::string_view path);  // compressed or not
 bool is_chosen(std::string_view path, FileChoice choice);
 
 // A stretch of a file as it stands there: a document, or a word about why it is none.

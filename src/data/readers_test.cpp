@@ -193,5 +193,36 @@ TEST_F(ReadersTest, FindsFilesInFoldersAndPatterns) {
   EXPECT_THROW(find_input_files({path("*.nothing")}), Error);
 }
 
+TEST_F(ReadersTest, WhatAFolderHoldsIsTakenOrCounted) {
+  put("in/A.JSONL", "{\"text\": \"upper\"}\n");
+  put("in/B.TXT.GZ", "b");
+  put("in/c.c", "int main;");
+  put("in/d.c", "int main;");
+  put("in/e.tar.gz", "");
+  put("in/f.gz", "");
+  put("in/notes", "");
+  put("in/.h.txt", "h");
+  put("in/.git/i.txt", "i");
+  put("in/out/j.txt", "j");
+  std::filesystem::create_symlink(path("nowhere"), path("in/k.txt"));
+  const FoundFiles found = search_input_files({path("in")}, FileChoice::kText, path("in/out"));
+  EXPECT_EQ(found.files, (Words{path("in/A.JSONL"), path("in/B.TXT.GZ")}));
+  EXPECT_EQ(found.outputs, Words{path("in/out")});
+  EXPECT_EQ(format_ignored(found.ignored),
+            "2 .c, 2 hidden, 1 .gz, 1 .tar.gz, 1 dangling links, 1 without suffix");
+  EXPECT_THROW(search_input_files({path("in")}, FileChoice::kText, path("in/../in")), Error);
+  std::string document;
+  ASSERT_TRUE(DocumentReader({path("in/A.JSONL")}, {}).next(document));
+  EXPECT_EQ(document, "upper");
+}
+
+TEST_F(ReadersTest, AFileOfTwoNamesIsTakenOnce) {
+  put("in/a.txt", "a");
+  const auto found =
+      search_input_files({path("in/a.txt"), path("./in/a.txt"), path("in")}, FileChoice::kText);
+  EXPECT_EQ(found.files.size(), 1u);
+  EXPECT_EQ(found.repeated.size(), 2u);
+}
+
 }  // namespace
 }  // namespace farthing
