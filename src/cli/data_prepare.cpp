@@ -21,6 +21,16 @@
 namespace farthing {
 namespace {
 
+struct PrepareOptions;
+
+// A flag that does nothing but with another.
+struct Need {
+  const Option* given;
+  const char* flag;
+  const char* needs;
+  bool (*is_met)(const PrepareOptions&);
+};
+
 struct PrepareOptions {
   PrepareRequest request;
   std::vector<std::string> inputs;
@@ -38,7 +48,25 @@ struct PrepareOptions {
   std::string price = "default";
   int threads = 0;
   bool json = false;
+  std::vector<Need> needs;
 };
+
+void check_needs(const PrepareOptions& options) {
+  for (const Need& need : options.needs) {
+    if (need.given->count() == 0 || need.is_met(options)) continue;
+    throw Error(ErrorCode::kUsage, std::string(need.flag) + " needs " + need.needs);
+  }
+}
+
+bool has_near(const PrepareOptions& options) { return options.dedup == "near"; }
+bool has_evaluation(const PrepareOptions& options) {
+  return !options.request.clean.contamination_files.empty();
+}
+bool takes_all_kinds(const PrepareOptions& options) { return options.files != "text"; }
+bool trains_tokenizer(const PrepareOptions& options) {
+  return options.request.tokenizer_path.empty();
+}
+bool shuffles(const PrepareOptions& options) { return options.request.shuffle; }
 
 std::atomic<bool> stop_requested{false};
 
@@ -53,12 +81,13 @@ void watch_for_stop() {
   sigaction(SIGINT, &action, nullptr);
 }
 
-std::pair<std::string, std::string> split_assignment(const std::string& text, const char* flag) {
+std::pair<std::string, std::string> split_assignment(const std::string& text, const char* flag,
+                                                     const char* wanted) {
   const std::size_t equals = text.find('=');
-  if (equals != std::string::npos && equals > 0) {
+  if (equals != std::string::npos && equals > 0 && equals + 1 < text.size()) {
     return {text.substr(0, equals), text.substr(equals + 1)};
   }
-  throw Error(ErrorCode::kUsage, to_string({flag, "not an assignment", text, "NAME=...", ""}));
+  throw Error(ErrorCode::kUsage, to_string({flag, "not an assignment", text, wanted, ""}));
 }
 
 DataSource* find_source(std::vector<DataSource>& sources, const std::string& name) {
@@ -80,12 +109,12 @@ std::vector<DataSource> gather_sources(const PrepareOptions& options) {
   }
   if (!plain.empty()) sources.push_back({"text", plain, ""});
   for (const std::string& text : options.named_sources) {
-    const auto [name, path] = split_assignment(text, "--source");
+    const auto [name, path] = split_assignment(text, "--source", "NAME=PATH");
     DataSource* const known = find_source(sources, name);
     known == nullptr ? sources.push_back({name, {path}, ""}) : known->inputs.push_back(path);
   }
   for (const std::string& text : options.licences) {
-    const auto [name, licence] = split_assignment(text, "--licence");
+    const auto [name, licence] = split_assignment(text, "--licence", "NAME=TEXT");
     DataSource* const known = find_source(sources, name);
     if (known == nullptr) {
       throw Error(ErrorCode::kUsage, to_string({"--licence", "no such source", name, "", ""}));
@@ -127,6 +156,7 @@ void as_usage(const Check& check) {
 }
 
 void fill_request(PrepareOptions& options) {
+  check_needs(options);
   PrepareRequest& request = options.request;
   request.sources = gather_sources(options);
   request.training.pre_tokenizer =
@@ -219,8 +249,10 @@ void add_reading_options(Command& prepare, PrepareOptions& options) {
   prepare.add_option("--text-key", request.reading.text_key, "key of a .jsonl line's text");
   prepare.add_option("--files", options.files, "what folders and archives give")
       ->one_of({"text", "code", "all"});
-  prepare.add_option("--max-file-size", options.max_file_bytes,
-                     "with --files code or all: larger files are dropped; default 1 MiB");
+  options.needs.push_back(
+      {prepare.add_option("--max-file-size", options.max_file_bytes,
+                          "with --files code or all: larger files are dropped; default 1 MiB"),
+       "--max-file-size", "--files code or all", takes_all_kinds});
   prepare.add_option("--max-document-size", options.max_document_bytes,
                      "a longer document or line is an error; default and most 256 MiB");
   prepare.add_option("--on-error", options.on_error, "a file or line that cannot be read")
@@ -240,17 +272,30 @@ void add_cleaning_options(Command& prepare, PrepareOptions& options) {
   prepare.add_option("--rules", options.rules_file, "TOML file with [clean]: rules and thresholds");
   prepare.add_option("--dedup", options.dedup, "duplicates to remove; near removes exact ones too")
       ->one_of({"none", "exact", "near"});
-  prepare.add_option("--jaccard", request.minhash.jaccard, "similarity of near duplicates");
-  prepare.add_option("--minhash-bands", request.minhash.bands, "of the near-duplicate search");
-  prepare.add_option("--minhash-rows", request.minhash.rows, "of each band");
-  prepare.add_option("--minhash-ngram", request.minhash.ngram, "words of a shingle");
+  options.needs.push_back(
+      {prepare.add_option("--jaccard", request.minhash.jaccard, "similarity of near duplicates")
+           ->range(0.05, 1),
+       "--jaccard", "--dedup near", has_near});
+  options.needs.push_back(
+      {prepare.add_option("--minhash-bands", request.minhash.bands, "of the near-duplicate search"),
+       "--minhash-bands", "--dedup near", has_near});
+  options.needs.push_back(
+      {prepare.add_option("--minhash-rows", request.minhash.rows, "of each band"), "--minhash-rows",
+       "--dedup near", has_near});
+  options.needs.push_back(
+      {prepare.add_option("--minhash-ngram", request.minhash.ngram, "words of a shingle"),
+       "--minhash-ngram", "--dedup near", has_near});
   prepare.add_flag("--dedup-paragraphs", request.clean.drop_repeated_paragraphs,
                    "cut paragraphs that stood before out of documents");
   prepare.add_option("--contamination", request.clean.contamination_files,
                      "evaluation files: report documents that share a run of words with them");
-  prepare.add_option("--contamination-ngram", request.clean.contamination_ngram,
-                     "words of the run");
-  prepare.add_flag("--decontaminate", request.clean.drop_contaminated, "drop such documents");
+  options.needs.push_back(
+      {prepare.add_option("--contamination-ngram", request.clean.contamination_ngram,
+                          "words of the run"),
+       "--contamination-ngram", "--contamination", has_evaluation});
+  options.needs.push_back(
+      {prepare.add_flag("--decontaminate", request.clean.drop_contaminated, "drop such documents"),
+       "--decontaminate", "--contamination", has_evaluation});
 }
 
 void add_prepare_command(Command& app) {
@@ -261,14 +306,23 @@ void add_prepare_command(Command& app) {
   add_reading_options(*prepare, *options);
   add_cleaning_options(*prepare, *options);
   prepare->add_option("--tokenizer", request.tokenizer_path, "tokenizer.json; else one is trained");
-  prepare->add_option("--vocab-size", request.training.vocab_size, "of the tokenizer trained here")
-      ->range(300, 1 << 20);
-  prepare->add_option("--pre-tokenizer", options->pre_tokenizer, "of the tokenizer trained here")
-      ->one_of({"deepseek-v3", "gpt2"});
+  options->needs.push_back({prepare
+                                ->add_option("--vocab-size", request.training.vocab_size,
+                                             "of the tokenizer trained here")
+                                ->range(300, 1 << 20),
+                            "--vocab-size", "a tokenizer trained here, not --tokenizer",
+                            trains_tokenizer});
+  options->needs.push_back(
+      {prepare
+           ->add_option("--pre-tokenizer", options->pre_tokenizer, "of the tokenizer trained here")
+           ->one_of({"deepseek-v3", "gpt2"}),
+       "--pre-tokenizer", "a tokenizer trained here, not --tokenizer", trains_tokenizer});
   prepare->add_option("--val-fraction", request.val_fraction, "share of documents held out")
       ->range(0.0, 0.999);
   prepare->add_flag("--shuffle", request.shuffle, "training documents in a random order");
-  prepare->add_option("--shuffle-seed", request.shuffle_seed, "of that order");
+  options->needs.push_back(
+      {prepare->add_option("--shuffle-seed", request.shuffle_seed, "of that order"),
+       "--shuffle-seed", "--shuffle", shuffles});
   prepare->add_option("--memory", options->memory, "bound, such as 4GB; default a quarter of all");
   prepare->add_option("--price", options->price, "price book for the card's cost");
   prepare->add_flag("--force", request.replace, "replace finished data");

@@ -85,7 +85,32 @@ contains err "nowhere.toml" "missing recipe"
 expect 3 "unknown key" "$farthing" train recipe.toml --run bad --set train.learnin_rate=1
 contains err "learning_rate" "unknown key"
 expect 2 "an unknown rule" "$farthing" data prepare book.txt --clean gofer -o d2
-expect 2 "an odd similarity" "$farthing" data prepare book.txt --jaccard 7 -o d2
+expect 2 "an odd similarity" "$farthing" data prepare book.txt --dedup near --jaccard 7 -o d2
+contains err "--jaccard" "an odd similarity"
+for useless in "--decontaminate" "--contamination-ngram 5" "--shuffle-seed 3" "--minhash-bands 9" \
+  "--jaccard 0.5" "--max-file-size 5MB" "--vocab-size 400 --tokenizer data/tokenizer.json" \
+  "--source x="; do
+  # shellcheck disable=SC2086
+  expect 2 "a flag that does nothing" "$farthing" data prepare book.txt $useless -o d2
+  contains err "${useless%% *}" "a flag that does nothing"
+done
+mkdir -p foreign twice/in && echo mine > foreign/train.bin && cp book.txt twice/in/book.TXT
+prepare=("$farthing" data prepare --documents blank-line --vocab-size 320 --val-fraction 0.2)
+expect 3 "files of another program" "${prepare[@]}" book.txt -o foreign
+contains err "train.bin" "files of another program"
+contains foreign/train.bin mine "files of another program"
+echo "int main;" > twice/in/main.c
+expect 0 "the output below the input" "${prepare[@]}" twice/in -o twice/in/out
+contains out "1 .c" "ignored files are counted"
+expect 0 "the same again" "${prepare[@]}" twice/in -o twice/in/out
+contains err "already done" "the same again"
+contains err "left out, the output folder" "the output below the input"
+expect 3 "other settings" "${prepare[@]}" twice/in -o twice/in/out --shuffle
+expect 3 "the output is the input" "${prepare[@]}" twice/in -o twice/in/../in
+expect 3 "a file of two sources" "${prepare[@]}" --source a=book.txt --source b=./book.txt -o d2
+contains err "./book.txt" "a file of two sources"
+expect 0 "a file given twice" "${prepare[@]}" book.txt ./book.txt -o once
+contains err "taken once" "a file given twice"
 expect 3 "missing text" "$farthing" data prepare nowhere.txt -o d2
 contains err "nowhere.txt" "missing text"
 : > empty.txt
