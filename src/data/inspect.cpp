@@ -244,6 +244,20 @@ Json card_entry(const Json& card, const std::string& folder, const std::string& 
   return entry;
 }
 
+// A shard that was altered after it was made.
+void check_digests(const Json& card, const std::string& prefix, const std::string& split,
+                   const ShardReader& shard) {
+  const Json digests = card.value("digests", Json::object());
+  const auto check = [&](const char* ending, const std::string& path, const std::string& found) {
+    const std::string name = split + ending;
+    if (!digests.is_object() || !digests.contains(name) || digests[name] == found) return;
+    throw_bad_input({path, "altered after it was made", "XXH3-128 " + found,
+                     digests[name].dump() + " as card.json says", ""});
+  };
+  check(".idx", prefix + ".idx", hash128_hex(MappedFile(prefix + ".idx").bytes()));
+  check(".bin", shard.bytes().path(), digest_of(shard.bytes()));
+}
+
 Json split_json(const std::string& folder, const std::string& split, const Json& card,
                 const std::optional<Tokenizer>& tokenizer, const InspectOptions& options) {
   const std::string prefix = folder + "/" + split;
@@ -255,6 +269,7 @@ Json split_json(const std::string& folder, const std::string& split, const Json&
                      "these shards were made with another tokenizer"});
   }
   const Json entry = card_entry(card, folder, split, shard);
+  check_digests(card, prefix, split, shard);
   const Json bytes = entry.is_null() ? Json() : entry["bytes"];
   const Lengths lengths = measure_lengths(shard);
   const Contents contents = read_contents(shard, lengths, largest_id);

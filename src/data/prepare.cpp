@@ -21,6 +21,7 @@
 #include "base/parallel.h"
 #include "data/paragraphs.h"
 #include "data/prepare_work.h"
+#include "data/shard_bytes.h"
 
 namespace farthing {
 namespace {
@@ -345,6 +346,20 @@ void check_nothing_lost(const CleanResult& cleaned, const EncodeResult& encoded)
   }
 }
 
+// Of the shards, whose names end in .bin and .idx.
+Json digests_of(const std::string& folder) {
+  Json digests = Json::object();
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const fs::path& path = entry.path();
+    if (path.extension() == ".idx") {
+      const std::string stem = path.stem().string();
+      digests[stem + ".idx"] = hash128_hex(MappedFile(path.string()).bytes());
+      digests[stem + ".bin"] = digest_of(ShardBytes(folder + "/" + stem));
+    }
+  }
+  return digests;
+}
+
 Json run_stages(const Job& job, const Json& plan, WorkFolder& work) {
   const CleanResult cleaned = clean_inputs(job);  // 1
   const bool cuts_paragraphs = job.request.clean.drop_repeated_paragraphs;
@@ -383,6 +398,7 @@ Json run_stages(const Job& job, const Json& plan, WorkFolder& work) {
                                {"encode", encoded.seconds},
                                {"write", writing}}});
   card["request"] = request_hash(plan);
+  card["digests"] = digests_of(made);
   write_file_atomically(made + "/card.md", format_card(card));
   write_file_atomically(made + "/card.json",
                         card.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");

@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "data/inspect.h"
 #include "data/loader.h"
+#include "data/shard_bytes.h"
 #include "data/shards.h"
 
 namespace farthing {
@@ -307,6 +308,23 @@ TEST_F(PrepareTest, TheHintDoesNotRepeatAFlagThatWasGiven) {
   made.reading.blank_line_documents = false;
   EXPECT_NE(refusal(made).find("found 1 document, "), std::string::npos);
   EXPECT_NE(refusal(made).find("--documents blank-line"), std::string::npos);
+}
+
+TEST_F(PrepareTest, InspectFindsAnAlteredShard) {
+  prepare_data(request("out"));
+  compress_shard(path("out/train"));
+  std::filesystem::remove(path("out/train.bin"));
+  EXPECT_NO_THROW(inspect_data(path("out")));
+  std::string bytes = read_file(path("out/val.bin"));
+  std::swap(bytes[2], bytes[4]);
+  std::swap(bytes[3], bytes[5]);
+  write_file_atomically(path("out/val.bin"), bytes);
+  try {
+    inspect_data(path("out"));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(error.message.find("val.bin: altered"), std::string::npos) << error.message;
+  }
 }
 
 TEST_F(PrepareTest, InspectShowsAndChecks) {

@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
 
 namespace farthing {
 namespace {
@@ -198,6 +199,17 @@ void ShardBytes::read(std::int64_t offset, std::span<std::byte> out) const {
     out = out.subspan(n);
     offset += static_cast<std::int64_t>(n);
   }
+}
+
+std::string digest_of(const ShardBytes& bytes) {
+  StreamHash hash;
+  std::vector<std::byte> piece(std::size_t{1} << 20);
+  for (std::int64_t at = 0; at < bytes.size(); at += std::ssize(piece)) {
+    const auto n = static_cast<std::size_t>(std::min(bytes.size() - at, std::ssize(piece)));
+    bytes.read(at, std::span(piece).first(n));
+    hash.add(std::span(piece).first(n));
+  }
+  return hash.hex();
 }
 
 std::int64_t compress_shard(const std::string& prefix, int level) {

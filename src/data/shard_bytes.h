@@ -43,6 +43,9 @@ class ShardBytes {
   std::unique_ptr<State> state_;
 };
 
+// XXH3-128 of the tokens as they lie in a .bin, compressed or not.
+std::string digest_of(const ShardBytes& bytes);
+
 // Writes prefix.bin.zst from prefix.bin, whole or not at all, after reading it back.  Returns its
 // size.  The .bin stays.
 std::int64_t compress_shard(const std::string& prefix, int level = 9);
