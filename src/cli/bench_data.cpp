@@ -55,11 +55,14 @@ constexpr Variant kVariants[] = {
 struct Copies {
   explicit Copies(const std::string& prefix)
       : folder(fs::temp_directory_path() / ("farthing-bench-data-" + std::to_string(getpid()))) {
+    for (const char* extension : {".bin", ".idx"}) {
+      const fs::path of = fs::absolute(prefix + extension);
+      if (!fs::exists(of)) throw_bad_input({of.string(), "no such file", "", "", ""});
+    }
     for (const char* kind : {"plain", "packed"}) {
       fs::create_directories(folder / kind);
       for (const char* extension : {".bin", ".idx"}) {
         const fs::path of = fs::absolute(prefix + extension);
-        if (!fs::exists(of)) throw_bad_input({of.string(), "no such file", "", "", ""});
         fs::create_symlink(of, folder / kind / (std::string("train") + extension));
       }
     }

@@ -36,7 +36,7 @@ std::string today() {
 void write_page(const std::string& path, MoneyPage page, bool json) {
   page.command = command_as_given();
   page.made_on = today();
-  write_file_atomically(path, to_html(page));
+  write_page(path, to_html(page));
   if (!json) std::cout << path << "\n";
 }
 

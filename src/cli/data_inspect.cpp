@@ -24,7 +24,7 @@ struct InspectCommand {
 
 void inspect_command(const InspectCommand& command) {
   const Json inspection = inspect_data(command.folder, command.options);
-  if (!command.html.empty()) write_file_atomically(command.html, inspection_html(inspection));
+  if (!command.html.empty()) write_page(command.html, inspection_html(inspection));
   if (command.json) return print_json(inspection);
   std::cout << inspection_text(inspection);
   if (!command.html.empty()) std::cout << "\nwritten: " << command.html << "\n";
@@ -49,6 +49,12 @@ void compress_command(const CompressCommand& command) {
     }
   }
   if (fault) throw_bad_input({command.folder, "cannot read: " + fault.message(), "", "", ""});
+  const bool done =
+      std::any_of(fs::directory_iterator(command.folder), fs::directory_iterator(),
+                  [](const auto& entry) { return entry.path().extension() == ".zst"; });
+  if (prefixes.empty() && done) {
+    throw_bad_input({command.folder, "its shards are compressed already", "", "", ""});
+  }
   if (prefixes.empty()) {
     throw_bad_input({command.folder, "no token shards", "", ".bin and .idx files", ""});
   }

@@ -1,6 +1,7 @@
 // farthing data prepare - text to token shards, tokenizer and a card that accounts for both.
 #include <malloc.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -70,7 +71,21 @@ bool shuffles(const PrepareOptions& options) { return options.request.shuffle; }
 
 std::atomic<bool> stop_requested{false};
 
-extern "C" void on_prepare_signal(int) { stop_requested = true; }
+// Time to save in; a read that waits for a pipe does not end by itself.
+constexpr unsigned kSecondsToStop = 5;
+
+extern "C" void on_prepare_signal(int) {
+  stop_requested = true;
+  alarm(kSecondsToStop);
+}
+
+// What was saved stays, as after any kill.
+extern "C" void on_late_stop(int) {
+  constexpr char kWords[] =
+      "\nfarthing: stopped while it waited for input; the same command goes on\n";
+  const auto written = write(STDERR_FILENO, kWords, sizeof(kWords) - 1);
+  _exit(written < 0 ? 1 : 75);
+}
 
 // The second Ctrl-C ends the program at once; what was saved stays.
 void watch_for_stop() {
@@ -79,6 +94,8 @@ void watch_for_stop() {
   action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
+  action.sa_handler = on_late_stop;
+  sigaction(SIGALRM, &action, nullptr);
 }
 
 std::pair<std::string, std::string> split_assignment(const std::string& text, const char* flag,

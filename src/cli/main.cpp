@@ -1,4 +1,5 @@
 // main.cpp - the program's entry: registers the subcommands, runs one, turns its end into a status.
+#include <csignal>
 #include <iostream>
 #include <new>
 #include <string>
@@ -34,6 +35,7 @@ int run(int argc, char** argv) {
     set_command_words(argc, argv);
     set_share_folder(share_folder());
     exit_when_a_file_is_cut();
+    std::signal(SIGXFSZ, SIG_IGN);  // a file too large is an error of write()
     set_text_columns(output_columns());
     set_log_sink([](const std::string& line) { std::cerr << line << std::endl; });
 #ifdef FARTHING_HAS_SELECT_ISA

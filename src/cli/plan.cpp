@@ -66,8 +66,8 @@ void plan_command(const PlanOptions& options, const BudgetOptions& budget) {
   const Plan plan = make_plan(make_plan_request(options));
   if (!budget.html.empty()) {
     const PlanPageWords words{command_as_given() + " --html FILE"};
-    write_file_atomically(budget.html, plan.fits ? plan_page(simulate_plan(plan, {}), words)
-                                                 : shortfall_page(plan, words));
+    write_page(budget.html,
+               plan.fits ? plan_page(simulate_plan(plan, {}), words) : shortfall_page(plan, words));
   }
   const bool sized = options.bom || options.csv;
   if (sized && plan.fits && !options.json)

@@ -92,7 +92,7 @@ void plan_here(const PlanOptions& o) {
   if (!o.calibration.empty()) question.calibration = load_calibration(o.calibration);
   const MachinePlan plan = plan_machine(facts, question);
   if (!o.html.empty()) {
-    write_file_atomically(o.html, machine_page(plan, {command_as_given() + " --html FILE"}));
+    write_page(o.html, machine_page(plan, {command_as_given() + " --html FILE"}));
   }
   if (o.json) return print_json(to_json(plan));
   std::cout << to_text(plan);

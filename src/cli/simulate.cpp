@@ -58,8 +58,7 @@ void simulate_command(const SimulateOptions& options) {
                                                                    plan.request.cluster.name));
   }
   if (!options.plan.html.empty()) {
-    write_file_atomically(options.plan.html,
-                          plan_page(simulation, {command_as_given() + " --html FILE"}));
+    write_page(options.plan.html, plan_page(simulation, {command_as_given() + " --html FILE"}));
   }
   if (options.plan.json) {
     Json json = to_json(simulation);

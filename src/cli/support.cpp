@@ -5,8 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -51,6 +54,20 @@ std::string quoted_for_shell(const std::string& word) {
 }
 
 }  // namespace
+
+void write_page(const std::string& path, const std::string& html) {
+  std::ifstream there(path, std::ios::binary);
+  std::string begin(15, ' ');
+  there.read(begin.data(), static_cast<std::streamsize>(begin.size()));
+  const bool is_regular = std::filesystem::is_regular_file(path);
+  std::transform(begin.begin(), begin.end(), begin.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (is_regular && there.gcount() > 0 && begin != "<!doctype html>") {
+    throw_bad_input(
+        {path, "a file that is no HTML page is there", "", "a new file, or a page", ""});
+  }
+  write_file_atomically(path, html);
+}
 
 void set_command_words(int argc, char** argv) { command_words.assign(argv + 1, argv + argc); }
 

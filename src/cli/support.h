@@ -46,6 +46,10 @@ bool stderr_is_terminal();
 
 // The command line for the foot of a page, without what only says where the answer goes; words
 // quoted where a shell wants it.
+// An HTML page written over nothing, or over another page.  Errors: Error{kBadInput} for a file that
+// is something else: a shard is lost too easily.
+void write_page(const std::string& path, const std::string& html);
+
 void set_command_words(int argc, char** argv);
 std::string command_as_given();
 

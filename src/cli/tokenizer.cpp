@@ -1,5 +1,6 @@
 // farthing tokenizer - train a byte-level BPE; text to ids and back.
 #include <chrono>
+#include <filesystem>
 #include <iostream>
 #include <iterator>
 #include <memory>
@@ -44,11 +45,29 @@ Tokenizer load_tokenizer(const std::string& path) {
   return Tokenizer::load(file_exists(inside) ? inside : path);
 }
 
+// What is there and no tokenizer, or an input, would be lost.
+void refuse_lost_output(const std::string& output, const std::vector<std::string>& inputs) {
+  std::error_code gone;
+  for (const std::string& input : inputs) {
+    if (std::filesystem::equivalent(input, output, gone)) {
+      throw Error(ErrorCode::kUsage, "--output: " + output + " is one of the inputs");
+    }
+  }
+  if (!std::filesystem::is_regular_file(output, gone)) return;
+  const std::string there = read_file(output);
+  const std::size_t first = there.find_first_not_of(" \t\r\n");
+  if (first != std::string::npos && there[first] != '{') {
+    throw_bad_input({output, "a file that is no tokenizer is there", "", "a new file", ""});
+  }
+}
+
 void train_tokenizer_command(TrainTokenizerOptions& options) {
   apply_threads(options.threads);
   options.training.pre_tokenizer =
       options.pre_tokenizer == "gpt2" ? PreTokenizer::kGpt2 : PreTokenizer::kDeepseekV3;
-  DocumentReader reader(find_input_files(options.inputs), options.reading);
+  const std::vector<std::string> files = find_input_files(options.inputs);
+  refuse_lost_output(options.output, files);
+  DocumentReader reader(files, options.reading);
   ProgressLine line;
   TrainingReport report;
   const auto begin = std::chrono::steady_clock::now();
@@ -98,11 +117,13 @@ void encode_texts(const CodeOptions& options, const Tokenizer& tokenizer) {
   if (!texts.is_array()) {
     throw_bad_input({options.file, "--texts", texts.type_name(), "a JSON array of strings", ""});
   }
-  std::string separator = "[\n";
   for (const Json& text : texts) {
     if (!text.is_string()) {
       throw_bad_input({options.file, "--texts", text.type_name(), "strings alone", ""});
     }
+  }
+  std::string separator = "[\n";
+  for (const Json& text : texts) {
     const auto ids = tokenizer.encode(text.get_ref<const std::string&>(),
                                       {.parse_special = !options.plain_special});
     std::cout << separator << Json(ids).dump();
@@ -148,7 +169,13 @@ std::vector<std::int32_t> parse_ids(const std::string& text, const std::string& 
 void decode_command(const CodeOptions& options) {
   const Tokenizer tokenizer = load_tokenizer(options.tokenizer);
   const std::string input = options.has_text ? options.text : read_input(options.file);
-  const auto ids = parse_ids(input, options.has_text ? "--ids" : options.file);
+  const std::string where = options.has_text ? "--ids" : options.file;
+  const auto ids = parse_ids(input, where);
+  for (const std::int32_t id : ids) {
+    if (id >= 0 && id < tokenizer.vocab_size()) continue;
+    throw_bad_input({where, "an id outside the vocabulary", std::to_string(id),
+                     "0 to " + std::to_string(tokenizer.vocab_size() - 1), ""});
+  }
   std::cout << tokenizer.decode(ids, options.skip_special);
   if (stdout_is_terminal()) std::cout << "\n";
 }

@@ -111,6 +111,20 @@ expect 3 "a file of two sources" "${prepare[@]}" --source a=book.txt --source b=
 contains err "./book.txt" "a file of two sources"
 expect 0 "a file given twice" "${prepare[@]}" book.txt ./book.txt -o once
 contains err "taken once" "a file given twice"
+expect 2 "an odd similarity" "$farthing" data prepare book.txt --jaccard 7 -o d2
+expect 3 "a page over a shard" "$farthing" data inspect data --html data/train.bin
+contains err "no HTML page" "a page over a shard"
+expect 2 "a tokenizer over its text" "$farthing" tokenizer train book.txt -o book.txt --vocab-size 400
+expect 3 "a tokenizer over other text" "$farthing" tokenizer train book.txt -o recipe.toml --vocab-size 400
+expect 3 "ids outside the vocabulary" "$farthing" tokenizer decode data --ids '[99999,5]'
+contains err "outside the vocabulary" "ids outside the vocabulary"
+mkfifo pipe.txt
+"$farthing" data prepare pipe.txt -o d2 > out 2> err & waiting=$!
+sleep 1; kill -TERM $waiting
+wait $waiting; status=$?
+[ $status = 75 ] || { echo "FAILED: waiting for a pipe ended with $status"; faults=$((faults + 1)); }
+contains err "waited for input" "waiting for a pipe"
+rm -rf pipe.txt d2 d2.preparing*
 expect 3 "missing text" "$farthing" data prepare nowhere.txt -o d2
 contains err "nowhere.txt" "missing text"
 : > empty.txt
