@@ -157,7 +157,9 @@ void claims_command(const ClaimsOptions& options) {
   if (!options.output.html.empty()) return;
   std::string text;
   for (const auto& claim : claims) text += text_of(claim) + "\n";
-  std::cout << text << wrap_text(summary_of(claims), 0) << articles_of(claims);
+  std::cout << "The articles\n"
+            << articles_of(claims) << "\n"
+            << text << wrap_text(summary_of(claims), 0);
 }
 
 void add_cost_claims(Command& app) {

@@ -23,8 +23,19 @@ struct CostCompareOptions {
 };
 
 std::string usd_words(const HistoryModel& model) {
+  if (!model.usd_low && model.usd_high) return "less than " + format_dollars(*model.usd_high);
   if (!model.usd_low) return "not stated";
   return format_figure(SheetRange{*model.usd_low, model.usd_high.value_or(*model.usd_low)}, "USD");
+}
+
+// What was disclosed: dollars, or hours that are priced here.
+std::string short_basis(const HistoryModel& model) {
+  if (!model.is_disclosed()) return "estimate";
+  if (!model.usd_low) return "disclosed: less than this";
+  if (model.basis.starts_with("disclosed:")) return "disclosed";
+  const std::size_t open = model.basis.find(" ("), close = model.basis.find(')');
+  if (open == std::string::npos || close == std::string::npos) return model.basis;
+  return model.basis.substr(0, open) + model.basis.substr(close + 1);
 }
 
 std::string history_text(const History& history) {
@@ -70,6 +81,17 @@ std::string known_words(const HistoryModel& model) {
                      model.note.empty() ? "" : "; " + model.note);
 }
 
+// The formula's dollars where they lie outside what is known.
+std::string outside_words(const HistoryModel& model, double usd) {
+  if (!model.usd_low || !model.usd_high) return "";
+  if (usd > 0.99 * *model.usd_low && usd < 1.01 * *model.usd_high) return "";
+  return fmt::format(
+      "{}: {} here is outside {}: it is hours, or operations over peak and MFU, at the {} taken "
+      "for an hour of a {}; the ratio inherits that.",
+      model.name, format_dollars(usd), usd_words(model), format_dollars(*model.usd_per_hour),
+      model.device);
+}
+
 std::string chain_text(const ArticleChain& chain, double ratio) {
   std::string text = "\nThe article's own chain, " + chain.source + "\n";
   for (const auto& factor : chain.factors) {
@@ -101,6 +123,10 @@ std::string text_of(const HistoryModel& a, const HistoryModel& b, const Comparis
   text += fmt::format("  {:>8}  cost: {} against {}\n\n", format_figure(sheet.value("ratio"), "x"),
                       format_dollars(sheet.value("a_usd")), format_dollars(sheet.value("b_usd")));
   for (const auto* model : {&a, &b}) text += wrap_text(known_words(*model), 2);
+  for (const auto& words :
+       {outside_words(a, sheet.value("a_usd")), outside_words(b, sheet.value("b_usd"))}) {
+    text += wrap_text(words, 2);
+  }
   return chain == nullptr ? text : text + chain_text(*chain, sheet.value("ratio"));
 }
 
@@ -130,7 +156,12 @@ MoneyPage comparison_page(const HistoryModel& a, const HistoryModel& b, Comparis
   page.sheet = std::move(comparison.sheet);
   page.tiles = {"a_usd", "b_usd", "ratio"};
   page.add(factors), page.add(table);
-  page.add(PageText{"What is known of the two", {known_words(a), known_words(b)}});
+  PageText known{"What is known of the two", {known_words(a), known_words(b)}};
+  for (const auto& words :
+       {outside_words(a, page.sheet.value("a_usd")), outside_words(b, page.sheet.value("b_usd"))}) {
+    if (!words.empty()) known.paragraphs.push_back(words);
+  }
+  page.add(known);
   if (chain != nullptr) {
     PageTable own;
     own.heading = "The article's own chain", own.is_prose = true;
@@ -167,11 +198,12 @@ MoneyPage history_page(const History& history) {
                           {model.source},
                           {model.note}});
     page.sources.push_back(model.name + ": " + model.source);
-    if (!model.usd_low) continue;
+    if (!model.usd_low && !model.usd_high) continue;
     SheetLine line;
     line.id = "m" + std::to_string(++index), line.unit = "USD", line.source = model.source;
-    line.label = model.name + (model.is_disclosed() ? ", disclosed" : ", estimate");
-    line.low = model.usd_low, line.high = model.usd_high.value_or(*model.usd_low);
+    line.label = model.name + ", " + short_basis(model);
+    line.low = model.usd_low.value_or(*model.usd_high),
+    line.high = model.usd_high ? *model.usd_high : *model.usd_low;
     line.value = std::sqrt(*line.low * *line.high);
     if (line.value < *line.low || line.value > *line.high) line.value = *line.low;
     page.sheet.add(line);

@@ -1,6 +1,7 @@
 // cost_explain.cpp - farthing cost explain: from GPU-hours to every figure published for a model.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
 #include <iostream>
 #include <memory>
@@ -10,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/cost.h"
 #include "cli/support.h"
+#include "economics/claims.h"
 #include "economics/cost_case.h"
 #include "economics/page.h"
 
@@ -78,7 +80,8 @@ std::string definitions_text(const CostCase& result, const Definitions& definiti
   for (const auto& each : result.by_definition) {
     const Definition& definition = definitions.at(each.definition);
     const bool quoted = !each.id.empty() && result.is_quoted(each.id);
-    text += fmt::format("\n  {}: {}{}\n", definition.label,
+    const char* over = quoted && result.is_least(each.id) ? "over " : "";
+    text += fmt::format("\n  {}: {}{}{}\n", definition.label, over,
                         each.id.empty() ? "not stated" : result.computed(each.id, each.to),
                         quoted ? ", quoted, not computed" : "");
     text += wrap_text(each.words, 4);
@@ -95,6 +98,23 @@ std::string prices_words(const std::string& prices) {
   return "Prices of " + prices +
          ": the lines of the price list, what is computed from them and the five definitions. A "
          "published figure keeps the price that it was stated with.";
+}
+
+// What "article 000" is, for each that a source names.
+std::vector<std::string> articles_of(const CostCase& result) {
+  std::vector<std::string> lines;
+  for (const char* number : {"000", "001", "002", "003"}) {
+    const auto names = [&](const std::string& words) {
+      return words.find(std::string("article ") + number) != std::string::npos;
+    };
+    const auto sources = result.sources();
+    if (std::any_of(sources.begin(), sources.end(), names) ||
+        std::any_of(result.figures.begin(), result.figures.end(),
+                    [&](const CaseFigure& figure) { return names(figure.who); })) {
+      lines.push_back(describe_article(number));
+    }
+  }
+  return lines;
 }
 
 std::string text_of(const CostCase& result, const Definitions& definitions,
@@ -117,6 +137,9 @@ std::string text_of(const CostCase& result, const Definitions& definitions,
   text += "\n" + definitions_text(result, definitions);
   for (const auto& [heading, words] : result.notes)
     text += "\n" + heading + "\n" + wrap_text(words, 2);
+  const auto articles = articles_of(result);
+  if (!articles.empty()) text += "\nThe articles\n";
+  for (const auto& line : articles) text += wrap_text(line, 2);
   const auto old = result.stale_prices(today());
   if (!old.empty()) text += "\n";
   for (const auto& line : old) text += wrap_text("Warning: " + line + ".", 0);
@@ -209,6 +232,10 @@ PageCell definition_cell(const CostCase& result, const Definition& definition) {
     if (each.definition != definition.id || each.id.empty()) continue;
     cell = figure_cell(each.id);
     cell.to = each.to;
+    if (result.is_least(each.id)) {
+      cell = PageCell{};
+      cell.sentences = {{"over {" + each.id + "}", ""}};
+    }
   }
   return cell;
 }
@@ -284,6 +311,7 @@ MoneyPage page_of(const CostCase& result, const Definitions& definitions,
   }
   for (const auto& [heading, words] : result.notes) page.add(PageText{heading, {words}});
   page.sources = result.sources();
+  for (const auto& line : articles_of(result)) page.sources.push_back(line);
   for (const auto& line : result.stale_prices(today())) page.sources.push_back("Old: " + line);
   if (prices != "default") page.says.push_back({prices_words(prices)});
   return page;

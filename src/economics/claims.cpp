@@ -237,10 +237,17 @@ std::vector<Claim> make_claims(const Csv& csv) {
 
 std::string describe_article(const std::string& article) {
   static const std::map<std::string, std::string> kArticles = {
-      {"000", "article 000, a discussion of DeepSeek's training cost by four speakers"},
-      {"001", "article 001, the economist's part of 000 again"},
-      {"002", "article 002, a blog on what training runs cost"},
-      {"003", "article 003, an essay on DeepSeek's 5.6 million"},
+      {"000",
+       "article 000, a discussion of DeepSeek's training cost by four speakers; its title, date "
+       "and "
+       "address are not stated"},
+      {"001", "article 001, the economist's part of 000 again; title, date and address not stated"},
+      {"002",
+       "article 002, a blog on what training runs cost; title, author, date and address not "
+       "stated"},
+      {"003",
+       "article 003, an essay on DeepSeek's 5.6 million; title, author, date and address not "
+       "stated"},
       {"derived", "derived here from published inputs"},
       {"V3 report", "DeepSeek-V3 technical report, arXiv:2412.19437"},
       {"Llama 3 Table 5", "The Llama 3 Herd of Models, arXiv:2407.21783, table 5"},

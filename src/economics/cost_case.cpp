@@ -275,14 +275,35 @@ bool CostCase::is_quoted(const std::string& id) const {
   return sheet.at(id).formula.empty() && std::isfinite(sheet.value(id));
 }
 
+bool CostCase::is_least(const std::string& id) const {
+  return std::any_of(figures.begin(), figures.end(), [&](const CaseFigure& figure) {
+    return figure.id == id && is_quoted(id) && figure.low && !figure.high;
+  });
+}
+
 std::string CostCase::computed(const std::string& id, const std::string& to) const {
   const std::string& unit = sheet.at(id).unit;
   const std::string from = format_figure(sheet.value(id), unit);
   return to.empty() ? from : from + " to " + format_figure(sheet.value(to), unit);
 }
 
+std::vector<std::string> cost_case_names() {
+  std::vector<std::string> names = list_shared("claims", ".toml");
+  std::erase_if(names, [](const std::string& name) {
+    return read_file(find_shared("claims", name, ".toml")).find("[[figure]]") == std::string::npos;
+  });
+  return names;
+}
+
 CostCase load_cost_case(const std::string& name, const Definitions& definitions,
                         const CaseChanges& changes) {
+  const std::vector<std::string> known = cost_case_names();
+  const bool is_file = name.find('/') != std::string::npos || name.ends_with(".toml");
+  if (!is_file && std::find(known.begin(), known.end(), name) == known.end()) {
+    std::string names;
+    for (const auto& each : known) names += (names.empty() ? "" : ", ") + each;
+    throw_bad_input({name, "no walk from hours to figures of that name", "", names, ""});
+  }
   const std::string path = find_shared("claims", name, ".toml");
   return parse_cost_case(read_file(path), path, definitions, changes);
 }

@@ -78,6 +78,7 @@ struct CostCase {
   // figure is itself an input), "computed here" (nobody stated one), "not stated".
   std::string agreement(const CaseFigure& figure) const;
   bool is_quoted(const std::string& id) const;
+  bool is_least(const std::string& id) const;  // stated as "over" it
   // "$5.576M", "$22.3M to $27.88M".
   std::string computed(const std::string& id, const std::string& to) const;
 };
@@ -87,6 +88,7 @@ struct CaseChanges {
   std::string prices = "default";            // of lines with price = "item/kind"; a file, or a name
   std::vector<ScenarioChange> changes = {};  // inputs replaced, as --set says
 };
+std::vector<std::string> cost_case_names();  // under claims/
 CostCase load_cost_case(const std::string& name, const Definitions& definitions,
                         const CaseChanges& changes = {});
 CostCase parse_cost_case(const std::string& toml, const std::string& where,

@@ -25,6 +25,7 @@ struct HistoryModel {
   std::optional<double> parameters, active, tokens, peak, mfu, hours, usd_per_hour;
   std::optional<double> pretrain_hours;  // of hours, where the phases were published
   std::optional<double> usd_low, usd_high;
+  // Both ends; without usd_low "less than" usd_high.
   bool is_disclosed() const { return basis.starts_with("disclosed"); }
 };
 

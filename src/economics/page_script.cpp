@@ -299,7 +299,11 @@ const char* const kPageScript = R"js(
       .filter(isFinite)
       .sort((a, b) => a - b);
     if (!seen.length) return;
-    const cap = seen[Math.floor(seen.length / 2)] * 4,
+    const here = values[chart.x];
+    const inside = here >= chart.xLow && here <= chart.xHigh;
+    // A steep end is cut off, the present case never is.
+    const now = inside ? chart.items.map((i) => values[i.id]).filter(isFinite) : [];
+    const cap = Math.max(seen[Math.floor(seen.length / 2)] * 4, ...now.map((v) => v * 1.25)),
       high = Math.min(seen[seen.length - 1], cap > 0 ? cap : Infinity),
       low = Math.min(0, seen[0]);
     const X = (x) => L + ((x - chart.xLow) / (chart.xHigh - chart.xLow)) * (W - L - R);
@@ -323,8 +327,7 @@ const char* const kPageScript = R"js(
       byId[chart.x].label,
       svg,
     );
-    const here = values[chart.x];
-    if (here >= chart.xLow && here <= chart.xHigh)
+    if (inside)
       make('line', { class: 'here', x1: X(here), x2: X(here), y1: T, y2: H - B }, null, svg);
     chart.items.forEach((item, k) => {
       let d = '',

@@ -186,7 +186,25 @@ expect 0 "80 columns: compare" env COLUMNS=80 "$farthing" compare trained traine
 widest=$(LC_ALL=C.UTF-8 awk '{ if (length($0) > m) m = length($0) } END { print m }' out)
 [ "$widest" -le 80 ] || fail "80 columns: compare: $widest"
 
+# 4d. What a figure is: whose, of which case, and at most or at least.
+expect 0 "a ratio outside its estimates" "$farthing" cost compare gpt-4 deepseek-v3
+contains out 'GPT-4: $117.8M here is outside' "a ratio outside its estimates: said"
+expect 0 "history" "$farthing" cost compare
+contains out 'less than $30.00' "history: TinyZero"
+expect 0 "history page" "$farthing" cost compare --html history.html
+contains history.html "Llama 3.1 405B, disclosed hours, priced at 2 to 5 dollars" "history page: what was disclosed"
+expect 0 "claims" "$farthing" cost claims
+head -3 out | tr '\n' ' ' | grep -F "article 000, a discussion" > /dev/null || fail "claims: articles first"
+expect 0 "explain" "$farthing" cost explain deepseek-v3
+contains out 'article 000, a discussion' "explain: what article 000 is"
+contains out 'the whole programme: over $500M' "explain: the least stays the least"
+contains out 'The published $5.576M is the rent' "explain: the answer"
+
 # 5. Wrong input: one clear message each.
+expect 3 "explain of no model" "$farthing" cost explain nope
+contains err "deepseek-v3, deepseek-v3.2" "explain of no model: which there are"
+expect 3 "explain of another file" "$farthing" cost explain history
+contains err "deepseek-v3, deepseek-v3.2" "explain of another file: which there are"
 for wrong in "--months -3" "--train-usd -5" "--train-usd nan" "--train-usd inf" "--decode-rate 0" \
   "--decode-rate -7" "--api-usd -1" "--rival-train-usd -5" "--rival-serve-usd -1" "--load 0"; do
   expect 2 "serve $wrong" "$farthing" cost serve deepseek-v3 --cluster h800-2048 --rent 2 $wrong
