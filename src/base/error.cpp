@@ -2,14 +2,34 @@
 #include "base/error.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <numeric>
 #include <vector>
 
 namespace farthing {
 
+namespace {
+
+// A file's name may hold anything; a terminal must not act on it.
+std::string without_controls(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7F) {
+      out += c;
+      continue;
+    }
+    char escaped[8];
+    std::snprintf(escaped, sizeof(escaped), "\\x%02x", static_cast<unsigned>(c));
+    out += escaped;
+  }
+  return out;
+}
+
+}  // namespace
+
 std::string to_string(const Complaint& complaint) {
   std::string text;
-  if (!complaint.where.empty()) text += complaint.where + ": ";
+  if (!complaint.where.empty()) text += without_controls(complaint.where) + ": ";
   text += complaint.what;
   if (!complaint.found.empty()) text += ": found " + complaint.found;
   if (!complaint.wanted.empty()) {

@@ -19,6 +19,11 @@ TEST(Error, EmptyPartsAreLeftOut) {
   EXPECT_EQ(to_string({"x", "bad", "2", "", ""}), "x: bad: found 2");
 }
 
+TEST(Error, AFileNameCannotSteerTheTerminal) {
+  EXPECT_EQ(to_string({"a\x1b[31m\n.txt", "is empty", "", "", ""}),
+            "a\\x1b[31m\\x0a.txt: is empty");
+}
+
 TEST(Error, BadInputIsStatusThree) {
   try {
     throw_bad_input({"x", "bad", "", "", ""});

@@ -3,6 +3,7 @@
 
 #include <simdjson.h>
 
+#include <charconv>
 #include <cstdio>
 
 namespace farthing {
@@ -29,6 +30,30 @@ std::string quoted(std::string_view key) {
   return out += '"';
 }
 
+// The value of \uXXXX at `at`; -1: no such escape.
+int escaped_unit(std::string_view text, std::size_t at) {
+  if (at + 6 > text.size() || text[at] != '\\' || text[at + 1] != 'u') return -1;
+  int unit = 0;
+  const char* const end = text.data() + at + 6;
+  const auto read = std::from_chars(text.data() + at + 2, end, unit, 16);
+  return read.ec == std::errc() && read.ptr == end ? unit : -1;
+}
+
+// The first escape that is half of a UTF-16 pair without the other half; "": none.
+std::string_view lone_surrogate(std::string_view line) {
+  for (std::size_t at = line.find('\\'); at < line.size(); at = line.find('\\', at)) {
+    const int unit = escaped_unit(line, at);
+    if (unit < 0xD800 || unit > 0xDFFF) {
+      at += 2;
+      continue;
+    }
+    const int next = escaped_unit(line, at + 6);
+    if (unit >= 0xDC00 || next < 0xDC00 || next > 0xDFFF) return line.substr(at, 6);
+    at += 12;
+  }
+  return {};
+}
+
 }  // namespace
 
 struct JsonLineParser::State {
@@ -42,7 +67,9 @@ std::string JsonLineParser::parse(std::string_view line, std::string_view key, s
                                   std::string* others) {
   simdjson::dom::element value;
   if (const auto fault = state_->parser.parse(line.data(), line.size()).get(value)) {
-    return simdjson::error_message(fault);
+    const std::string_view half = lone_surrogate(line);
+    if (half.empty()) return simdjson::error_message(fault);
+    return std::string(half) + " is a lone surrogate, half of a character";
   }
   simdjson::dom::object object;
   if (value.get(object)) return "not a JSON object";

@@ -290,11 +290,21 @@ class WorkFolder {
   std::optional<FileLock> lock_;
 };
 
+// "a.txt and 3 more"
+std::string words_of_inputs(const PrepareRequest& request) {
+  std::size_t n = 0;
+  for (const auto& source : request.sources) n += source.inputs.size();
+  const auto& first = request.sources.front().inputs;
+  if (first.empty()) return "the input";
+  return first.front() + (n > 1 ? " and " + std::to_string(n - 1) + " more" : "");
+}
+
 // Neither split is empty.
 void check_splits(std::int64_t n_train, std::int64_t n_val, const PrepareRequest& request) {
   const std::int64_t n_documents = n_train + n_val;
-  const std::string found =
-      std::to_string(n_documents) + (n_documents == 1 ? " document" : " documents");
+  const std::string found = std::to_string(n_documents) +
+                            (n_documents == 1 ? " document" : " documents") + " in " +
+                            words_of_inputs(request);
   const char* const hint = request.reading.blank_line_documents
                                ? "more text: a hundred paragraphs or more are split with certainty"
                                : "--documents blank-line makes a document of every paragraph";

@@ -191,7 +191,8 @@ TEST_F(HostileInput, LinesThatAreNoDocuments) {
       {"twice.jsonl", R"({"text": "a", "text": "b"})", "the key \"text\" stands twice"},
       {"number.jsonl", R"({"text": 7})", "\"text\" is not a string"},
       {"array.jsonl", R"(["text"])", "not a JSON object"},
-      {"surrogate.jsonl", R"({"text": "\ud800"})", ""},
+      {"surrogate.jsonl", R"({"text": "\\ud801 \ud83d\ude00 \ud802."})",
+       "\\ud802 is a lone surrogate, half of a character"},
       {"deep.jsonl", R"({"text": )" + std::string(5000, '[') + "}", ""},
   };
   for (const auto& [name, line, what] : bad) {
