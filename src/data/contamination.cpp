@@ -25,12 +25,19 @@ Contamination::Contamination(const CleanOptions& options, const ReadOptions& rea
   strict.skip_faults = strict.skip_bad_lines = strict.keep_metadata = false;
   strict.files = FileChoice::kText;
   std::vector<std::uint64_t> grams;
+  std::vector<std::uint32_t> words;
   std::string document;
   if (options.contamination_files.empty()) return;
   for (const std::string& path : find_input_files(options.contamination_files)) {
     grams.clear();
     DocumentReader reader({path}, strict);
-    while (reader.next(document)) append_grams(document, ngram_, grams);
+    while (reader.next(document)) {
+      append_grams(document, ngram_, grams);
+      words.clear();
+      append_shingles(document, 1, words);
+      ++n_texts_;
+      n_short_ += std::ssize(words) < ngram_ ? 1 : 0;
+    }
     if (grams.empty()) throw_bad_input({path, "no word in it", "", "an evaluation text", ""});
     for (const std::uint64_t gram : grams) {
       grams_.emplace(gram, static_cast<std::uint32_t>(files_.size()));

@@ -29,11 +29,14 @@ class Contamination {
     std::string file;  // the first that it shares with; empty: none
     std::int64_t n_ngrams = 0;
   };
+  std::int64_t n_texts() const { return n_texts_; }
+  std::int64_t n_short() const { return n_short_; }  // of fewer words than n
   // Thread-safe.
   Found find(std::string_view text) const;
 
  private:
   int ngram_;
+  std::int64_t n_texts_ = 0, n_short_ = 0;
   std::vector<std::string> files_;
   std::unordered_map<std::uint64_t, std::uint32_t> grams_;  // hash -> file
 };

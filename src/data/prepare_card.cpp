@@ -336,6 +336,8 @@ Json make_card(const Job& job, const CardFacts& facts) {
   if (!request.clean.contamination_files.empty()) {
     contamination = {{"ngram", request.clean.contamination_ngram},
                      {"removed", request.clean.drop_contaminated},
+                     {"evaluation_texts", facts.cleaned.n_evaluation_texts},
+                     {"too_short", facts.cleaned.n_short_texts},
                      {"documents", both.contaminated}};
   }
   return {
@@ -398,6 +400,11 @@ std::string format_card(const Json& card) {
       page += " " + file + " " + n.dump() + ";";
     }
     page += contamination["documents"].empty() ? " none\n" : "\n";
+    if (contamination.value("too_short", 0) > 0) {
+      page += "  " + contamination["too_short"].dump() + " of " +
+              contamination["evaluation_texts"].dump() +
+              " evaluation texts are shorter than that: found only where a whole document is one\n";
+    }
   }
   page += "- tokenizer: " + format_tokenizer(card["tokenizer"]) + "\n";
   page += "- cost: " + format_cost(card["cost"]) + "\n";

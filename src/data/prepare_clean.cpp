@@ -146,6 +146,7 @@ class Cleaner {
     return made;
   }
 
+  const Contamination& contamination() const { return contamination_; }
   bool has_fingerprints() const { return hasher_.has_value(); }
 
  private:
@@ -267,6 +268,7 @@ class SegmentWriter {
     const Json state = {{"place", {place_.source, place_.file, place_.ordinal}},
                         {"documents", result_.n_documents},
                         {"held_out", result_.n_held_out},
+                        {"evaluation", {result_.n_evaluation_texts, result_.n_short_texts}},
                         {"finished", is_last},
                         {"seconds", to_json(result_.seconds)},
                         {"tally", to_json(result_.tally)}};
@@ -291,6 +293,8 @@ class SegmentWriter {
     result_.n_segments = n;
     result_.n_documents = state.at("documents");
     result_.n_held_out = state.at("held_out");
+    result_.n_evaluation_texts = state.at("evaluation").at(0);
+    result_.n_short_texts = state.at("evaluation").at(1);
     result_.seconds = seconds_from_json(state.at("seconds"));
     result_.tally = tally_from_json(state.at("tally"));
     finished_ = state.at("finished");
@@ -313,6 +317,8 @@ CleanResult clean_inputs(const Job& job) {
   double total = 0;
   for (const auto& source : job.sources) total += static_cast<double>(source.file_bytes);
   const Cleaner cleaner(job);
+  segments.result().n_evaluation_texts = cleaner.contamination().n_texts();
+  segments.result().n_short_texts = cleaner.contamination().n_short();
   BatchReader reader(job, segments.place());
   const PipelineLimits limits = job.pipeline_limits();
   const auto run = [&] {

@@ -237,6 +237,19 @@ TEST_F(PipelineTest, FaultsStopOrAreCountedAndReported) {
   EXPECT_NE(messages.find("gone.txt: cannot read"), std::string::npos);
 }
 
+TEST_F(PipelineTest, TheCardCountsEvaluationTextsThatAreTooShort) {
+  write_file_atomically(path("eval.jsonl"), "{\"text\": \"Four short words here\"}\n{\"text\": \"" +
+                                                std::string("one two three four five six seven ") +
+                                                "eight nine ten eleven twelve thirteen\"}\n");
+  auto made = request("out");
+  made.clean.contamination_files = {path("eval.jsonl")};
+  made.clean.contamination_ngram = 13;
+  const Json card = prepare_data(made);
+  EXPECT_EQ(card["clean"]["contamination"]["evaluation_texts"], 2);
+  EXPECT_EQ(card["clean"]["contamination"]["too_short"], 1);
+  EXPECT_NE(format_card(card).find("1 of 2 evaluation texts"), std::string::npos);
+}
+
 TEST_F(PipelineTest, ContaminationIsReportedAndRemoved) {
   write_file_atomically(path("eval.txt"), essay(450).substr(0, 300));
   auto made = request("kept");

@@ -171,6 +171,7 @@ struct CleanResult {
   Tally tally;
   std::int64_t n_segments = 0, n_documents = 0;
   std::int64_t n_held_out = 0;  // of the documents; stage 2 drops of both splits
+  std::int64_t n_evaluation_texts = 0, n_short_texts = 0;  // shorter than the n-gram
   Seconds seconds;
 };
 // Stage 1.
