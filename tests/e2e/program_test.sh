@@ -111,7 +111,6 @@ expect 3 "a file of two sources" "${prepare[@]}" --source a=book.txt --source b=
 contains err "./book.txt" "a file of two sources"
 expect 0 "a file given twice" "${prepare[@]}" book.txt ./book.txt -o once
 contains err "taken once" "a file given twice"
-expect 2 "an odd similarity" "$farthing" data prepare book.txt --jaccard 7 -o d2
 expect 3 "a page over a shard" "$farthing" data inspect data --html data/train.bin
 contains err "no HTML page" "a page over a shard"
 expect 2 "a tokenizer over its text" "$farthing" tokenizer train book.txt -o book.txt --vocab-size 400
