@@ -15,7 +15,11 @@
 namespace farthing {
 namespace {
 
-Json schema() { return read_json(std::string(FARTHING_SOURCE_DIR) + "/docs/receipt.schema.json"); }
+Json schema() {
+  std::string path = FARTHING_SOURCE_DIR;
+  path += "/docs/receipt.schema.json";
+  return read_json(path);
+}
 
 Json v3_receipt() {
   return Json::parse(R"({"receipt": "farthing-receipt/1",
