@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/hash.h"
 
 namespace farthing {
 namespace {
@@ -305,6 +306,20 @@ void OffsetFile::read(std::int64_t offset, std::span<std::byte> out) const {
     out = out.subspan(static_cast<std::size_t>(got));
     offset += got;
   }
+}
+
+std::string hash_of_file(const std::string& path) {
+  const OffsetFile file = OffsetFile::open(path);
+  StreamHash hash;
+  std::vector<std::byte> piece(std::size_t{1} << 20);
+  for (std::int64_t at = 0; at < file.size();) {
+    const auto n = std::min<std::int64_t>(std::ssize(piece), file.size() - at);
+    const std::span<std::byte> part(piece.data(), static_cast<std::size_t>(n));
+    file.read(at, part);
+    hash.add(part);
+    at += n;
+  }
+  return hash.hex();
 }
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {

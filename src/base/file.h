@@ -102,6 +102,10 @@ class OffsetFile {
   std::int64_t size_ = 0;
 };
 
+// XXH3-128 of a file, read in pieces and not mapped, so that it adds nothing to what the process
+// holds.
+std::string hash_of_file(const std::string& path);
+
 // A read-only mapping of a whole file; an empty file maps to an empty span.  Reading past what is
 // left of a file that was cut short meanwhile is SIGBUS: see exit_when_a_file_is_cut().
 class MappedFile {

@@ -363,8 +363,9 @@ Json digests_of(const std::string& folder) {
     const fs::path& path = entry.path();
     if (path.extension() == ".idx") {
       const std::string stem = path.stem().string();
-      digests[stem + ".idx"] = hash128_hex(MappedFile(path.string()).bytes());
-      digests[stem + ".bin"] = digest_of(ShardBytes(folder + "/" + stem));
+      for (const std::string& name : {stem + ".idx", stem + ".bin"}) {
+        digests[name] = hash_of_file(folder + "/" + name);
+      }
     }
   }
   return digests;

@@ -113,21 +113,6 @@ CheckpointMeta meta_from_json(const Json& json, const std::string& where) {
   return meta;
 }
 
-// Read and not mapped, so that a checkpoint adds nothing to what the process holds.
-std::string hash_of_file(const std::string& path) {
-  const OffsetFile file = OffsetFile::open(path);
-  StreamHash hash;
-  std::vector<std::byte> piece(std::size_t{1} << 20);
-  for (std::int64_t at = 0; at < file.size();) {
-    const auto n = std::min<std::int64_t>(std::ssize(piece), file.size() - at);
-    const std::span<std::byte> part(piece.data(), static_cast<std::size_t>(n));
-    file.read(at, part);
-    hash.add(part);
-    at += n;
-  }
-  return hash.hex();
-}
-
 std::string hash_of_text(const std::string& text) {
   return hash128_hex(std::as_bytes(std::span(text.data(), text.size())));
 }
