@@ -21,7 +21,8 @@ constexpr double kNormalP90 = 1.2815515655446004;
 // Two releases of one vendor's software, same configuration: median 6 % apart.
 constexpr double kSoftwareSd = 0.06;
 constexpr int kKept = 40;
-constexpr std::uint64_t kSeed = 1;  // of what is acted out
+constexpr double kMostStops = 20000, kMostEvents = 2e6;  // of a run that is acted out; of all
+constexpr std::uint64_t kSeed = 1;                       // of what is acted out
 
 double sane_tokens(const PlanRequest& request) {
   const double active = static_cast<double>(count_active_parameters(request.model).main());
@@ -116,6 +117,12 @@ double spread_of_step(const std::vector<Sensitivity>& sensitivities) {
   return std::sqrt(variance);
 }
 
+[[noreturn]] void refuse_endless(const SimulatedJob& job, const ReliabilityModel& model) {
+  throw_bad_input({"plan", "a run that never ends",
+                   fmt::format("an interruption every {}", format_seconds(job_mtbf(job, model))),
+                   "more seldom ones, fewer devices or faster checkpoints", ""});
+}
+
 // Goodput of the median run, the range of days with every uncertain input drawn, P(by the
 // deadline).
 void act_out(Plan& plan) {
@@ -124,12 +131,32 @@ void act_out(Plan& plan) {
   const ReliabilityModel model = reliability_of(request.cluster);
   const SimulatedJob job = job_of(request.cluster, best.layout.n_devices(), plan.checkpoint_bytes,
                                   plan.n_steps, best.time.step_seconds);
-  const RunBand band = simulate_runs(job, model, request.n_runs, kSeed);
-  if (!(band.goodput.p50 > 0)) {
-    throw_bad_input({"plan", "a run that never ends",
-                     fmt::format("an interruption every {}", format_seconds(job_mtbf(job, model))),
-                     "more seldom ones, fewer devices or faster checkpoints", ""});
+  // A run of centuries has a hundred thousand stops: fewer runs then, and none of what does not
+  // fit.
+  const ExpectedGoodput closed = expected_goodput(job, model);
+  const double stops = job.n_steps * job.step_seconds / closed.share *
+                       (closed.interruptions + model.planned_per_day / kDay);
+  const bool is_long = stops > kMostStops;
+  if (plan.fits && is_long && !simulate_run(job, model, kSeed).finished) refuse_endless(job, model);
+  if (!plan.fits || is_long) {
+    plan.goodput = closed.share;
+    const double days = job.n_steps / closed.share / kDay;  // for each second of a step
+    plan.failures_expected = closed.interruptions * days * job.step_seconds * kDay;
+    plan.checkpoint_every_seconds = closed.checkpoint_seconds;
+    plan.range.days.p10 = plan.range.step_seconds.p10 * days;
+    plan.range.days.p90 = plan.range.step_seconds.p90 * days;
+    if (request.deadline_seconds > 0) {
+      const double sd = std::log(plan.range.days.p90 / plan.range.days.p10) / (2 * kNormalP90);
+      const double sigmas =
+          std::log(request.deadline_seconds / (days * job.step_seconds * kDay)) / sd;
+      plan.p_deadline = 0.5 * std::erfc(-sigmas / std::sqrt(2.0));
+    }
+    return;
   }
+  const int n_runs = std::clamp(static_cast<int>(kMostEvents / std::max(1.0, stops)), 50,
+                                std::max(50, request.n_runs));
+  const RunBand band = simulate_runs(job, model, n_runs, kSeed);
+  if (!(band.goodput.p50 > 0)) refuse_endless(job, model);
   plan.goodput = band.goodput.p50;
   plan.failures_expected = band.failures.mean;
   plan.checkpoint_every_seconds = simulate_run(job, model, kSeed).checkpoint_interval;
@@ -141,7 +168,7 @@ void act_out(Plan& plan) {
                    [&](std::span<const double> values, std::uint64_t seed) {
                      return drawn_days(job, model, values, seed);
                    },
-                   {.n_draws = request.n_runs, .seed = kSeed});
+                   {.n_draws = n_runs, .seed = kSeed});
   const Spread spread = spread_of(days);
   plan.range.days.p10 = spread.p10;
   plan.range.days.p90 = spread.p90;

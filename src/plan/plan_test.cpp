@@ -309,6 +309,20 @@ TEST_F(Planner, PublishedRunsAreWithinTheStatedErrors) {
 }
 
 // No prediction may look at what was measured.
+// 400 years with a stop a day and more: not acted out stop by stop.
+TEST_F(Planner, WhatDoesNotFitIsNotActedOut) {
+  PlanRequest request = v3_request();
+  request.cluster = with_devices(load_cluster("h800-2048"), 64);
+  request.deadline_seconds = 60 * 86400;
+  const Plan plan = make_plan(request);
+  ASSERT_FALSE(plan.fits);
+  EXPECT_GT(plan.days, 36500);
+  EXPECT_GT(plan.goodput, 0.98);
+  EXPECT_LT(plan.range.days.p10, plan.days);
+  EXPECT_GT(plan.range.days.p90, plan.days);
+  EXPECT_LT(plan.p_deadline, 1e-6);
+}
+
 TEST_F(Planner, DamagedRowsOfPublishedRunsAreRefused) {
   const std::string head = "id,hardware,gpus,layers,hidden,heads,seq_len\n";
   EXPECT_EQ(read_published(head + "A-1,H100,8,32,4096,32,4096\n", "runs.csv").size(), 1u);
