@@ -24,7 +24,7 @@ namespace {
 
 struct PrepareOptions;
 
-// A flag that does nothing but with another.
+// A flag that does nothing but with a value of another.
 struct Need {
   const Option* given;
   const char* flag;
@@ -60,14 +60,10 @@ void check_needs(const PrepareOptions& options) {
 }
 
 bool has_near(const PrepareOptions& options) { return options.dedup == "near"; }
-bool has_evaluation(const PrepareOptions& options) {
-  return !options.request.clean.contamination_files.empty();
-}
 bool takes_all_kinds(const PrepareOptions& options) { return options.files != "text"; }
 bool trains_tokenizer(const PrepareOptions& options) {
   return options.request.tokenizer_path.empty();
 }
-bool shuffles(const PrepareOptions& options) { return options.request.shuffle; }
 
 std::atomic<bool> stop_requested{false};
 
@@ -162,16 +158,6 @@ std::int64_t parse_bytes(const std::string& text, const char* flag, double least
                          "such as 512MB, 4GB, at least " + format_bytes(least), ""}));
 }
 
-// What is wrong with a flag's value is wrong use.
-template <class Check>
-void as_usage(const Check& check) {
-  try {
-    check();
-  } catch (const Error& error) {
-    throw Error(ErrorCode::kUsage, error.message);
-  }
-}
-
 void fill_request(PrepareOptions& options) {
   check_needs(options);
   PrepareRequest& request = options.request;
@@ -200,7 +186,7 @@ void fill_request(PrepareOptions& options) {
   }
   request.dedup_exact = options.dedup != "none";
   request.dedup_near = options.dedup == "near";
-  as_usage([&] {
+  flag_value([&] {
     choose_rules(options.clean, request.clean);
     MinHasher{request.minhash};  // refuses what is out of range
   });
@@ -304,15 +290,14 @@ void add_cleaning_options(Command& prepare, PrepareOptions& options) {
        "--minhash-ngram", "--dedup near", has_near});
   prepare.add_flag("--dedup-paragraphs", request.clean.drop_repeated_paragraphs,
                    "cut paragraphs that stood before out of documents");
-  prepare.add_option("--contamination", request.clean.contamination_files,
-                     "evaluation files: report documents that share a run of words with them");
-  options.needs.push_back(
-      {prepare.add_option("--contamination-ngram", request.clean.contamination_ngram,
-                          "words of the run"),
-       "--contamination-ngram", "--contamination", has_evaluation});
-  options.needs.push_back(
-      {prepare.add_flag("--decontaminate", request.clean.drop_contaminated, "drop such documents"),
-       "--decontaminate", "--contamination", has_evaluation});
+  const Option* evaluation =
+      prepare.add_option("--contamination", request.clean.contamination_files,
+                         "evaluation files: report documents that share a run of words with them");
+  prepare
+      .add_option("--contamination-ngram", request.clean.contamination_ngram, "words of the run")
+      ->needs(evaluation);
+  prepare.add_flag("--decontaminate", request.clean.drop_contaminated, "drop such documents")
+      ->needs(evaluation);
 }
 
 void add_prepare_command(Command& app) {
@@ -336,10 +321,9 @@ void add_prepare_command(Command& app) {
        "--pre-tokenizer", "a tokenizer trained here, not --tokenizer", trains_tokenizer});
   prepare->add_option("--val-fraction", request.val_fraction, "share of documents held out")
       ->range(0.0, 0.999);
-  prepare->add_flag("--shuffle", request.shuffle, "training documents in a random order");
-  options->needs.push_back(
-      {prepare->add_option("--shuffle-seed", request.shuffle_seed, "of that order"),
-       "--shuffle-seed", "--shuffle", shuffles});
+  const Option* shuffle =
+      prepare->add_flag("--shuffle", request.shuffle, "training documents in a random order");
+  prepare->add_option("--shuffle-seed", request.shuffle_seed, "of that order")->needs(shuffle);
   prepare->add_option("--memory", options->memory, "bound, such as 4GB; default a quarter of all");
   prepare->add_option("--price", options->price, "price book for the card's cost");
   prepare->add_flag("--force", request.replace, "replace finished data");

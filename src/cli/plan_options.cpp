@@ -64,18 +64,21 @@ PlanRequest make_plan_request(const PlanOptions& o) {
   }
   if (o.devices > 0) request.cluster = with_devices(request.cluster, o.devices);
   const TrainingDefaults usual = training_defaults(o.model);
-  request.tokens =
-      o.tokens.empty() ? usual.tokens : value_up_to(1e17, o.tokens, Dimension::kCount, "--tokens");
+  request.tokens = o.tokens.empty()
+                       ? usual.tokens
+                       : value_up_to(kMostTokens, o.tokens, Dimension::kCount, "--tokens");
   if (!o.deadline.empty()) {
-    request.deadline_seconds = value_up_to(1e10, o.deadline, Dimension::kSeconds, "--deadline");
+    request.deadline_seconds =
+        value_up_to(kMostDeadlineSeconds, o.deadline, Dimension::kSeconds, "--deadline");
   }
   request.batch.sequence_length = o.sequence_length > 0 ? o.sequence_length : usual.sequence_length;
   request.batch.global_batch = usual.global_batch;
   if (!o.global_batch.empty()) {
-    const double batch = positive_value(o.global_batch, Dimension::kCount, "--global-batch");
-    if (batch != std::floor(batch) || batch > 1e8) {
+    const double batch = value_up_to(static_cast<double>(kMostGlobalBatch), o.global_batch,
+                                     Dimension::kCount, "--global-batch");
+    if (batch != std::floor(batch)) {
       throw Error(ErrorCode::kUsage, "--global-batch: found \"" + o.global_batch +
-                                         "\", wanted a whole number of sequences, at most 1e8");
+                                         "\", wanted a whole number of sequences");
     }
     request.batch.global_batch = static_cast<std::int64_t>(batch);
   }

@@ -42,13 +42,15 @@ void refuse_absurd(const PlanRequest& request) {
   const auto need = [](bool fine, const char* what, double found, const char* wanted) {
     if (!fine) throw_bad_input({"plan", what, fmt::format("{:g}", found), wanted, ""});
   };
-  need(request.tokens >= 0 && request.tokens <= 1e17, "tokens", request.tokens, "up to 1e17");
+  need(request.tokens >= 0 && request.tokens <= kMostTokens, "tokens", request.tokens,
+       "up to 1e17");
   need(request.batch.sequence_length >= 1 && request.batch.sequence_length <= (1 << 24),
        "sequence length", request.batch.sequence_length, "1 to 16,777,216 tokens");
-  need(request.batch.global_batch >= 0 && request.batch.global_batch <= 100000000, "global batch",
-       static_cast<double>(request.batch.global_batch), "1 to 100,000,000 sequences");
-  need(request.deadline_seconds >= 0 && request.deadline_seconds <= 1e10, "deadline",
-       request.deadline_seconds, "up to 300 years");
+  need(request.batch.global_batch >= 0 && request.batch.global_batch <= kMostGlobalBatch,
+       "global batch", static_cast<double>(request.batch.global_batch),
+       "1 to 100,000,000 sequences");
+  need(request.deadline_seconds >= 0 && request.deadline_seconds <= kMostDeadlineSeconds,
+       "deadline", request.deadline_seconds, "up to 300 years");
 }
 
 PlanRequest filled(PlanRequest request) {
@@ -141,7 +143,8 @@ void act_out(Plan& plan) {
   if (!plan.fits || is_long) {
     plan.goodput = closed.share;
     const double days = job.n_steps / closed.share / kDay;  // for each second of a step
-    plan.failures_expected = closed.interruptions * days * job.step_seconds * kDay;
+    plan.failures_expected =
+        model.failures_per_device_hour * job.n_devices * 24 * days * job.step_seconds;
     plan.checkpoint_every_seconds = closed.checkpoint_seconds;
     plan.range.days.p10 = plan.range.step_seconds.p10 * days;
     plan.range.days.p90 = plan.range.step_seconds.p90 * days;

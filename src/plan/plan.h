@@ -21,6 +21,10 @@
 
 namespace farthing {
 
+// More is a slip of the pen.
+inline constexpr double kMostTokens = 1e17, kMostDeadlineSeconds = 1e10;
+inline constexpr std::int64_t kMostGlobalBatch = 100'000'000;
+
 struct PlanRequest {
   ModelShape model;
   Cluster cluster;
@@ -95,7 +99,7 @@ struct Plan {
   double n_steps = 0;
   double goodput = 1;  // useful share of the wall clock, median of n_runs acted out
   double checkpoint_every_seconds = 0, checkpoint_bytes = 0;
-  double failures_expected = 0;  // mean; preemptions are not among them
+  double failures_expected = 0;  // mean, without preemptions
   double compute_gpu_hours = 0;  // tokens x rate, no interruption: what reports usually state
   double gpu_hours = 0;          // with goodput
   double days = 0;

@@ -15,8 +15,8 @@ struct Table {
 };
 
 // How wide text may be: 0, as at first, as wide as it needs.  Set once, by the program, for its
-// terminal; a table that does not fit has its widest cells wrapped, and words broken only where
-// nothing else helps.
+// terminal; a table that does not fit has its widest cells wrapped, and one of three columns or
+// more whose words would have to be broken is written row below row, each cell beside its heading.
 void set_text_columns(std::size_t columns);
 // Of prose: `most`, or the terminal where that is narrower.
 std::size_t prose_columns(std::size_t most = 98);
