@@ -160,7 +160,7 @@ Plan plan_of(const BudgetRequest& request, const ModelShape& shape, double token
   plan.tokens = tokens;
   plan.precision = precision;
   plan.n_best = 1;
-  plan.n_runs = 100;
+  plan.n_runs = 0;  // the ladder tries many, and draws its own chances
   return make_plan(plan);
 }
 

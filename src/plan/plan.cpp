@@ -133,14 +133,13 @@ void act_out(Plan& plan) {
   const ReliabilityModel model = reliability_of(request.cluster);
   const SimulatedJob job = job_of(request.cluster, best.layout.n_devices(), plan.checkpoint_bytes,
                                   plan.n_steps, best.time.step_seconds);
-  // A run of centuries has a hundred thousand stops: fewer runs then, and none of what does not
-  // fit.
+  // Runs of many stops are fewer; centuries of them, and what does not fit, none.
   const ExpectedGoodput closed = expected_goodput(job, model);
   const double stops = job.n_steps * job.step_seconds / closed.share *
                        (closed.interruptions + model.planned_per_day / kDay);
   const bool is_long = stops > kMostStops;
   if (plan.fits && is_long && !simulate_run(job, model, kSeed).finished) refuse_endless(job, model);
-  if (!plan.fits || is_long) {
+  if (!plan.fits || is_long || request.n_runs == 0) {
     plan.goodput = closed.share;
     const double days = job.n_steps / closed.share / kDay;  // for each second of a step
     plan.failures_expected =

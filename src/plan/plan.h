@@ -39,7 +39,7 @@ struct PlanRequest {
   std::string routing;                    // the run whose routing was measured; empty: assumed
   bool choose_devices = false;            // smallest count that meets the deadline
   int n_best = 5;
-  int n_runs = 1000;  // acted out for goodput and the range of days
+  int n_runs = 1000;  // acted out for goodput and the range of days; 0: the closed form
 };
 
 struct Candidate {
