@@ -52,8 +52,8 @@ endif()
 
 # farthing_module(name DEPS a b LIBS x y): src/name/*.cpp is library `farthing_name`;
 # src/name/*_test.cpp is the test program `name_test`.  Adding a file needs no edit here.
-# A file named *_avx2.cpp, *_avx512.cpp, *_avx512bf16.cpp or *_avx512fp16.cpp is compiled for that
-# instruction set, and run only where machine/select_isa finds it.  PLAIN: without the common
+# A file named *_avx2.cpp, *_avx512.cpp, *_avx512bf16.cpp, *_avx512fp16.cpp or
+# *_amx.cpp is compiled for that instruction set, and run only where machine/select_isa finds it.  PLAIN: without the common
 # precompiled headers, for rooms with files of several instruction sets.  SERIAL: no thread of its
 # own, so no tests under TSan.  COLD: compiled at -O1, for it takes no time worth measuring.
 function(farthing_module name)
@@ -64,11 +64,15 @@ function(farthing_module name)
   foreach(source IN LISTS sources)
     if(source MATCHES "_avx2\\.cpp$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c")
-    elseif(source MATCHES "_avx512(|bf16|fp16)\\.cpp$")
+    elseif(source MATCHES "_(avx512|avx512bf16|avx512fp16|amx)\\.cpp$")
       set(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
                  -mprefer-vector-width=512)
-      if(CMAKE_MATCH_1 AND NOT (CMAKE_MATCH_1 STREQUAL fp16 AND FARTHING_EMULATE_FP16))
-        list(APPEND avx512 -mavx512${CMAKE_MATCH_1})
+      if(CMAKE_MATCH_1 STREQUAL avx512bf16)
+        list(APPEND avx512 -mavx512bf16)
+      elseif(CMAKE_MATCH_1 STREQUAL avx512fp16 AND NOT FARTHING_EMULATE_FP16)
+        list(APPEND avx512 -mavx512fp16)
+      elseif(CMAKE_MATCH_1 STREQUAL amx)
+        list(APPEND avx512 -mavx512bf16)
       endif()
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${avx512}")
     endif()

@@ -26,7 +26,9 @@ bool has_bf16_pairs(MatmulFormat format) {
 const GemmKernel& gemm_kernel(MatmulFormat format) {
   CHECK(current_isa() != Isa::kRef);
   if (current_isa() == Isa::kAvx2) return gemm_kernel_avx2(format);
-  if (current_isa() == Isa::kAvx512Fp16 &&
+  const bool tiles = current_isa() == Isa::kAmx;
+  if (tiles && has_bf16_pairs(format)) return gemm_kernel_amx(format);
+  if ((tiles || current_isa() == Isa::kAvx512Fp16) &&
       (format == MatmulFormat::kFp16 || format == MatmulFormat::kFp8)) {
     return gemm_kernel_avx512fp16(format);
   }

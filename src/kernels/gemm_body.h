@@ -310,15 +310,21 @@ void pack_columns(const PackPiece& piece) {
 
 template <class V, MatmulFormat kFormat>
 constexpr GemmKernel make_gemm_kernel() {
-  return {V::kMaxRows,
-          V::kLanes,
-          V::kMaxVectors,
-          V::kKPerWord,
-          V::kScaleWords,
-          multiply_rows<V, V::kMaxRows>,
-          pack_lines<V, kFormat>,
-          pack_columns<V, kFormat>,
-          amax<V>};
+  constexpr auto nothing = [] {};
+  return {.max_rows = V::kMaxRows,
+          .n_lanes = V::kLanes,
+          .max_vectors = V::kMaxVectors,
+          .k_per_word = V::kKPerWord,
+          .scale_words = V::kScaleWords,
+          .a_by_line = false,
+          .begin = nothing,
+          .end = nothing,
+          .multiply = multiply_rows<V, V::kMaxRows>,
+          .pack_lines = pack_lines<V, kFormat>,
+          .pack_columns = pack_columns<V, kFormat>,
+          .pack_a_lines = pack_lines<V, kFormat>,
+          .pack_a_columns = pack_columns<V, kFormat>,
+          .amax = amax<V>};
 }
 
 }  // namespace

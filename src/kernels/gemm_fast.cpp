@@ -30,8 +30,8 @@ namespace farthing {
 namespace {
 
 constexpr int kColumnBlock = 1024;
-constexpr int kRowBlock = 336;  // a multiple of both instruction sets' rows
-constexpr int kSlack = 64;      // packing writes whole vectors
+constexpr int kRowBlock = 336;
+constexpr int kSlack = 64;  // packing writes whole vectors
 
 // Each thread's packed blocks, made at its first product and kept: one huge page.
 class PackBuffers {
@@ -58,12 +58,18 @@ PackBuffers& pack_buffers() {
   return buffers;
 }
 
-// An axis of `length` in panels of nearly equal size, at most `widest`.
+// An axis of `length` in panels of at most `widest`: of nearly equal size or, where a register tile
+// costs the same however few of its rows are used, all but the last full.
 struct Panels {
-  int length, count;
-  Panels(int axis_length, int widest)
-      : length(axis_length), count((axis_length + widest - 1) / widest) {}
+  int length, widest, count;
+  bool even;
+  Panels(int axis_length, int widest_panel, bool all_even)
+      : length(axis_length),
+        widest(widest_panel),
+        count((axis_length + widest_panel - 1) / widest_panel),
+        even(all_even) {}
   int begin(int panel) const {
+    if (!even) return std::min(panel * widest, length);
     return static_cast<int>(std::int64_t{length} * panel / std::max(count, 1));
   }
   int size(int panel) const { return begin(panel + 1) - begin(panel); }
@@ -93,7 +99,9 @@ class RectangleProduct {
     if (where.row_begin == where.row_end) return;
     const int depth = packer_.depth(), depth_block = packer_.depth_block();
     const int column_block = problem_.packed_b ? where.col_end - where.col_begin : kColumnBlock;
-    const Panels row_blocks(where.row_end - where.row_begin, kRowBlock);
+    const int row_block = kRowBlock / kernel_.max_rows * kernel_.max_rows;
+    const Panels row_blocks(where.row_end - where.row_begin, row_block, !kernel_.a_by_line);
+    kernel_.begin();
     for (int col = where.col_begin; col < where.col_end; col += column_block) {
       const int n_cols = std::min(column_block, where.col_end - col);
       if (depth == 0 && !options_.accumulate) fill_zero(where, col, n_cols);
@@ -105,6 +113,7 @@ class RectangleProduct {
         }
       }
     }
+    kernel_.end();
   }
 
  private:
@@ -122,6 +131,9 @@ class RectangleProduct {
     return buffers_.b() + std::int64_t{col} * packer_.words(block.n_k);
   }
 
+  // From one word of a line of A to the next, in a panel of so many rows.
+  int word_step(int rows) const { return kernel_.a_by_line ? 1 : rows; }
+
   // Packs k0 .. k0 + n_k of one panel of A, of the block.
   void pack_a(const Block& block, const Panels& panels, int panel, int k0, int n_k) const {
     const auto& a = problem_.a;
@@ -129,14 +141,16 @@ class RectangleProduct {
     const int size = panels.size(panel);
     const float* source =
         options_.transpose_a ? a.data + k * a.stride + row : a.data + row * a.stride + k;
-    const PackPiece piece{packed_a(block, panels.begin(panel)) + packer_.words(k0) * size,
-                          size,
-                          source,
-                          a.stride,
-                          size,
-                          n_k,
-                          nullptr};
-    options_.transpose_a ? kernel_.pack_columns(piece) : kernel_.pack_lines(piece);
+    const int step = kernel_.a_by_line ? packer_.words(block.n_k) : size;
+    const PackPiece piece{
+        packed_a(block, panels.begin(panel)) + std::int64_t{packer_.words(k0)} * word_step(size),
+        step,
+        source,
+        a.stride,
+        size,
+        n_k,
+        nullptr};
+    options_.transpose_a ? kernel_.pack_a_columns(piece) : kernel_.pack_a_lines(piece);
   }
 
   // The lines of a panel of A come from memory while the tiles of the one before run.
@@ -156,13 +170,14 @@ class RectangleProduct {
   // Operands that lie k by k are packed a few k at a time across all panels: whole rows are read.
   template <class Pack>
   void pack_across(int n_k, const Pack& pack) const {
-    const int step = is_tiled(options_.format) ? kTile : kPackDepth;
+    const int least = kernel_.a_by_line ? kTilePackDepth : kPackDepth;
+    const int step = is_tiled(options_.format) ? kTile : least;
     for (int k = 0; k < n_k; k += step) pack(k, std::min(step, n_k - k));
   }
 
   // One block of A times one block of B; what lies in lines is packed just before its first use.
   void multiply(const Block& block, bool b_is_packed) const {
-    const Panels rows(block.n_rows, kernel_.max_rows);
+    const Panels rows(block.n_rows, kernel_.max_rows, !kernel_.a_by_line);
     const int width = packer_.panel_width();
     float scales[PanelPacker::kMostTiles];
     if (!b_is_packed) packer_.block_scales(block.col, block.n_cols, block.k, block.n_k, scales);
@@ -211,6 +226,7 @@ class RectangleProduct {
                           n_cols,
                           packer_.words(block.n_k),
                           packed_a(block, rows.begin(panel)),
+                          packer_.words(block.n_k),
                           packed_b(block, col),
                           c.data + (block.row + row) * c.stride + block.col + col,
                           c.stride,
@@ -232,7 +248,7 @@ class RectangleProduct {
     const int unseen = std::clamp(first - causal_.diagonal - block.k, 0, block.n_k);
     const int skipped = unseen / kernel_.k_per_word;
     tile.n_words -= skipped;
-    tile.a += std::int64_t{skipped} * tile.rows;
+    tile.a += std::int64_t{skipped} * word_step(tile.rows);
     tile.b += std::int64_t{skipped} * round_up(tile.cols, kernel_.n_lanes);
     return true;
   }

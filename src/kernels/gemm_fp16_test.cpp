@@ -150,7 +150,7 @@ Owned<float> product(int interval, MatmulFormat format, const Owned<float>& a,
     pack(b, packed_b.data() + col, width, col, std::min(kWidth, b.n_rows - col));
   }
   Owned<float> c(a.n_rows, b.n_rows);
-  multiply_rows<V, V::kMaxRows>({a.n_rows, b.n_rows, static_cast<int>(n_words), packed_a.data(),
+  multiply_rows<V, V::kMaxRows>({a.n_rows, b.n_rows, static_cast<int>(n_words), packed_a.data(), 0,
                                  packed_b.data(), c.values.data(), c.stride, false, interval});
   return c;
 }

@@ -3,6 +3,7 @@
 // Packed operands are 32-bit words: an FP32 value of one k, or two BF16 or F16 values of k and
 // k + 1 (k_per_word; where the depth ends first, the upper one is zero).
 //   A panel of A holds up to max_rows rows, word by word:        a[word * rows + row]
+//                                        or, a_by_line:          a[row * a_step + word]
 //   A panel of B holds up to max_vectors vectors, word by word:  b[word * width + col], width =
 //   whole vectors, the columns past the last are zero.
 #pragma once
@@ -29,10 +30,15 @@ struct GemmKernel {
   int max_vectors;
   int k_per_word;
   int scale_words;  // 1: before the words of every tile of kTile, one of its lines' scales, FP32
+  bool a_by_line;
+  // Around the tiles of a product, on the thread that multiplies them.
+  void (*begin)();
+  void (*end)();
   // c[rows, cols] = (accumulate ? c : 0) + a panel * b panel.
   struct Tile {
     int rows, cols, n_words;
     const float* a;
+    std::int64_t a_step;  // from one line of A to the next, where a_by_line
     const float* b;
     float* c;
     std::int64_t c_stride;
@@ -46,6 +52,10 @@ struct GemmKernel {
   void (*pack_lines)(const PackPiece& piece);
   // packed[word * packed_step + line] = source[k * source_step + line].
   void (*pack_columns)(const PackPiece& piece);
+  // The same for A; where a_by_line, packed[line * packed_step + word], of any number of lines, and
+  // nothing past a line's last word is written.
+  void (*pack_a_lines)(const PackPiece& piece);
+  void (*pack_a_columns)(const PackPiece& piece);
   // Largest magnitude of n values, NaN left out.
   float (*amax)(const float* values, int n);
 };
@@ -56,6 +66,8 @@ const GemmKernel& gemm_kernel_avx512(MatmulFormat format);
 const GemmKernel& gemm_kernel_avx512fp16(MatmulFormat format);
 // BF16 and kFp8 as pairs for vdpbf16ps.  REQUIRES one of these formats.
 const GemmKernel& gemm_kernel_avx512bf16(MatmulFormat format);
+// BF16 and kFp8 as pairs on AMX tiles.  REQUIRES one of these formats.
+const GemmKernel& gemm_kernel_amx(MatmulFormat format);
 // Of current_isa(), which is not kRef.
 const GemmKernel& gemm_kernel(MatmulFormat format);
 

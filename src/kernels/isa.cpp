@@ -3,6 +3,8 @@
 
 #include <cpuid.h>
 #include <hwy/targets.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
 
@@ -37,6 +39,19 @@ bool cpu_supports_bf16() {
   return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && ((a >> 5) & 1) != 0;
 }
 
+// Linux hands out the tiles' 8 kB of state only to processes that ask, once, for all their threads.
+bool may_use_amx() {
+#ifdef FARTHING_EMULATE_FP16
+  return true;
+#endif
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, its feature
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
+  const bool has_tiles = ((d >> 24) & 1) != 0 && ((d >> 22) & 1) != 0;
+  static const bool may = has_tiles && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return may;
+}
+
 }  // namespace
 
 std::string_view isa_name(Isa isa) {
@@ -51,6 +66,8 @@ std::string_view isa_name(Isa isa) {
       return "avx512bf16";
     case Isa::kAvx512Fp16:
       return "avx512fp16";
+    case Isa::kAmx:
+      return "amx";
   }
   return "unknown";
 }
@@ -79,6 +96,8 @@ bool cpu_supports(Isa isa) {
       return avx512 && cpu_supports_bf16();
     case Isa::kAvx512Fp16:
       return avx512 && cpu_supports_fp16();
+    case Isa::kAmx:
+      return avx512 && cpu_supports_fp16() && cpu_supports_bf16() && may_use_amx();
   }
   return false;
 }

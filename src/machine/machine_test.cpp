@@ -64,6 +64,13 @@ TEST(Peaks, TheLoopOfBf16PairsDoesTheWorkItCounts) {
   EXPECT_EQ(sum, 20 * 19 / 2 + 20);
 }
 
+TEST(Peaks, TheLoopOfTilesDoesTheWorkItCounts) {
+  if (!cpu_supports(Isa::kAmx)) GTEST_SKIP() << "this processor has no AMX, or may not use it";
+  float sum = 0;
+  EXPECT_EQ(fma_loop_amx(64, sum), 4.0 * 16 * 16 * 32 * 2 * 64);
+  EXPECT_EQ(sum, 4 * 64.0 / 32);
+}
+
 TEST(Peaks, TheLoopOfFp16DoesTheWorkItCounts) {
   if (!cpu_supports(Isa::kAvx512Fp16)) GTEST_SKIP() << "this processor has no FP16 arithmetic";
   float sum = 0;
@@ -73,13 +80,14 @@ TEST(Peaks, TheLoopOfFp16DoesTheWorkItCounts) {
 
 TEST(Peaks, EveryInstructionSetIsMeasured) {
   const Isa before = current_isa();
-  for (const Isa isa : {Isa::kRef, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16}) {
+  for (const Isa isa : kAllIsas) {
     if (!cpu_supports(isa)) continue;
     set_isa(isa);
     EXPECT_GT(measure_fp32_peak(1), 1e8);
     EXPECT_LT(measure_fp32_peak(1), 1e13);
-    if (has_arithmetic(Arithmetic::kBf16)) {
-      EXPECT_GT(measure_peak(Arithmetic::kBf16, 1), 1e8);
+    for (const Arithmetic arithmetic : kAllArithmetics) {
+      if (!has_arithmetic(arithmetic)) continue;
+      EXPECT_GT(measure_peak(arithmetic, 1), 1e8);
     }
   }
   set_isa(before);

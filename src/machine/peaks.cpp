@@ -31,7 +31,9 @@ double seconds_of(const Body& body) {
 }
 
 auto fma_loop(Arithmetic arithmetic) {
-  if (arithmetic == Arithmetic::kBf16) return fma_loop_avx512bf16;
+  if (arithmetic == Arithmetic::kBf16) {
+    return current_isa() == Isa::kAmx ? fma_loop_amx : fma_loop_avx512bf16;
+  }
   if (arithmetic == Arithmetic::kFp16) return fma_loop_avx512fp16;
   if (current_isa() == Isa::kRef) return fma_loop_plain;
   return current_isa() == Isa::kAvx2 ? fma_loop_avx2 : fma_loop_avx512;
@@ -143,18 +145,18 @@ bool has_arithmetic(Arithmetic arithmetic) {
     case Arithmetic::kFp32:
       return true;
     case Arithmetic::kBf16:
-      return current_isa() == Isa::kAvx512Bf16;
+      return current_isa() == Isa::kAvx512Bf16 || current_isa() == Isa::kAmx;
     case Arithmetic::kFp16:
-      return current_isa() == Isa::kAvx512Fp16;
+      return current_isa() == Isa::kAvx512Fp16 || current_isa() == Isa::kAmx;
   }
   return false;
 }
 
 Arithmetic arithmetic_of(MatmulFormat format) {
-  const bool scaled = format == MatmulFormat::kFp16 || format == MatmulFormat::kFp8;
-  if (scaled && has_arithmetic(Arithmetic::kFp16)) return Arithmetic::kFp16;
   const bool pairs = format == MatmulFormat::kBf16 || format == MatmulFormat::kFp8;
-  return pairs && has_arithmetic(Arithmetic::kBf16) ? Arithmetic::kBf16 : Arithmetic::kFp32;
+  if (pairs && has_arithmetic(Arithmetic::kBf16)) return Arithmetic::kBf16;
+  const bool scaled = format == MatmulFormat::kFp16 || format == MatmulFormat::kFp8;
+  return scaled && has_arithmetic(Arithmetic::kFp16) ? Arithmetic::kFp16 : Arithmetic::kFp32;
 }
 
 double measure_peak(Arithmetic arithmetic, int n_threads) {

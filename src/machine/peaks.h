@@ -18,13 +18,13 @@ enum class Arithmetic { kFp32, kBf16, kFp16 };
 inline constexpr Arithmetic kAllArithmetics[] = {Arithmetic::kFp32, Arithmetic::kBf16,
                                                  Arithmetic::kFp16};
 std::string_view arithmetic_name(Arithmetic arithmetic);  // "fp32", "bf16", "fp16"
-// current_isa() has it: kBf16 with kAvx512Bf16, kFp16 with kAvx512Fp16.
+// current_isa() has it: kBf16 with kAvx512Bf16, kFp16 with kAvx512Fp16, both with kAmx.
 bool has_arithmetic(Arithmetic arithmetic);
 // What products of this format run on with current_isa().
 Arithmetic arithmetic_of(MatmulFormat format);
 
-// FLOP/s of independent multiply-adds (two FLOPs each) on n_threads threads, with the vectors of
-// current_isa().  REQUIRES 1 <= n_threads <= num_threads(), has_arithmetic(arithmetic).
+// FLOP/s of independent multiply-adds (two FLOPs each) on n_threads threads, with the vectors or
+// tiles of current_isa().  REQUIRES 1 <= n_threads <= num_threads(), has_arithmetic(arithmetic).
 double measure_peak(Arithmetic arithmetic, int n_threads);
 inline double measure_fp32_peak(int n_threads) {
   return measure_peak(Arithmetic::kFp32, n_threads);

@@ -1,7 +1,7 @@
 // select_isa.h - chooses the instruction set of this process; runs first in main.
 //
 // The best that the processor has, or the one that FARTHING_ISA names (ref, avx2, avx512,
-// avx512bf16, avx512fp16).  Sets our kernels and Highway's targets alike.
+// avx512bf16, avx512fp16, amx).  Sets our kernels and Highway's targets alike.
 // Errors   Error{kUsage} when FARTHING_ISA names none of them, or one that this processor lacks.
 #pragma once
 #include "kernels/isa.h"
