@@ -69,28 +69,29 @@ struct GemmResult {
   double relative_error = 0;
 };
 
-std::vector<float> random_values(std::int64_t count, std::uint64_t seed) {
+void fill_random(std::span<float> values, std::uint64_t seed) {
   const Rng rng(seed, RngStream::kBench);
-  std::vector<float> values(static_cast<std::size_t>(count));
+  const auto count = std::ssize(values);
   parallel_for((count + 4095) / 4096, [&](int block) {
     const std::int64_t end = std::min<std::int64_t>(count, (block + 1) * std::int64_t{4096});
     for (std::int64_t i = block * std::int64_t{4096}; i < end; ++i) {
       values[i] = static_cast<float>(2 * rng.uniform(static_cast<std::uint64_t>(i)) - 1);
     }
   });
-  return values;
 }
 
-// The operands of every problem of a shape, end to end.
+// The operands of every problem of a shape, end to end, in memory such as training has.
 class GemmOperands {
  public:
-  explicit GemmOperands(const GemmShape& shape)
-      : shape_(shape),
-        a_(random_values(std::int64_t{shape.n_problems} * shape.m * shape.k, 1)),
-        b_(random_values(std::int64_t{shape.n_problems} * shape.n * shape.k, 2)),
-        c_(static_cast<std::size_t>(shape.n_problems) * shape.m * shape.n) {
+  explicit GemmOperands(const GemmShape& shape) : shape_(shape) {
+    Arena measuring = Arena::measuring();
+    lay_out(measuring);
+    arena_ = std::make_unique<Arena>(measuring.used());
+    lay_out(*arena_);
+    fill_random(a_, 1);
+    fill_random(b_, 2);
     for (int i = 0; i < shape.n_problems; ++i) problems_.push_back(problem(i));
-    if (shape.is_weight && current_isa() != Isa::kRef) pack_weights();
+    if (is_packed()) pack_weights();
   }
 
   double seconds_of_one() const {
@@ -124,7 +125,7 @@ class GemmOperands {
 
  private:
   GemmProblem<float> problem(int i) {
-    const auto view = [&](std::vector<float>& values, int rows, int cols) {
+    const auto view = [&](std::span<float> values, int rows, int cols) {
       const std::int64_t first = std::int64_t{i} * rows * cols;
       return Matrix<float>(values.data() + first, rows, cols);
     };
@@ -133,25 +134,32 @@ class GemmOperands {
             shape_.options.transpose_b ? view(b_, n, k) : view(b_, k, n)};
   }
 
+  bool is_packed() const { return shape_.is_weight && current_isa() != Isa::kRef; }
+
+  void lay_out(Arena& arena) {
+    const GemmShape& s = shape_;
+    a_ = arena.array<float>(std::int64_t{s.n_problems} * s.m * s.k);
+    b_ = arena.array<float>(std::int64_t{s.n_problems} * s.n * s.k);
+    c_ = arena.array<float>(std::int64_t{s.n_problems} * s.m * s.n);
+    for (int i = 0; is_packed() && i < s.n_problems; ++i) {
+      packed_.resize(static_cast<std::size_t>(s.n_problems));
+      packed_[i] = arena.array<float>(packed_size(s.n, s.k, s.options.format));
+    }
+  }
+
   void pack_weights() {
-    constexpr std::int64_t kAlign = 16;
-    const std::int64_t size =
-        (packed_size(shape_.n, shape_.k, shape_.options.format) + kAlign - 1) / kAlign * kAlign;
-    Arena measure = Arena::measuring();
-    measure.array<float>(size * shape_.n_problems);
-    packed_ = std::make_unique<Arena>(measure.used());
-    float* begin = packed_->array<float>(size * shape_.n_problems).data();
     std::vector<PackRequest> requests;
     for (int i = 0; i < shape_.n_problems; ++i) {
-      requests.push_back({begin + i * size, problems_[i].b, shape_.options});
-      problems_[i].packed_b = begin + i * size;
+      requests.push_back({packed_[i].data(), problems_[i].b, shape_.options});
+      problems_[i].packed_b = packed_[i].data();
     }
     pack_b(requests);
   }
 
   GemmShape shape_;
-  std::vector<float> a_, b_, c_;
-  std::unique_ptr<Arena> packed_;
+  std::unique_ptr<Arena> arena_;
+  std::span<float> a_, b_, c_;
+  std::vector<std::span<float>> packed_;
   std::vector<GemmProblem<float>> problems_;
 };
 

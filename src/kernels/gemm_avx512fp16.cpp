@@ -1,6 +1,8 @@
-// gemm_avx512fp16.cpp - products of FP16 pairs in FP16 arithmetic, promoted to FP32 every 32, 64 or
-// 128 of k.
+// gemm_avx512fp16.cpp - products in FP16 arithmetic, 32 columns a vector, promoted to FP32 every
+// 32, 64 or 128 of k.
 //
+// A word of B holds two columns at one k, a word of A one value twice: a broadcast of 32 bits comes
+// with its load, one of 16 does not.
 // Chosen only where the processor has AVX-512 FP16.  Tested on emulated vectors everywhere
 // (gemm_fp16_test.cpp), and all of it but the multiply-add itself with FARTHING_EMULATE_FP16.
 // Source   Sums in FP16 promoted to FP32 after a stretch: as DeepSeek-V3 does every 128 for its
@@ -13,7 +15,8 @@ namespace {
 
 struct Avx512Fp16 : Avx512Vector {
   using Half = __m512i;
-  static constexpr int kKPerWord = 2;
+  static constexpr int kKPerWord = 1;
+  static constexpr int kColsPerWord = 2;
   static constexpr int kScaleWords = 1;
   static constexpr int kMaxRows = 13;  // 26 sums + 2 of B + 1 of A, and room to promote
 
@@ -21,25 +24,23 @@ struct Avx512Fp16 : Avx512Vector {
   static Half multiply_add(const float* a, Reg b, Half sum) {
     return fmadd_f16(_mm512_castps_si512(_mm512_set1_ps(*a)), _mm512_castps_si512(b), sum);
   }
-  // The two sums of every word, widened and added.
-  static Reg promote(Half sum) {
-    const Reg even = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(sum));
-    const Reg odd = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(sum, 16)));
-    return _mm512_add_ps(even, odd);
+  static Reg widen(Half sum, int part) {
+    return _mm512_cvtph_ps(part == 0 ? _mm512_castsi512_si256(sum)
+                                     : _mm512_extracti64x4_epi64(sum, 1));
   }
-  static __m512i halves(Reg low, Reg high) {
-    constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-    return _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtps_ph(low, kNearest)),
-                              _mm512_cvtps_ph(high, kNearest), 1);
+  static Reg join(const float* low, const float* high) {
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(low)), _mm256_loadu_ps(high),
+                              1);
   }
-  static Reg pair_along(Reg low, Reg high) { return _mm512_castsi512_ps(halves(low, high)); }
-  // The rows stand one after the other, then value by value side by side.
-  static Reg pair_across(Reg low, Reg high) {
-    alignas(64) static constexpr std::uint16_t kOrder[32] = {
-        0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-    return _mm512_castsi512_ps(
-        _mm512_permutexvar_epi16(_mm512_load_si512(kOrder), halves(low, high)));
+  static __m256i halves(Reg value) {
+    return _mm512_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  }
+  static Reg twice(Reg value) {
+    const __m512i low = _mm512_cvtepu16_epi32(halves(value));
+    return _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32(low, 16)));
+  }
+  static void store_halves(float* to, Reg value) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), halves(value));
   }
 };
 

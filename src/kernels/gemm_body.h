@@ -3,10 +3,11 @@
 // Included only by the file of each instruction set, which brings V: Reg, kLanes, kMaxRows,
 // kMaxVectors, kKPerWord, load, load_first, store, store_first, broadcast, add, mul, div, max, abs,
 // round_bf16, round_e4m3, round_f16, power_of_two_above, reduce_max, transpose; for the tile
-// multiply_add(word of A, words of B, sum); with two k a word also pair_along (32 k of one line)
-// and pair_across (two k of 16 lines); with scale words (FP16 sums) also Half, half_zero and
-// promote.  Everything is in an unnamed namespace: code compiled for one instruction set must
-// not be linked into another.
+// multiply_add(word of A, words of B, sum).  With two k a word (kKPerWord) also pair_along (32 k of
+// one line) and pair_across (two k of 16 lines).  With two columns a word of B (kColsPerWord: FP16
+// sums) also Half, half_zero, widen (the sums of 16 columns), join (two half vectors in memory),
+// twice (a word of A) and store_halves (half a vector of words of B).  Everything is in an unnamed
+// namespace: code compiled for one instruction set must not be linked into another.
 #pragma once
 #include <cstdint>
 
@@ -20,7 +21,7 @@ using Tile = GemmKernel::Tile;
 template <class V>
 int lanes_left(int cols, int vector) {
   const int left = cols - vector * V::kLanes;
-  return left < V::kLanes ? left : V::kLanes;
+  return left < 0 ? 0 : left < V::kLanes ? left : V::kLanes;
 }
 
 template <class V, int kVectors>
@@ -68,50 +69,63 @@ void multiply_unpromoted(const Tile& tile) {
   }
 }
 
-// Sums of FP16 products over tile.interval of k, then promoted: times both scales, into FP32.
-// A word holds two k, so that each of a pair's two sums has interval / 2 products.
+// FP16 sums of n_k products in registers; then, times both scales, added to total in memory.
 template <class V, int kRows, int kVectors>
-void multiply_promoted(const Tile& tile) {
-  constexpr int kWords = kTile / 2, kWidth = kVectors * V::kLanes;
-  const int stretch = tile.interval / 2;
-  typename V::Reg total[kRows][kVectors];
-  for (auto& row : total) {
-    for (auto& sum : row) sum = V::broadcast(0.0f);
+void add_stretch(const float* a, const float* b, int n_k, const float* a_scale,
+                 const float* b_scale, float* total) {
+  constexpr int kWidth = kVectors * V::kLanes, kStrip = V::kLanes / 2;
+  typename V::Half sum[kRows][kVectors];
+#pragma GCC unroll 16
+  for (int row = 0; row < kRows; ++row) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) sum[row][v] = V::half_zero();
   }
-  const float *a = tile.a, *b = tile.b;
-  for (int left = tile.n_words; left > 0; left -= kWords + 1) {
-    const float *a_scale = a, *b_scale = b;
-    a += kRows, b += kWidth;
-    const int n_words = left - 1 < kWords ? left - 1 : kWords;
-    for (int word = 0; word < n_words;) {
-      const int end = word + stretch < n_words ? word + stretch : n_words;
-      typename V::Half sum[kRows][kVectors];
-#pragma GCC unroll 16
-      for (int row = 0; row < kRows; ++row) {
+  for (int k = 0; k < n_k; ++k, a += kRows, b += kWidth) {
+    typename V::Reg right[kVectors];
 #pragma GCC unroll 4
-        for (int v = 0; v < kVectors; ++v) sum[row][v] = V::half_zero();
-      }
-      for (; word < end; ++word, a += kRows, b += kWidth) {
+    for (int v = 0; v < kVectors; ++v) right[v] = V::load(b + v * V::kLanes);
 #pragma GCC unroll 16
-        for (int row = 0; row < kRows; ++row) {
+    for (int row = 0; row < kRows; ++row) {
 #pragma GCC unroll 4
-          for (int v = 0; v < kVectors; ++v) {
-            sum[row][v] = V::multiply_add(a + row, V::load(b + v * V::kLanes), sum[row][v]);
-          }
-        }
-      }
-#pragma GCC unroll 16
-      for (int row = 0; row < kRows; ++row) {
-#pragma GCC unroll 4
-        for (int v = 0; v < kVectors; ++v) {
-          const auto scale = V::mul(V::broadcast(a_scale[row]), V::load(b_scale + v * V::kLanes));
-          total[row][v] = V::add(total[row][v], V::mul(V::promote(sum[row][v]), scale));
-        }
+      for (int v = 0; v < kVectors; ++v) {
+        sum[row][v] = V::multiply_add(a + row, right[v], sum[row][v]);
       }
     }
   }
+#pragma GCC unroll 16
   for (int row = 0; row < kRows; ++row) {
-    store_row<V, kVectors>(total[row], tile.c + row * tile.c_stride, tile.cols, tile.accumulate);
+#pragma GCC unroll 4
+    for (int v = 0; v < 2 * kVectors; ++v, total += V::kLanes) {
+      const float* strip = b_scale + v * kStrip;
+      const auto scale = V::mul(V::broadcast(a_scale[row]), V::join(strip, strip + kWidth));
+      const auto part = V::mul(V::widen(sum[row][v / 2], v % 2), scale);
+      V::store(total, V::add(V::load(total), part));
+    }
+  }
+}
+
+// Sums of FP16 products over tile.interval of k, then promoted.
+template <class V, int kRows, int kVectors>
+void multiply_promoted(const Tile& tile) {
+  constexpr int kWidth = kVectors * V::kLanes;  // words; twice as many columns
+  alignas(64) float total[kRows * 2 * kWidth];
+  for (int i = 0; i < kRows * 2 * kWidth; i += V::kLanes) V::store(total + i, V::broadcast(0.0f));
+  const float *a = tile.a, *b = tile.b;
+  for (int left = tile.n_words; left > 0; left -= kTile + 1) {
+    const float *a_scale = a, *b_scale = b;
+    a += kRows, b += 2 * kWidth;
+    const int n_k = left - 1 < kTile ? left - 1 : kTile;
+    for (int k = 0; k < n_k; k += tile.interval) {
+      const int stretch = n_k - k < tile.interval ? n_k - k : tile.interval;
+      add_stretch<V, kRows, kVectors>(a, b, stretch, a_scale, b_scale, total);
+      a += stretch * kRows, b += stretch * kWidth;
+    }
+  }
+  for (int row = 0; row < kRows; ++row) {
+    typename V::Reg sum[2 * kVectors];
+    for (int v = 0; v < 2 * kVectors; ++v)
+      sum[v] = V::load(total + (2 * row * kVectors + v) * V::kLanes);
+    store_row<V, 2 * kVectors>(sum, tile.c + row * tile.c_stride, tile.cols, tile.accumulate);
   }
 }
 
@@ -124,7 +138,7 @@ void multiply_tile(const Tile& tile) {
 template <class V, int kRows, int kVectors>
 void multiply_vectors(const Tile& tile) {
   if constexpr (kVectors > 1) {
-    if (tile.cols <= (kVectors - 1) * V::kLanes) {
+    if (tile.cols <= (kVectors - 1) * V::kLanes * V::kColsPerWord) {
       return multiply_vectors<V, kRows, kVectors - 1>(tile);
     }
   }
@@ -139,14 +153,50 @@ void multiply_rows(const Tile& tile) {
   multiply_vectors<V, kRows, V::kMaxVectors>(tile);
 }
 
+enum class Side { kA, kB };
+
+// Floats from one group of kLanes columns of B (or rows of A) to the next, and the lines of words
+// that the scales of a tile take.
+template <class V, Side kSide>
+constexpr int kStripWidth = V::kLanes / (kSide == Side::kB ? V::kColsPerWord : 1);
+template <class V, Side kSide>
+constexpr int kScaleLines = V::kScaleWords*(kSide == Side::kB ? V::kColsPerWord : 1);
+
 // Where the words of k stand in a panel: a tile's words follow its scales, where there are any.
-template <class V>
+template <class V, Side kSide>
 constexpr std::int64_t word_of(int k) {
-  return k / V::kKPerWord + V::kScaleWords * (k / kTile + 1);
+  return k / V::kKPerWord + kScaleLines<V, kSide> * (k / kTile + 1);
 }
-template <class V>
+template <class V, Side kSide>
 constexpr std::int64_t words_of(int depth) {
-  return (depth + V::kKPerWord - 1) / V::kKPerWord + V::kScaleWords * ((depth + kTile - 1) / kTile);
+  return (depth + V::kKPerWord - 1) / V::kKPerWord +
+         kScaleLines<V, kSide> * ((depth + kTile - 1) / kTile);
+}
+
+// Writes the word of kLanes lines, but not past the first n floats.
+template <class V, Side kSide>
+void store_word(float* to, std::int64_t n, typename V::Reg value) {
+  if constexpr (V::kColsPerWord == 2 && kSide == Side::kB) {
+    V::store_halves(to, value);
+  } else {
+    if constexpr (V::kColsPerWord == 2) value = V::twice(value);
+    n >= V::kLanes ? V::store(to, value) : V::store_first(to, static_cast<int>(n), value);
+  }
+}
+
+// The scales of kLanes lines before the words of their tile: as many lines of them as a word has
+// columns.
+template <class V, Side kSide>
+void store_scales(float* to, std::int64_t step, std::int64_t n, typename V::Reg scales) {
+  if constexpr (kScaleLines<V, kSide> == 1) {
+    n >= V::kLanes ? V::store(to, scales) : V::store_first(to, static_cast<int>(n), scales);
+  } else if constexpr (kScaleLines<V, kSide> == 2) {
+    float all[V::kLanes];
+    V::store(all, scales);
+    for (int i = 0; i < V::kLanes; ++i) {
+      to[i / kStripWidth<V, kSide> * step + i % kStripWidth<V, kSide>] = all[i];
+    }
+  }
 }
 
 template <class V>
@@ -177,7 +227,7 @@ typename V::Reg round_to(typename V::Reg x, const TileScale<V>& tile) {
     if constexpr (V::kKPerWord == 1) return V::round_bf16(x);
   } else if constexpr (V::kScaleWords == 1) {  // the scale is kept apart
     const auto scaled = V::mul(x, tile.inverse);
-    if constexpr (kFormat == MatmulFormat::kFp16) return scaled;  // making the pair rounds
+    if constexpr (kFormat == MatmulFormat::kFp16) return scaled;  // storing the word rounds
     return V::mul(V::round_e4m3(scaled), V::broadcast(kFp8Shrink));
   } else if constexpr (kFormat == MatmulFormat::kFp8) {
     return V::mul(V::round_e4m3(V::mul(x, tile.inverse)), tile.scale);
@@ -220,7 +270,7 @@ typename V::Reg words_along(const float* from, int n_k, const TileScale<V>& tile
   }
 }
 
-template <class V, MatmulFormat kFormat>
+template <class V, MatmulFormat kFormat, Side kSide>
 void pack_tile_lines(const PackPiece& piece, int first_k, int n_k) {
   constexpr int kLanes = V::kLanes, kStep = kLanes * V::kKPerWord;
   float scale[kLanes];
@@ -230,11 +280,11 @@ void pack_tile_lines(const PackPiece& piece, int first_k, int n_k) {
                                     : tile_scale(kFormat, amax<V>(from, n_k));
   }
   if constexpr (V::kScaleWords == 1) {
-    float scales[kLanes] = {};
-    for (int line = 0; line < piece.n_lines; ++line) {
-      scales[line] = kept_scale(kFormat, scale[line]);
-    }
-    V::store(piece.packed + (word_of<V>(first_k) - 1) * piece.packed_step, V::load(scales));
+    float kept[kLanes] = {};
+    for (int line = 0; line < piece.n_lines; ++line) kept[line] = kept_scale(kFormat, scale[line]);
+    float* to =
+        piece.packed + (word_of<V, kSide>(first_k) - kScaleLines<V, kSide>)*piece.packed_step;
+    store_scales<V, kSide>(to, piece.packed_step, kLanes, V::load(kept));
   }
   for (int k = first_k; k < first_k + n_k; k += kStep) {
     const int left = first_k + n_k - k;
@@ -248,16 +298,21 @@ void pack_tile_lines(const PackPiece& piece, int first_k, int n_k) {
     }
     V::transpose(block);
     const int n_words = left >= kStep ? kLanes : (left + V::kKPerWord - 1) / V::kKPerWord;
-    float* to = piece.packed + word_of<V>(k) * piece.packed_step;
-    for (int i = 0; i < n_words; ++i) V::store(to + i * piece.packed_step, block[i]);
+    float* to = piece.packed + word_of<V, kSide>(k) * piece.packed_step;
+    for (int i = 0; i < n_words; ++i) {
+      store_word<V, kSide>(to + i * piece.packed_step, kLanes, block[i]);
+    }
   }
 }
 
-template <class V, MatmulFormat kFormat>
+template <class V, MatmulFormat kFormat, Side kSide>
 void pack_lines(const PackPiece& piece) {
-  if constexpr (!is_tiled(kFormat)) return pack_tile_lines<V, kFormat>(piece, 0, piece.depth);
+  if constexpr (!is_tiled(kFormat)) {
+    return pack_tile_lines<V, kFormat, kSide>(piece, 0, piece.depth);
+  }
   for (int k = 0; k < piece.depth; k += kTile) {
-    pack_tile_lines<V, kFormat>(piece, k, piece.depth - k < kTile ? piece.depth - k : kTile);
+    const int n_k = piece.depth - k < kTile ? piece.depth - k : kTile;
+    pack_tile_lines<V, kFormat, kSide>(piece, k, n_k);
   }
 }
 
@@ -272,20 +327,14 @@ TileScale<V> column_scale(const PackPiece& piece, int first_k, int n_k) {
   return scale_of<V, kFormat>(most);
 }
 
-template <class V, MatmulFormat kFormat>
+template <class V, MatmulFormat kFormat, Side kSide>
 void pack_tile_columns(const PackPiece& piece, int first_k, int n_k) {
   const auto tile = column_scale<V, kFormat>(piece, first_k, n_k);
-  const std::int64_t end = words_of<V>(piece.depth) * piece.packed_step;
-  const auto write = [&](std::int64_t at, typename V::Reg value) {
-    if (end - at >= V::kLanes) {
-      V::store(piece.packed + at, value);
-    } else {
-      V::store_first(piece.packed + at, static_cast<int>(end - at), value);
-    }
-  };
+  const std::int64_t end = words_of<V, kSide>(piece.depth) * piece.packed_step;
   if constexpr (V::kScaleWords == 1) {
-    write((word_of<V>(first_k) - 1) * piece.packed_step,
-          V::mul(tile.scale, V::broadcast(kept_scale(kFormat, 1.0f))));
+    const std::int64_t at = (word_of<V, kSide>(first_k) - kScaleLines<V, kSide>)*piece.packed_step;
+    store_scales<V, kSide>(piece.packed + at, piece.packed_step, end - at,
+                           V::mul(tile.scale, V::broadcast(kept_scale(kFormat, 1.0f))));
   }
   const auto row = [&](int k) {
     return round_to<V, kFormat>(load_up_to<V>(piece.source + k * piece.source_step, piece.n_lines),
@@ -296,15 +345,19 @@ void pack_tile_columns(const PackPiece& piece, int first_k, int n_k) {
     if constexpr (V::kKPerWord == 2) {
       value = V::pair_across(value, k + 1 < first_k + n_k ? row(k + 1) : V::broadcast(0.0f));
     }
-    write(word_of<V>(k) * piece.packed_step, value);
+    const std::int64_t at = word_of<V, kSide>(k) * piece.packed_step;
+    store_word<V, kSide>(piece.packed + at, end - at, value);
   }
 }
 
-template <class V, MatmulFormat kFormat>
+template <class V, MatmulFormat kFormat, Side kSide>
 void pack_columns(const PackPiece& piece) {
-  if constexpr (!is_tiled(kFormat)) return pack_tile_columns<V, kFormat>(piece, 0, piece.depth);
+  if constexpr (!is_tiled(kFormat)) {
+    return pack_tile_columns<V, kFormat, kSide>(piece, 0, piece.depth);
+  }
   for (int k = 0; k < piece.depth; k += kTile) {
-    pack_tile_columns<V, kFormat>(piece, k, piece.depth - k < kTile ? piece.depth - k : kTile);
+    const int n_k = piece.depth - k < kTile ? piece.depth - k : kTile;
+    pack_tile_columns<V, kFormat, kSide>(piece, k, n_k);
   }
 }
 
@@ -312,18 +365,19 @@ template <class V, MatmulFormat kFormat>
 constexpr GemmKernel make_gemm_kernel() {
   constexpr auto nothing = [] {};
   return {.max_rows = V::kMaxRows,
-          .n_lanes = V::kLanes,
+          .n_lanes = V::kLanes * V::kColsPerWord,
           .max_vectors = V::kMaxVectors,
           .k_per_word = V::kKPerWord,
+          .cols_per_word = V::kColsPerWord,
           .scale_words = V::kScaleWords,
           .a_by_line = false,
           .begin = nothing,
           .end = nothing,
           .multiply = multiply_rows<V, V::kMaxRows>,
-          .pack_lines = pack_lines<V, kFormat>,
-          .pack_columns = pack_columns<V, kFormat>,
-          .pack_a_lines = pack_lines<V, kFormat>,
-          .pack_a_columns = pack_columns<V, kFormat>,
+          .pack_lines = pack_lines<V, kFormat, Side::kB>,
+          .pack_columns = pack_columns<V, kFormat, Side::kB>,
+          .pack_a_lines = pack_lines<V, kFormat, Side::kA>,
+          .pack_a_columns = pack_columns<V, kFormat, Side::kA>,
           .amax = amax<V>};
 }
 

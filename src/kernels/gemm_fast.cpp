@@ -1,10 +1,13 @@
 // gemm_fast.cpp - products of packed panels: a register tile, one owner per rectangle of C.
 //
-//   for each block of columns              kColumnBlock: its packed B stays in the L2 cache; all
-//                                          columns at once where B was packed before
-//     for each block of k                  kDepthWords, the same for every shape: it sets the bits
-//       for each block of rows             kRowBlock: packed A
-//         for each panel of B, for each panel of A: the register tile
+//   B packed before:
+//     for each stretch of k                at most kSlices slices of kDepthWords
+//       for each block of rows             its packed A, all slices, stays in the L2 cache
+//         for each panel of B: for each slice: for each panel of A: the register tile
+//   else, with one slice a stretch:        inside blocks of kColumnBlock columns, whose packed B
+//                                          stays in the L2 cache
+//
+// A slice is the same for every shape: it sets the bits.
 //
 // Source   Van Zee & van de Geijn 2015 (BLIS), with even panels of rows instead of padded edges.
 // Threads  The owners cut the row axis (or the column axis) of all problems, laid end to end by
@@ -30,7 +33,8 @@ namespace farthing {
 namespace {
 
 constexpr int kColumnBlock = 1024;
-constexpr int kRowBlock = 336;
+constexpr int kRowBlock = 336;  // rows of packed A one slice deep
+constexpr int kSlices = 4;
 constexpr int kSlack = 64;  // packing writes whole vectors
 
 // Each thread's packed blocks, made at its first product and kept: one huge page.
@@ -79,9 +83,10 @@ struct Rectangle {
   int row_begin, row_end, col_begin, col_end;
 };
 
-// What is packed at a time.
+// What is packed at a time; slice: floats of packed A before this one's, in a stretch of k.
 struct Block {
   int row, n_rows, col, n_cols, k, n_k;
+  std::int64_t slice = 0;
 };
 
 // The product restricted to one rectangle of C, on one thread.
@@ -95,18 +100,23 @@ class RectangleProduct {
         causal_(causal),
         buffers_(pack_buffers()) {}
 
+  // Rectangles may begin at multiples of these: where panels do.
+  int row_unit() const { return kernel_.max_rows; }
+  int col_unit() const { return packer_.panel_width(); }
+
   void run(const Rectangle& where) const {
     if (where.row_begin == where.row_end) return;
-    const int depth = packer_.depth(), depth_block = packer_.depth_block();
+    const int depth = packer_.depth();
+    const int stretch = (problem_.packed_b ? kSlices : 1) * packer_.depth_block();
     const int column_block = problem_.packed_b ? where.col_end - where.col_begin : kColumnBlock;
-    const int row_block = kRowBlock / kernel_.max_rows * kernel_.max_rows;
-    const Panels row_blocks(where.row_end - where.row_begin, row_block, !kernel_.a_by_line);
+    const Panels row_blocks(where.row_end - where.row_begin, row_block(std::min(stretch, depth)),
+                            !kernel_.a_by_line);
     kernel_.begin();
     for (int col = where.col_begin; col < where.col_end; col += column_block) {
       const int n_cols = std::min(column_block, where.col_end - col);
       if (depth == 0 && !options_.accumulate) fill_zero(where, col, n_cols);
-      for (int k = 0; k < depth; k += depth_block) {
-        const int n_k = std::min(depth_block, depth - k);
+      for (int k = 0; k < depth; k += stretch) {
+        const int n_k = std::min(stretch, depth - k);
         for (int i = 0; i < row_blocks.count; ++i) {
           multiply({where.row_begin + row_blocks.begin(i), row_blocks.size(i), col, n_cols, k, n_k},
                    problem_.packed_b != nullptr || i > 0);
@@ -117,6 +127,22 @@ class RectangleProduct {
   }
 
  private:
+  // Whole panels, as many as the buffer holds so deep.
+  int row_block(int n_k) const {
+    const int rows = kMostWords * kRowBlock / std::max(packer_.a_words(n_k), kDepthWords);
+    return std::max(rows / kernel_.max_rows, 1) * kernel_.max_rows;
+  }
+  // body(slice) for the parts of a block that are one slice deep.
+  template <class Body>
+  void for_slices(const Block& block, const Body& body) const {
+    Block slice = block;
+    for (int k = 0; k < block.n_k; k += packer_.depth_block()) {
+      slice.k = block.k + k;
+      slice.n_k = std::min(packer_.depth_block(), block.n_k - k);
+      slice.slice = std::int64_t{block.n_rows} * packer_.a_words(k);
+      body(slice);
+    }
+  }
   void fill_zero(const Rectangle& where, int col, int n_cols) const {
     for (int row = where.row_begin; row < where.row_end; ++row) {
       std::fill_n(problem_.c.row(row) + col, n_cols, 0.0f);
@@ -124,11 +150,11 @@ class RectangleProduct {
   }
 
   float* packed_a(const Block& block, int row) const {
-    return buffers_.a() + std::int64_t{row} * packer_.words(block.n_k);
+    return buffers_.a() + block.slice + std::int64_t{row} * packer_.a_words(block.n_k);
   }
   const float* packed_b(const Block& block, int col) const {
     if (problem_.packed_b) return problem_.packed_b + packer_.offset(block.col + col, block.k);
-    return buffers_.b() + std::int64_t{col} * packer_.words(block.n_k);
+    return buffers_.b() + std::int64_t{packer_.word_width(col)} * packer_.words(block.n_k);
   }
 
   // From one word of a line of A to the next, in a panel of so many rows.
@@ -141,9 +167,9 @@ class RectangleProduct {
     const int size = panels.size(panel);
     const float* source =
         options_.transpose_a ? a.data + k * a.stride + row : a.data + row * a.stride + k;
-    const int step = kernel_.a_by_line ? packer_.words(block.n_k) : size;
+    const int step = kernel_.a_by_line ? packer_.a_words(block.n_k) : size;
     const PackPiece piece{
-        packed_a(block, panels.begin(panel)) + std::int64_t{packer_.words(k0)} * word_step(size),
+        packed_a(block, panels.begin(panel)) + std::int64_t{packer_.a_words(k0)} * word_step(size),
         step,
         source,
         a.stride,
@@ -163,8 +189,9 @@ class RectangleProduct {
 
   void pack_b_panel(const Block& block, const float* scales, int col, int k0, int n_k) const {
     const int size = std::min(packer_.panel_width(), block.n_cols - col);
-    packer_.panel(buffers_.b() + std::int64_t{col} * packer_.words(block.n_k), block.col + col,
-                  size, block.k, k0, n_k, packer_.scales_of(scales, block.col + col, block.col));
+    packer_.panel(buffers_.b() + std::int64_t{packer_.word_width(col)} * packer_.words(block.n_k),
+                  block.col + col, size, block.k, k0, n_k,
+                  packer_.scales_of(scales, block.col + col, block.col));
   }
 
   // Operands that lie k by k are packed a few k at a time across all panels: whole rows are read.
@@ -182,8 +209,10 @@ class RectangleProduct {
     float scales[PanelPacker::kMostTiles];
     if (!b_is_packed) packer_.block_scales(block.col, block.n_cols, block.k, block.n_k, scales);
     if (options_.transpose_a) {
-      pack_across(block.n_k, [&](int k, int n_k) {
-        for (int panel = 0; panel < rows.count; ++panel) pack_a(block, rows, panel, k, n_k);
+      for_slices(block, [&](const Block& slice) {
+        pack_across(slice.n_k, [&](int k, int n_k) {
+          for (int panel = 0; panel < rows.count; ++panel) pack_a(slice, rows, panel, k, n_k);
+        });
       });
     }
     if (!options_.transpose_b && !b_is_packed) {
@@ -194,21 +223,40 @@ class RectangleProduct {
       });
     }
     for (int col = 0; col < block.n_cols; col += width) {
-      if (options_.transpose_b && !b_is_packed) {
-        pack_b_panel(block, scales, col, 0, block.n_k);
-        const int next = col + width;
-        if (next < block.n_cols) {
-          packer_.prefetch(block.col + next, std::min(width, block.n_cols - next), block.k,
-                           block.n_k);
-        }
+      if (options_.transpose_b && !b_is_packed) pack_b_lines(block, scales, col);
+      for_slices(block, [&](const Block& slice) { multiply_panels(slice, rows, col); });
+    }
+  }
+
+  void pack_b_lines(const Block& block, const float* scales, int col) const {
+    const int width = packer_.panel_width(), next = col + width;
+    pack_b_panel(block, scales, col, 0, block.n_k);
+    if (next >= block.n_cols) return;
+    packer_.prefetch(block.col + next, std::min(width, block.n_cols - next), block.k, block.n_k);
+  }
+
+  // All panels of A times one of B, in one slice.
+  void multiply_panels(const Block& slice, const Panels& rows, int col) const {
+    const int n_cols = std::min(packer_.panel_width(), slice.n_cols - col);
+    for (int panel = 0; panel < rows.count; ++panel) {
+      if (!options_.transpose_a && col == 0) {
+        pack_a(slice, rows, panel, 0, seen_depth(slice, rows, panel));
+        if (panel + 1 < rows.count) prefetch_a(slice, rows, panel + 1);
       }
-      for (int panel = 0; panel < rows.count; ++panel) {
-        if (!options_.transpose_a && col == 0) {
-          pack_a(block, rows, panel, 0, seen_depth(block, rows, panel));
-          if (panel + 1 < rows.count) prefetch_a(block, rows, panel + 1);
-        }
-        multiply_tile(block, rows, panel, col, std::min(width, block.n_cols - col));
-      }
+      prefetch_packed_b(slice, rows, panel, col + packer_.panel_width());
+      multiply_tile(slice, rows, panel, col, n_cols);
+    }
+  }
+
+  // One panel's share of the packed panel of B at `col`: it comes from memory while tiles run.
+  void prefetch_packed_b(const Block& slice, const Panels& rows, int panel, int col) const {
+    if (problem_.packed_b == nullptr || col >= slice.n_cols) return;
+    const int width = packer_.word_width(std::min(packer_.panel_width(), slice.n_cols - col));
+    const std::int64_t size = std::int64_t{packer_.words(slice.n_k)} * width;
+    const float* from = packed_b(slice, col);
+    const auto end = size * (panel + 1) / rows.count;
+    for (auto i = size * panel / rows.count; i < end; i += kFloatsPerLine) {
+      __builtin_prefetch(from + i, 0, 2);
     }
   }
 
@@ -224,9 +272,9 @@ class RectangleProduct {
     const std::int64_t row = rows.begin(panel);
     GemmKernel::Tile tile{rows.size(panel),
                           n_cols,
-                          packer_.words(block.n_k),
+                          packer_.a_words(block.n_k),
                           packed_a(block, rows.begin(panel)),
-                          packer_.words(block.n_k),
+                          packer_.a_words(block.n_k),
                           packed_b(block, col),
                           c.data + (block.row + row) * c.stride + block.col + col,
                           c.stride,
@@ -242,7 +290,7 @@ class RectangleProduct {
     const int first = block.row + rows.begin(panel), end = first + tile.rows;
     if (causal_.side == CausalSide::kResult) return block.col + col < end + causal_.diagonal;
     if (causal_.side == CausalSide::kLeft) {
-      tile.n_words = packer_.words(seen_depth(block, rows, panel));
+      tile.n_words = packer_.a_words(seen_depth(block, rows, panel));
       return true;
     }
     const int unseen = std::clamp(first - causal_.diagonal - block.k, 0, block.n_k);
@@ -276,9 +324,6 @@ std::pair<int, int> cut(int length, double from, double to, int unit) {
   return {at(from), at(to)};
 }
 
-constexpr int kRowUnit = 14;
-constexpr int kColUnit = 32;
-
 // Does the FLOPs from `begin` to `end` of all problems, laid end to end.
 void run_share(std::span<const GemmProblem<float>> problems, GemmOptions options, double begin,
                double end) {
@@ -289,13 +334,14 @@ void run_share(std::span<const GemmProblem<float>> problems, GemmOptions options
     done += cost;
     if (cost == 0 || to <= 0 || from >= 1) continue;
     const int m = problem.c.n_rows, n = problem.c.n_cols;
+    const RectangleProduct product(problem, options);
     Rectangle mine{0, m, 0, n};
     if (m >= n) {
-      std::tie(mine.row_begin, mine.row_end) = cut(m, from, to, kRowUnit);
+      std::tie(mine.row_begin, mine.row_end) = cut(m, from, to, product.row_unit());
     } else {
-      std::tie(mine.col_begin, mine.col_end) = cut(n, from, to, kColUnit);
+      std::tie(mine.col_begin, mine.col_end) = cut(n, from, to, product.col_unit());
     }
-    RectangleProduct(problem, options).run(mine);
+    product.run(mine);
   }
 }
 

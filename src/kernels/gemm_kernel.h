@@ -1,11 +1,16 @@
 // gemm_kernel.h - what one instruction set brings to a product: a register tile and two packings.
 //
-// Packed operands are 32-bit words: an FP32 value of one k, or two BF16 or F16 values of k and
-// k + 1 (k_per_word; where the depth ends first, the upper one is zero).
+// Packed operands are 32-bit words: an FP32 value; two BF16 values of k and k + 1 (k_per_word;
+// where the depth ends first, the upper one is zero); or F16 values, of A one twice, of B those of
+// two columns (cols_per_word).
 //   A panel of A holds up to max_rows rows, word by word:        a[word * rows + row]
 //                                        or, a_by_line:          a[row * a_step + word]
-//   A panel of B holds up to max_vectors vectors, word by word:  b[word * width + col], width =
-//   whole vectors, the columns past the last are zero.
+//   A panel of B holds up to max_vectors vectors, word by word:  b[word * width + col],
+//     width = whole vectors of n_lanes columns, divided, as col is, by cols_per_word; the columns
+//     past the last are zero.
+// Scales in FP32 stand before the words of every tile of kTile where scale_words is 1: a word for a
+// row of A; for 16 columns of B, the 8 words of one word line for the first 8 and those of the
+// next.
 #pragma once
 #include <cstdint>
 
@@ -19,7 +24,7 @@ struct PackPiece {
   std::int64_t packed_step;  // from one word to the next
   const float* source;
   std::int64_t source_step;  // from one line (or one k) to the next
-  int n_lines;               // rows of A or columns of B, at most n_lanes
+  int n_lines;               // rows of A, or columns of B: at most n_lanes / cols_per_word
   int depth;                 // in k; tiles begin at its multiples of kTile
   const float* block_scale;  // of each tile, the same for all lines; null: every line its own
 };
@@ -29,7 +34,8 @@ struct GemmKernel {
   int n_lanes;
   int max_vectors;
   int k_per_word;
-  int scale_words;  // 1: before the words of every tile of kTile, one of its lines' scales, FP32
+  int cols_per_word;
+  int scale_words;
   bool a_by_line;
   // Around the tiles of a product, on the thread that multiplies them.
   void (*begin)();
@@ -47,7 +53,7 @@ struct GemmKernel {
   };
   void (*multiply)(const Tile& tile);
   // Rounds to the format.  packed[word * packed_step + line] = source[line * source_step + k].
-  // Both packings write n_lanes words at every word in rising order: those past n_lines are zeros,
+  // Both packings write whole vectors at every word in rising order: what is past n_lines is zero,
   // overwritten by the next.  pack_lines writes past the panel's end, pack_columns does not.
   void (*pack_lines)(const PackPiece& piece);
   // packed[word * packed_step + line] = source[k * source_step + line].

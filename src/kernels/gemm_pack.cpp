@@ -49,17 +49,17 @@ const float* PanelPacker::scales_of(const float* scales, int col, int first_col)
 
 void PanelPacker::panel(float* packed, int col, int size, int k, int k0, int n_k,
                         const float* scales) const {
-  const int lanes = kernel_.n_lanes, width = round_up(size, lanes);
+  const int lanes = kernel_.n_lanes / kernel_.cols_per_word, width = word_width(size);
   const float* scale = scales == nullptr ? nullptr : scales + k0 / kTile;
-  for (int lane = 0; lane < size; lane += lanes) {
+  for (int lane = 0; lane < round_up(size, kernel_.n_lanes); lane += lanes) {
     const std::int64_t line = col + lane, first_k = k + k0;
     const float* source = options_.transpose_b ? b_.data + line * b_.stride + first_k
                                                : b_.data + first_k * b_.stride + line;
-    const PackPiece piece{packed + std::int64_t{words(k0)} * width + lane,
+    const PackPiece piece{packed + std::int64_t{words(k0)} * width + lane / kernel_.cols_per_word,
                           width,
                           source,
                           b_.stride,
-                          std::min(lanes, size - lane),
+                          std::clamp(size - lane, 0, lanes),
                           n_k,
                           scale};
     options_.transpose_b ? kernel_.pack_lines(piece) : kernel_.pack_columns(piece);
@@ -76,11 +76,9 @@ void PanelPacker::prefetch(int col, int size, int k, int n_k) const {
 
 std::int64_t packed_size(int n, int k, MatmulFormat format) {
   constexpr int kMostLanes = 16, kSlack = 64;  // pack_lines writes past the end
-  std::int64_t words = k;
-  if (current_isa() != Isa::kRef && gemm_kernel(format).k_per_word == 2) {
-    words = (k + 1) / 2 + gemm_kernel(format).scale_words * ((k + kTile - 1) / kTile);
-  }
-  return round_up(n, kMostLanes) * words + kSlack;
+  if (current_isa() == Isa::kRef) return round_up(n, kMostLanes) * std::int64_t{k} + kSlack;
+  const PanelPacker packer(gemm_kernel(format), {nullptr, k, n}, {.format = format});
+  return packer.word_width(round_up(n, kMostLanes)) * std::int64_t{packer.words(k)} + kSlack;
 }
 
 namespace {

@@ -42,7 +42,7 @@ struct Operands {
 double bound(const Operands& in, Shape s, GemmOptions o) {
   const double products = test::norm(in.a.view()) * test::norm(in.b.view());
   const bool in_fp16 = current_isa() != Isa::kRef && gemm_kernel(o.format).scale_words == 1;
-  const double stretches = in_fp16 ? o.promotion_interval / 2 * 0x1p-11 * products : 0;
+  const double stretches = in_fp16 ? o.promotion_interval * 0x1p-11 * products : 0;
   return (s.k + 2) * test::kFloatEps * (products + test::norm(in.c.view())) + stretches;
 }
 

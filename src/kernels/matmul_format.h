@@ -13,7 +13,7 @@
 //
 // Sums are FP32, so the error of a product against the exact one of the rounded operands is that of
 // an FP32 sum: n 2^-24 of the magnitudes.  Where a processor has FP16 arithmetic, kFp16 and kFp8 use
-// it: sums of promotion_interval / 2 products are FP16, and err by that many times 2^-11.
+// it: sums of promotion_interval products are FP16, and err by that many times 2^-11.
 //
 // Source   DeepSeek-V3 report, section 3.3: tiles of 1x128 and blocks of 128x128, E4M3 everywhere.
 // Exact    A NaN stays a NaN.  An infinity stays one in FP32, BF16, and, by a scale of 2^127 whose
@@ -57,13 +57,13 @@ constexpr bool is_tiled(MatmulFormat format) {
   return format != MatmulFormat::kFp32 && format != MatmulFormat::kBf16;
 }
 
-// How often FP16 sums are promoted, in k.  Two lanes share them, so a sum has half as many products.
+// How many products an FP16 sum has before it is promoted.
 inline constexpr int kPromotionIntervals[] = {32, 64, 128};
-inline constexpr float kMostProducts = 64.0f;
+inline constexpr float kMostProducts = 128.0f;
 // F16 tiles are scaled to at most this, and in FP16 arithmetic E4M3 operands are stored times
 // kFp8Shrink, exactly: the largest sum stays under FP16's 65504.
 inline constexpr float kFp16TileMax = 16.0f;
-inline constexpr float kFp8Shrink = 0x1p-4f;
+inline constexpr float kFp8Shrink = 0x1p-5f;
 static_assert(kMostProducts * kFp16TileMax * kFp16TileMax <= 32768);
 static_assert(kMostProducts * (448 * kFp8Shrink) * (448 * kFp8Shrink) <= 65504);
 // The scale that then goes with a tile.

@@ -36,7 +36,7 @@ double norm(const std::vector<double>& values) {
 double error_bound(MatmulFormat format) {
   const double fp32 = (kDepth + 2) * 0x1p-24;
   const bool in_fp16 = arithmetic_of(format) == Arithmetic::kFp16;
-  return in_fp16 ? fp32 + kPromotionIntervals[0] / 2 * 0x1p-11 : fp32;
+  return in_fp16 ? fp32 + kPromotionIntervals[0] * 0x1p-11 : fp32;
 }
 
 // |C - C_double| over its bound, the operands rounded alike on both sides.
