@@ -79,9 +79,9 @@ void visit_recipe_fields(SomeRecipe& recipe, Visitor&& visit) {
   visit("precision.matmul", recipe.precision.matmul,
         {.words = "fp32 bf16 fp8 fp16 auto", .source = "the yardstick"});
   visit("precision.head", recipe.precision.head,
-        {.words = "default fp32 bf16", .source = "DeepSeek-V3 report, section 3.3: BF16"});
+        {.words = "default fp32 bf16 fp16", .source = "DeepSeek-V3 report, section 3.3: BF16"});
   visit("precision.attention", recipe.precision.attention,
-        {.words = "default fp32 bf16", .source = "DeepSeek-V3 report, section 3.3: BF16"});
+        {.words = "default fp32 bf16 fp16", .source = "DeepSeek-V3 report, section 3.3: BF16"});
   visit("precision.power_of_two_scales", recipe.precision.power_of_two_scales,
         {.source = "DeepSeek-V3.1's scale_fmt ue8m0"});
   visit("precision.promotion_interval", recipe.precision.promotion_interval,

@@ -60,6 +60,7 @@ void store_sums(float* to, std::int64_t step) {
 template <int kRowTiles, int kColTiles>
 void multiply_tiles(const Tile& tile) {
   constexpr int kWidth = kColTiles * kTileWords;
+  prefetch_c(tile);
   tile_zero<0>();
   tile_zero<1>();
   tile_zero<2>();

@@ -39,6 +39,16 @@ void store_row(const typename V::Reg (&sum)[kVectors], float* c, int cols, bool 
   }
 }
 
+// C is asked for before the products that are added to it.
+inline void prefetch_c(const Tile& tile) {
+  constexpr int kLine = 16;
+  for (int row = 0; row < tile.rows; ++row) {
+    const float* c = tile.c + row * tile.c_stride;
+    for (int col = 0; col < tile.cols; col += kLine) __builtin_prefetch(c + col, 1);
+    __builtin_prefetch(c + tile.cols - 1, 1);
+  }
+}
+
 template <class V, int kRows, int kVectors>
 void multiply_unpromoted(const Tile& tile) {
   typename V::Reg sum[kRows][kVectors];
@@ -110,6 +120,7 @@ void multiply_promoted(const Tile& tile) {
   constexpr int kWidth = kVectors * V::kLanes;  // words; twice as many columns
   alignas(64) float total[kRows * 2 * kWidth];
   for (int i = 0; i < kRows * 2 * kWidth; i += V::kLanes) V::store(total + i, V::broadcast(0.0f));
+  prefetch_c(tile);
   const float *a = tile.a, *b = tile.b;
   for (int left = tile.n_words; left > 0; left -= kTile + 1) {
     const float *a_scale = a, *b_scale = b;

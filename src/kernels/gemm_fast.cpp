@@ -294,10 +294,11 @@ class RectangleProduct {
       return true;
     }
     const int unseen = std::clamp(first - causal_.diagonal - block.k, 0, block.n_k);
-    const int skipped = unseen / kernel_.k_per_word;
-    tile.n_words -= skipped;
-    tile.a += std::int64_t{skipped} * word_step(tile.rows);
-    tile.b += std::int64_t{skipped} * round_up(tile.cols, kernel_.n_lanes);
+    const int unit = is_tiled(options_.format) ? kTile : kernel_.k_per_word;
+    const int skipped = unseen / unit * unit, a_skipped = packer_.a_words(skipped);
+    tile.n_words -= a_skipped;
+    tile.a += std::int64_t{a_skipped} * word_step(tile.rows);
+    tile.b += std::int64_t{packer_.words(skipped)} * packer_.word_width(tile.cols);
     return true;
   }
 
@@ -357,7 +358,6 @@ void gemm_fast(std::span<const GemmProblem<float>> problems, GemmOptions options
 }
 
 void gemm_serial(const GemmProblem<float>& problem, GemmOptions options, Causal causal) {
-  CHECK(causal.side == CausalSide::kNone || !is_tiled(options.format));
   RectangleProduct(problem, options, causal).run({0, problem.c.n_rows, 0, problem.c.n_cols});
 }
 

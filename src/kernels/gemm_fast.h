@@ -21,7 +21,6 @@ struct Causal {
   int diagonal = 0;
 };
 // One product on the calling thread alone, for use inside parallel bodies.
-// REQUIRES with `causal`: a format without tiles.
 void gemm_serial(const GemmProblem<float>& problem, GemmOptions options, Causal causal = {});
 
 }  // namespace farthing

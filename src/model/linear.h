@@ -47,7 +47,7 @@ class PackedWeights;
 struct Matmul {
   MatmulFormat format = MatmulFormat::kFp32;
   MatmulFormat head = MatmulFormat::kFp32;
-  MatmulFormat attention = MatmulFormat::kFp32;  // kFp32 or kBf16
+  MatmulFormat attention = MatmulFormat::kFp32;  // kFp32, kBf16 or kFp16
   int promotion_interval = kPromotionIntervals[0];
   const PackedWeights* packed = nullptr;
 };

@@ -129,6 +129,15 @@ std::vector<PrecisionChoice::Rate> measure_rates() {
   return rates;
 }
 
+// Of what DeepSeek-V3 keeps in BF16 beside low products.  FP16 tiles err less, and take its place
+// where they have arithmetic of their own and BF16 has none.
+MatmulFormat kept_format(const std::string& asked, MatmulFormat products) {
+  if (products == MatmulFormat::kFp32 || asked == "fp32") return MatmulFormat::kFp32;
+  if (asked == "bf16") return MatmulFormat::kBf16;
+  const bool tiles = has_arithmetic(Arithmetic::kFp16) && !has_arithmetic(Arithmetic::kBf16);
+  return asked == "fp16" || tiles ? MatmulFormat::kFp16 : MatmulFormat::kBf16;
+}
+
 }  // namespace
 
 Matmul matmul_of(const PrecisionRecipe& precision) {
@@ -141,10 +150,8 @@ Matmul matmul_of(const PrecisionRecipe& precision) {
     matmul.format = MatmulFormat::kFp8FloatScale;
   }
   matmul.promotion_interval = precision.promotion_interval;
-  const bool low = matmul.format != MatmulFormat::kFp32 && precision.head != "fp32";
-  const bool low_attention = matmul.format != MatmulFormat::kFp32 && precision.attention != "fp32";
-  matmul.attention = low_attention ? MatmulFormat::kBf16 : MatmulFormat::kFp32;
-  matmul.head = low ? MatmulFormat::kBf16 : MatmulFormat::kFp32;
+  matmul.attention = kept_format(precision.attention, matmul.format);
+  matmul.head = kept_format(precision.head, matmul.format);
   return matmul;
 }
 

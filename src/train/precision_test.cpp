@@ -1,4 +1,5 @@
 // precision_test.cpp - what auto takes, what it remembers, what a recipe's words mean.
+#include "kernels/isa.h"
 #include "train/precision.h"
 
 #include <gtest/gtest.h>
@@ -16,13 +17,30 @@ TEST(Precision, AutoTakesALowerOneOnlyWhenItIsWorthIt) {
   EXPECT_EQ(choose_precision({{"fp32", 100}, {"fp16", 170}, {"bf16", 180}}).matmul, "fp16");
 }
 
-TEST(Precision, TheHeadIsBf16UnlessAskedFor) {
+TEST(Precision, TheHeadTakesTilesWhereFp16AloneIsFast) {
+  const Isa before = current_isa();
+  PrecisionRecipe precision;
+  precision.matmul = "fp8";
+  for (const Isa isa : kAllIsas) {
+    if (!cpu_supports(isa)) continue;
+    set_isa(isa);
+    const bool tiles = isa == Isa::kAvx512Fp16;
+    const MatmulFormat expected = tiles ? MatmulFormat::kFp16 : MatmulFormat::kBf16;
+    EXPECT_EQ(matmul_of(precision).head, expected) << isa_name(isa);
+    EXPECT_EQ(matmul_of(precision).attention, expected) << isa_name(isa);
+  }
+  set_isa(before);
+}
+
+TEST(Precision, TheHeadIsAsAskedFor) {
   PrecisionRecipe precision;
   EXPECT_EQ(matmul_of(precision).head, MatmulFormat::kFp32);
   precision.matmul = "fp8";
   EXPECT_EQ(matmul_of(precision).format, MatmulFormat::kFp8);
+  precision.head = "bf16";
+  precision.attention = "fp16";
   EXPECT_EQ(matmul_of(precision).head, MatmulFormat::kBf16);
-  EXPECT_EQ(matmul_of(precision).attention, MatmulFormat::kBf16);
+  EXPECT_EQ(matmul_of(precision).attention, MatmulFormat::kFp16);
   precision.attention = "fp32";
   EXPECT_EQ(matmul_of(precision).attention, MatmulFormat::kFp32);
   precision.power_of_two_scales = false;
