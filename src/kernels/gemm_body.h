@@ -56,9 +56,8 @@ void multiply_unpromoted(const Tile& tile) {
   for (int row = 0; row < kRows; ++row) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) sum[row][v] = V::broadcast(0.0f);
-    __builtin_prefetch(tile.c + row * tile.c_stride, 1);
-    __builtin_prefetch(tile.c + row * tile.c_stride + tile.cols - 1, 1);
   }
+  prefetch_c(tile);
   const float* a = tile.a;
   const float* b = tile.b;
   for (int word = 0; word < tile.n_words; ++word, a += kRows, b += kVectors * V::kLanes) {
@@ -79,11 +78,10 @@ void multiply_unpromoted(const Tile& tile) {
   }
 }
 
-// FP16 sums of n_k products in registers; then, times both scales, added to total in memory.
+// FP16 sums of n_k products in registers; then in FP32 stored as, or added to, part in memory.
 template <class V, int kRows, int kVectors>
-void add_stretch(const float* a, const float* b, int n_k, const float* a_scale,
-                 const float* b_scale, float* total) {
-  constexpr int kWidth = kVectors * V::kLanes, kStrip = V::kLanes / 2;
+void sum_stretch(const float* a, const float* b, int n_k, bool add, float* part) {
+  constexpr int kWidth = kVectors * V::kLanes;
   typename V::Half sum[kRows][kVectors];
 #pragma GCC unroll 16
   for (int row = 0; row < kRows; ++row) {
@@ -102,23 +100,43 @@ void add_stretch(const float* a, const float* b, int n_k, const float* a_scale,
       }
     }
   }
+  const auto each = [&](auto&& write) {
 #pragma GCC unroll 16
-  for (int row = 0; row < kRows; ++row) {
+    for (int row = 0; row < kRows; ++row) {
 #pragma GCC unroll 4
-    for (int v = 0; v < 2 * kVectors; ++v, total += V::kLanes) {
-      const float* strip = b_scale + v * kStrip;
-      const auto scale = V::mul(V::broadcast(a_scale[row]), V::join(strip, strip + kWidth));
-      const auto part = V::mul(V::widen(sum[row][v / 2], v % 2), scale);
-      V::store(total, V::add(V::load(total), part));
+      for (int v = 0; v < 2 * kVectors; ++v) {
+        write(part + (2 * row * kVectors + v) * V::kLanes, V::widen(sum[row][v / 2], v % 2));
+      }
+    }
+  };
+  if (add) {
+    each([](float* to, auto value) { V::store(to, V::add(V::load(to), value)); });
+  } else {
+    each([](float* to, auto value) { V::store(to, value); });
+  }
+}
+
+// total += part times the scales of its row and of its columns.
+template <class V, int kRows, int kVectors>
+void add_scaled(const float* part, const float* a_scale, const float* b_scale, float* total) {
+  constexpr int kWidth = kVectors * V::kLanes, kStrip = V::kLanes / 2;
+#pragma GCC unroll 4
+  for (int v = 0; v < 2 * kVectors; ++v) {
+    const auto scales = V::join(b_scale + v * kStrip, b_scale + v * kStrip + kWidth);
+#pragma GCC unroll 16
+    for (int row = 0; row < kRows; ++row) {
+      const int at = (2 * row * kVectors + v) * V::kLanes;
+      const auto scale = V::mul(V::broadcast(a_scale[row]), scales);
+      V::store(total + at, V::add(V::load(total + at), V::mul(V::load(part + at), scale)));
     }
   }
 }
 
-// Sums of FP16 products over tile.interval of k, then promoted.
+// FP16 sums of tile.interval products, added up in FP32 over a tile of k, then scaled.
 template <class V, int kRows, int kVectors>
 void multiply_promoted(const Tile& tile) {
   constexpr int kWidth = kVectors * V::kLanes;  // words; twice as many columns
-  alignas(64) float total[kRows * 2 * kWidth];
+  alignas(64) float part[kRows * 2 * kWidth], total[kRows * 2 * kWidth];
   for (int i = 0; i < kRows * 2 * kWidth; i += V::kLanes) V::store(total + i, V::broadcast(0.0f));
   prefetch_c(tile);
   const float *a = tile.a, *b = tile.b;
@@ -128,14 +146,16 @@ void multiply_promoted(const Tile& tile) {
     const int n_k = left - 1 < kTile ? left - 1 : kTile;
     for (int k = 0; k < n_k; k += tile.interval) {
       const int stretch = n_k - k < tile.interval ? n_k - k : tile.interval;
-      add_stretch<V, kRows, kVectors>(a, b, stretch, a_scale, b_scale, total);
+      sum_stretch<V, kRows, kVectors>(a, b, stretch, k > 0, part);
       a += stretch * kRows, b += stretch * kWidth;
     }
+    add_scaled<V, kRows, kVectors>(part, a_scale, b_scale, total);
   }
   for (int row = 0; row < kRows; ++row) {
     typename V::Reg sum[2 * kVectors];
-    for (int v = 0; v < 2 * kVectors; ++v)
+    for (int v = 0; v < 2 * kVectors; ++v) {
       sum[v] = V::load(total + (2 * row * kVectors + v) * V::kLanes);
+    }
     store_row<V, 2 * kVectors>(sum, tile.c + row * tile.c_stride, tile.cols, tile.accumulate);
   }
 }
