@@ -7,7 +7,7 @@
 //                                                  + A[i, word].high * B[word, j].high
 //
 // Sums are FP32; subnormal operands and sums count as zero; rounding is to nearest even.
-// With -DFARTHING_EMULATE_FP16=ON (cmake) plain loops do the same, up to the order of additions.
+// With -DFARTHING_EMULATE=ON (cmake) plain loops do the same, up to the order of additions.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -19,7 +19,7 @@ namespace {
 
 constexpr int kTileLines = 16, kTileWords = 16;
 
-#ifdef FARTHING_EMULATE_FP16
+#ifdef FARTHING_EMULATE
 struct EmulatedTile {
   std::uint32_t words[kTileLines][kTileWords];
 };

@@ -32,7 +32,7 @@ struct AttentionShape {
   int rope = 0;
   int v = 0;
   double scale = 1;
-  // Of the operands of the tiles' products, kFp32, kBf16 or kFp16 (P and dS rounded as well); sums and
+  // Of the operands of the tiles' products, kFp32, kBf16 or kFp16 (P, dS too); sums and
   // softmax are FP32.  The reference, T = double or kRef, computes without rounding.
   MatmulFormat format = MatmulFormat::kFp32;
 };

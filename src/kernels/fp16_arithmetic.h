@@ -1,6 +1,6 @@
 // fp16_arithmetic.h - 32 fused multiply-adds of FP16; for the *_avx512fp16.cpp files alone.
 //
-// With -DFARTHING_EMULATE_FP16=ON (cmake) in FP32 arithmetic that is then rounded to FP16, so that
+// With -DFARTHING_EMULATE=ON (cmake) in FP32 arithmetic that is then rounded to FP16, so that
 // every test can run on this path on any processor with AVX-512: the same numbers but where a sum
 // rounded to 24 bits falls half way between two of 11, and many times slower.
 #pragma once
@@ -12,7 +12,7 @@
 namespace farthing {
 namespace {
 
-#ifdef FARTHING_EMULATE_FP16
+#ifdef FARTHING_EMULATE
 inline __m256i fmadd_f16_half(__m256i a, __m256i b, __m256i c) {
   const __m512 sum = _mm512_fmadd_ps(_mm512_cvtph_ps(a), _mm512_cvtph_ps(b), _mm512_cvtph_ps(c));
   return _mm512_cvtps_ph(sum, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

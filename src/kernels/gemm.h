@@ -4,8 +4,8 @@
 //
 // r rounds to options.format (matmul_format.h).  Tiles lie along k: of A always 1 x kTile; of B the
 // same, or kTile x kTile blocks (b_tile) for a weight, whose transpose has the same blocks.  C and
-// every sum are FP32, but with FP16 arithmetic those of promotion_interval products, which are FP16.
-// The three products of a linear layer are thus those of DeepSeek-V3's recipe.
+// every sum are FP32, but in FP16 arithmetic those of promotion_interval products.  The three
+// products of a linear layer are thus those of DeepSeek-V3's recipe.
 //
 // Shapes   a: [m,k], or [k,m] when transpose_a;  b: [k,n], or [n,k] when transpose_b;  c: [m,n].
 //          A linear layer y = x W^T, W [out,in]:  forward   gemm(y, x, W, {.transpose_b = true})

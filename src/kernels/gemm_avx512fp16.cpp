@@ -4,7 +4,7 @@
 // A word of B holds two columns at one k, a word of A one value twice: a broadcast of 32 bits comes
 // with its load, one of 16 does not.
 // Chosen only where the processor has AVX-512 FP16.  Tested on emulated vectors everywhere
-// (gemm_fp16_test.cpp), and all of it but the multiply-add itself with FARTHING_EMULATE_FP16.
+// (gemm_fp16_test.cpp), and all of it but the multiply-add itself with FARTHING_EMULATE.
 // Source   Sums in FP16 promoted to FP32 after a stretch: as DeepSeek-V3 does every 128 for its
 //          tensor cores' 14 bits (report, section 3.3.2).
 #include "kernels/fp16_arithmetic.h"

@@ -27,7 +27,7 @@ std::int64_t disabled_highway_targets(Isa isa) {
 
 // Asked of the processor itself: clang 14 has no name for the feature.
 bool cpu_supports_fp16() {
-#ifdef FARTHING_EMULATE_FP16
+#ifdef FARTHING_EMULATE
   return true;
 #endif
   unsigned a = 0, b = 0, c = 0, d = 0;
@@ -41,7 +41,7 @@ bool cpu_supports_bf16() {
 
 // Linux hands out the tiles' 8 kB of state only to processes that ask, once, for all their threads.
 bool may_use_amx() {
-#ifdef FARTHING_EMULATE_FP16
+#ifdef FARTHING_EMULATE
   return true;
 #endif
   constexpr int kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, its feature

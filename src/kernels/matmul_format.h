@@ -12,8 +12,9 @@
 //   scaled formats:   x  ->  round(x / scale) * scale,     scale from the tile's largest magnitude
 //
 // Sums are FP32, so the error of a product against the exact one of the rounded operands is that of
-// an FP32 sum: n 2^-24 of the magnitudes.  Where a processor has FP16 arithmetic, kFp16 and kFp8 use
-// it: sums of promotion_interval products are FP16, and err by that many times 2^-11.
+// an FP32 sum: n 2^-24 of the magnitudes.  Where an instruction set has FP16 arithmetic, kFp16 (and
+// kFp8, unless it has AMX) uses it: sums of promotion_interval products are FP16, and err by that
+// many times 2^-11.
 //
 // Source   DeepSeek-V3 report, section 3.3: tiles of 1x128 and blocks of 128x128, E4M3 everywhere.
 // Exact    A NaN stays a NaN.  An infinity stays one in FP32, BF16, and, by a scale of 2^127 whose
