@@ -5,7 +5,8 @@
 // round_bf16, round_e4m3, round_f16, power_of_two_above, reduce_max, transpose; for the tile
 // multiply_add(word of A, words of B, sum).  With two k a word (kKPerWord) also pair_along (32 k of
 // one line) and pair_across (two k of 16 lines).  With two columns a word of B (kColsPerWord: FP16
-// sums) also Half, half_zero, widen (the sums of 16 columns), join (two half vectors in memory),
+// sums) also Half, half_zero, widen (the sums of 16 columns), in_turn (the same, not before what is
+// written earlier), join (two half vectors in memory),
 // twice (a word of A) and store_halves (half a vector of words of B).  Everything is in an unnamed
 // namespace: code compiled for one instruction set must not be linked into another.
 #pragma once
@@ -79,8 +80,8 @@ void multiply_unpromoted(const Tile& tile) {
 }
 
 // FP16 sums of n_k products in registers; then in FP32 stored as, or added to, part in memory.
-template <class V, int kRows, int kVectors>
-void sum_stretch(const float* a, const float* b, int n_k, bool add, float* part) {
+template <class V, int kRows, int kVectors, bool kAdd>
+void sum_stretch(const float* a, const float* b, int n_k, float* part) {
   constexpr int kWidth = kVectors * V::kLanes;
   typename V::Half sum[kRows][kVectors];
 #pragma GCC unroll 16
@@ -100,19 +101,16 @@ void sum_stretch(const float* a, const float* b, int n_k, bool add, float* part)
       }
     }
   }
-  const auto each = [&](auto&& write) {
 #pragma GCC unroll 16
-    for (int row = 0; row < kRows; ++row) {
+  for (int row = 0; row < kRows; ++row) {
 #pragma GCC unroll 4
-      for (int v = 0; v < 2 * kVectors; ++v) {
-        write(part + (2 * row * kVectors + v) * V::kLanes, V::widen(sum[row][v / 2], v % 2));
-      }
+    for (int v = 0; v < kVectors; ++v) {
+      const typename V::Half both = V::in_turn(sum[row][v]);
+      const auto low = V::widen(both, 0), high = V::widen(both, 1);
+      float* to = part + 2 * (row * kVectors + v) * V::kLanes;
+      V::store(to, kAdd ? V::add(V::load(to), low) : low);
+      V::store(to + V::kLanes, kAdd ? V::add(V::load(to + V::kLanes), high) : high);
     }
-  };
-  if (add) {
-    each([](float* to, auto value) { V::store(to, V::add(V::load(to), value)); });
-  } else {
-    each([](float* to, auto value) { V::store(to, value); });
   }
 }
 
@@ -146,7 +144,10 @@ void multiply_promoted(const Tile& tile) {
     const int n_k = left - 1 < kTile ? left - 1 : kTile;
     for (int k = 0; k < n_k; k += tile.interval) {
       const int stretch = n_k - k < tile.interval ? n_k - k : tile.interval;
-      sum_stretch<V, kRows, kVectors>(a, b, stretch, k > 0, part);
+      // Two functions, not one that asks: the compiler would hoist all that both of its branches
+      // do.
+      k > 0 ? sum_stretch<V, kRows, kVectors, true>(a, b, stretch, part)
+            : sum_stretch<V, kRows, kVectors, false>(a, b, stretch, part);
       a += stretch * kRows, b += stretch * kWidth;
     }
     add_scaled<V, kRows, kVectors>(part, a_scale, b_scale, total);

@@ -106,6 +106,7 @@ struct Emulated {
                           fma_f16(left.high, right.high, old.high));
     });
   }
+  static Half in_turn(const Half& sum) { return sum; }
   static Reg widen(const Half& sum, int part) {
     return each([&](int i) {
       const Pair pair = pair_of(sum[(part * kLanes + i) / 2]);
