@@ -60,14 +60,15 @@ void store_sums(float* to, std::int64_t step) {
 template <int kRowTiles, int kColTiles>
 void multiply_tiles(const Tile& tile) {
   constexpr int kWidth = kColTiles * kTileWords;
-  prefetch_c(tile);
   tile_zero<0>();
   tile_zero<1>();
   tile_zero<2>();
   tile_zero<3>();
+  RowsOfC c(tile);
   const float *a = tile.a, *b = tile.b;
   int left = tile.n_words;
   for (; left >= kTileWords; left -= kTileWords, a += kTileWords, b += kTileWords * kWidth) {
+    c.ask(4);
     add_products<kRowTiles, kColTiles>(a, tile.a_step, b, kWidth);
   }
   if (left > 0) add_last_products<kRowTiles, kColTiles>(tile, a, b, left);

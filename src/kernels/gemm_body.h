@@ -40,15 +40,25 @@ void store_row(const typename V::Reg (&sum)[kVectors], float* c, int cols, bool 
   }
 }
 
-// C is asked for before the products that are added to it.
-inline void prefetch_c(const Tile& tile) {
-  constexpr int kLine = 16;
-  for (int row = 0; row < tile.rows; ++row) {
-    const float* c = tile.c + row * tile.c_stride;
-    for (int col = 0; col < tile.cols; col += kLine) __builtin_prefetch(c + col, 1);
-    __builtin_prefetch(c + tile.cols - 1, 1);
+// Asks for the rows of C before they are added to.  Where tiles are quick, or wide, a few at a time
+// between the products: a core waits for few lines at once, and A's and B's must not stand behind.
+class RowsOfC {
+ public:
+  explicit RowsOfC(const Tile& tile)
+      : row_(tile.c), step_(tile.c_stride), left_(tile.rows), cols_(tile.cols) {}
+  void ask(int n_rows) {
+    constexpr int kLine = 16;
+    for (; n_rows > 0 && left_ > 0; --n_rows, --left_, row_ += step_) {
+      const auto skew = static_cast<int>(reinterpret_cast<std::uintptr_t>(row_) / 4 % kLine);
+      for (int col = -skew; col < cols_; col += kLine) __builtin_prefetch(row_ + col, 1);
+    }
   }
-}
+
+ private:
+  const float* row_;
+  std::int64_t step_;
+  int left_, cols_;
+};
 
 template <class V, int kRows, int kVectors>
 void multiply_unpromoted(const Tile& tile) {
@@ -58,9 +68,9 @@ void multiply_unpromoted(const Tile& tile) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) sum[row][v] = V::broadcast(0.0f);
   }
-  prefetch_c(tile);
   const float* a = tile.a;
   const float* b = tile.b;
+  RowsOfC(tile).ask(kRows);
   for (int word = 0; word < tile.n_words; ++word, a += kRows, b += kVectors * V::kLanes) {
     typename V::Reg right[kVectors];
 #pragma GCC unroll 4
@@ -79,9 +89,11 @@ void multiply_unpromoted(const Tile& tile) {
   }
 }
 
+constexpr int kAskEvery = 16;  // k between two of the FP16 tile's calls of ask()
+
 // FP16 sums of n_k products in registers; then in FP32 stored as, or added to, part in memory.
 template <class V, int kRows, int kVectors, bool kAdd>
-void sum_stretch(const float* a, const float* b, int n_k, float* part) {
+void sum_stretch(const float* a, const float* b, int n_k, RowsOfC& c, float* part) {
   constexpr int kWidth = kVectors * V::kLanes;
   typename V::Half sum[kRows][kVectors];
 #pragma GCC unroll 16
@@ -89,15 +101,19 @@ void sum_stretch(const float* a, const float* b, int n_k, float* part) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) sum[row][v] = V::half_zero();
   }
-  for (int k = 0; k < n_k; ++k, a += kRows, b += kWidth) {
-    typename V::Reg right[kVectors];
+  for (int k = 0; k < n_k;) {
+    c.ask(2);
+    const int end = n_k - k < kAskEvery ? n_k : k + kAskEvery;
+    for (; k < end; ++k, a += kRows, b += kWidth) {
+      typename V::Reg right[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) right[v] = V::load(b + v * V::kLanes);
+      for (int v = 0; v < kVectors; ++v) right[v] = V::load(b + v * V::kLanes);
 #pragma GCC unroll 16
-    for (int row = 0; row < kRows; ++row) {
+      for (int row = 0; row < kRows; ++row) {
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) {
-        sum[row][v] = V::multiply_add(a + row, right[v], sum[row][v]);
+        for (int v = 0; v < kVectors; ++v) {
+          sum[row][v] = V::multiply_add(a + row, right[v], sum[row][v]);
+        }
       }
     }
   }
@@ -136,7 +152,7 @@ void multiply_promoted(const Tile& tile) {
   constexpr int kWidth = kVectors * V::kLanes;  // words; twice as many columns
   alignas(64) float part[kRows * 2 * kWidth], total[kRows * 2 * kWidth];
   for (int i = 0; i < kRows * 2 * kWidth; i += V::kLanes) V::store(total + i, V::broadcast(0.0f));
-  prefetch_c(tile);
+  RowsOfC c(tile);
   const float *a = tile.a, *b = tile.b;
   for (int left = tile.n_words; left > 0; left -= kTile + 1) {
     const float *a_scale = a, *b_scale = b;
@@ -146,8 +162,8 @@ void multiply_promoted(const Tile& tile) {
       const int stretch = n_k - k < tile.interval ? n_k - k : tile.interval;
       // Two functions, not one that asks: the compiler would hoist all that both of its branches
       // do.
-      k > 0 ? sum_stretch<V, kRows, kVectors, true>(a, b, stretch, part)
-            : sum_stretch<V, kRows, kVectors, false>(a, b, stretch, part);
+      k > 0 ? sum_stretch<V, kRows, kVectors, true>(a, b, stretch, c, part)
+            : sum_stretch<V, kRows, kVectors, false>(a, b, stretch, c, part);
       a += stretch * kRows, b += stretch * kWidth;
     }
     add_scaled<V, kRows, kVectors>(part, a_scale, b_scale, total);
