@@ -53,10 +53,12 @@ struct PageText {
   std::vector<PageSentence> sentences = {};
 };
 
+// `whens`, by row: shown only while that line is above zero; "" or absent: always.
 struct PageTable {
   std::string heading;
   std::vector<std::string> headings = {};
   std::vector<std::vector<PageCell>> rows = {};
+  std::vector<std::string> whens = {};
   std::string note = {};
   bool is_prose = false;  // cells wrap and align to the left
   bool stacks = false;    // on a phone every row is a block of lines; wordy tables are so anyhow
@@ -64,8 +66,9 @@ struct PageTable {
 
 struct PageChartItem {
   std::string id;
-  std::string label = {};  // default: the line's
-  bool is_total = false;   // of a waterfall: drawn from zero
+  std::string label = {};              // default: the line's
+  bool is_total = false;               // of a waterfall: drawn from zero
+  std::vector<CurveKnot> points = {};  // of lines
 };
 
 // bars       horizontal, one per item, with whiskers where it has a range
@@ -73,6 +76,8 @@ struct PageChartItem {
 // factors    each item multiplies, on a logarithmic axis
 // tornado    how far each ranged input moves `target`
 // curve      every item over the input `x` from x_low to x_high
+// lines      every item's points, x times the figure `id` where it names one; the axis of `unit`
+//            is called `x`
 struct PageChart {
   std::string kind;
   std::string heading;
@@ -81,16 +86,10 @@ struct PageChart {
   std::string x = {};
   double x_low = 0, x_high = 1;
   std::string note = {};
+  std::string unit = {};
 };
 
-// A finished picture, <svg> with a viewBox: the sliders do not move it; it saves like a chart.
-struct PageDrawing {
-  std::string heading;
-  std::string svg;
-  std::string note = {};
-};
-
-using PageSection = std::variant<PageText, PageTable, PageChart, PageDrawing>;
+using PageSection = std::variant<PageText, PageTable, PageChart>;
 
 struct MoneyPage {
   std::string title;

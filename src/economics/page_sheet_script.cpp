@@ -38,6 +38,8 @@ const farthingSheet = (() => {
         return Math.ceil(a[0]);
       case '?':
         return Number.isNaN(a[0]) ? NaN : a[0] > 0 ? a[1] : a[2];
+      case 'k':
+        return isFinite(a[0]) ? a[0] : a[1];
       case 'm':
         return Math.min(...a);
       default:
@@ -53,6 +55,22 @@ const farthingSheet = (() => {
     }
     return stack[stack.length - 1];
   }
+  // Sheet's read_off().
+  function readOff(curve, x) {
+    let before,
+      exact = NaN;
+    for (const [here, y] of curve) {
+      if (Math.abs(here - x) <= 1e-9 * Math.abs(x)) exact = y;
+      else if (here > x) {
+        if (isFinite(exact)) return exact;
+        if (!before || before[0] <= 0) return NaN;
+        const share = Math.log(x / before[0]) / Math.log(here / before[0]);
+        return before[1] + share * (y - before[1]);
+      }
+      before = [here, y];
+    }
+    return exact;
+  }
   // Lines in an order in which every formula comes after what it uses -> {id: value}.
   function evaluate(lines, inputs = {}) {
     const values = Object.create(null);
@@ -61,7 +79,9 @@ const farthingSheet = (() => {
         line.id in inputs
           ? inputs[line.id]
           : line.program
-            ? run(line.program, values)
+            ? line.curve
+              ? readOff(line.curve, run(line.program, values))
+              : run(line.program, values)
             : line.value === null
               ? NaN
               : line.value;
