@@ -240,7 +240,9 @@ void add_ways(BudgetPlan& plan) {
   add("own", own.value("own_hour"),
       fmt::format(
           "{} for {} devices at {}, with servers ({:g} times) and network ({:.0f} % of all), "
-          "used {:.0f} % of {:g} years, electricity at {}; no people",
+          "used {:.0f} % of {:g} years, electricity at {}; no people, storage or hall, nor power "
+          "while idle, "
+          "which farthing cost own-or-rent counts",
           format_dollars(own.value("own_cluster") * plan.best.devices), plan.best.devices,
           format_dollars(own.value("own_device")), own.value("own_server"),
           100 * own.value("own_network"), own.value("own_busy"), own.value("own_life"),
@@ -275,6 +277,10 @@ void add_open_model(BudgetPlan& plan) {
 void add_verdicts(BudgetPlan& plan) {
   const BudgetChoice& best = plan.best;
   auto& say = plan.verdicts;
+  if (const double batch = best.plan.best().batch.tokens(); best.tokens < batch) {
+    say.push_back(fmt::format("The money does not buy one step: {} tokens of a batch of {}.",
+                              format_figure(best.tokens, ""), format_figure(batch, "")));
+  }
   if (best.limited_by_deadline) {
     say.push_back(fmt::format("The deadline binds, not the money: {} devices are all that {} has.",
                               best.devices, plan.request.cluster.name));

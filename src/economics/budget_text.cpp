@@ -13,6 +13,8 @@
 namespace farthing {
 namespace {
 
+constexpr double kSecondsOfADay = 86400;
+
 double active_of(const ModelShape& shape) {
   return static_cast<double>(count_active_parameters(shape).total());
 }
@@ -29,7 +31,7 @@ std::string days_words(const BudgetPlan& plan) {
   const bool waits = availability.is_known() && availability.value < 1;
   const double hours = plan.best.final_hours / plan.best.devices;
   return fmt::format(
-      "{:.1f} of the final run and {} of it for failed attempts{}", hours / 24,
+      "{} of the final run and {} of it for failed attempts{}", format_seconds(hours * 3600),
       percent(plan.request.failed),
       waits ? "; capacity is there " + percent(availability.value) + " of the time" : "");
 }
@@ -52,7 +54,7 @@ Table answer_table(const BudgetPlan& plan) {
                     fmt::format("{} ({:.0f} per active parameter)", format_figure(best.tokens, ""),
                                 best.tokens / active_of(best.shape))},
                    {"device-hours", format_figure(best.final_hours, "h")},
-                   {"days", fmt::format("{:.1f}, {}", best.days, days_words(plan))},
+                   {"time", format_seconds(best.days * kSecondsOfADay) + ": " + days_words(plan)},
                    {"expected loss, nats per token", loss_words(best.loss)},
                    {"such final runs for the whole budget, within a year",
                     fmt::format("{:.1f}", plan.runs_a_year)}}};
@@ -74,15 +76,16 @@ Table purse_table(const BudgetPlan& plan) {
 }
 
 Table ladder_table(const BudgetPlan& plan) {
-  Table table{.headings = {"for the same money", "active", "tokens", "precision", "devices", "days",
+  Table table{.headings = {"for the same money", "active", "tokens", "precision", "devices", "time",
                            "loss", "P(inside)"},
               .rows = {}};
   for (const BudgetChoice& choice : plan.ladder) {
     if (table.rows.size() == kMostRungs) break;
     table.rows.push_back({choice.shape.name, format_figure(active_of(choice.shape), ""),
                           format_figure(choice.tokens, ""), precision_words(choice),
-                          std::to_string(choice.devices), fmt::format("{:.1f}", choice.days),
-                          loss_words(choice.loss), chance(choice.p_budget)});
+                          std::to_string(choice.devices),
+                          format_seconds(choice.days * kSecondsOfADay), loss_words(choice.loss),
+                          chance(choice.p_budget)});
   }
   return table;
 }

@@ -191,7 +191,8 @@ Json chart_json(const MoneyPage& page, const PageChart& chart) {
     const std::string known = is_free ? "" : page.sheet.at(item.id).label;
     items.push_back({{"id", item.id},
                      {"label", item.label.empty() ? known : item.label},
-                     {"total", item.is_total}});
+                     {"total", item.is_total},
+                     {"stated", item.is_stated}});
     for (const CurveKnot& knot : item.points) items.back()["points"].push_back({knot.x, knot.y});
   }
   if (!chart.target.empty()) (void)page.sheet.at(chart.target);

@@ -68,6 +68,7 @@ struct PageChartItem {
   std::string id;
   std::string label = {};              // default: the line's
   bool is_total = false;               // of a waterfall: drawn from zero
+  bool is_stated = false;              // of bars: no whisker, whoever stated it gave no range
   std::vector<CurveKnot> points = {};  // of lines
 };
 

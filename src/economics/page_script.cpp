@@ -113,7 +113,9 @@ const char* const kPageScript = R"js(
     const list = chart.items,
       f = rows(svg, list.length),
       unit = byId[list[0].id].unit;
-    const spans = list.map((i) => (isFinite(values[i.id]) ? range(lines, i.id, inputs) : [0, 0]));
+    const spans = list.map((i) =>
+      isFinite(values[i.id]) && !i.stated ? range(lines, i.id, inputs) : [0, 0],
+    );
     const high = Math.max(
       1e-300,
       ...list.map((i, k) => Math.max(isFinite(values[i.id]) ? values[i.id] : 0, spans[k][1])),

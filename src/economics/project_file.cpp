@@ -38,6 +38,7 @@ class ProjectReader {
     }
     settings_.skip_section("exchange");
     settings_.finish();
+    file.dates = std::move(dates_);
     return file;
   }
 
@@ -85,6 +86,7 @@ class ProjectReader {
     if (settings_.has(prefix + "date") && !is_date(date)) {
       settings_.add_fault(prefix + "date", "\"" + date + "\"", "YYYY, YYYY-MM or YYYY-MM-DD");
     }
+    if (!date.empty()) dates_.push_back({prefix + "date", date});
   }
 
   std::optional<std::vector<ProjectItem>> section(const std::string& name, bool people) {
@@ -142,12 +144,25 @@ class ProjectReader {
   }
 
   Settings settings_;
+  std::vector<std::pair<std::string, std::string>> dates_;
 };
 
 }  // namespace
 
 ProjectFile parse_project_file(const std::string& toml, const std::string& where) {
   return ProjectReader(toml, where).read();
+}
+
+std::string future_words(const ProjectFile& file, const std::string& today) {
+  std::string names;
+  for (const auto& [where, date] : file.dates) {
+    // "2027" and "2027-03" are after a day of 2026 or of 2027-02.
+    if (date <= today.substr(0, date.size())) continue;
+    names += (names.empty() ? "" : ", ") + where + " = \"" + date + "\"";
+  }
+  if (names.empty()) return "";
+  return "dates after today, " + today + ", in project.toml: " + names +
+         "; what they stand beside is counted as spent";
 }
 
 }  // namespace farthing

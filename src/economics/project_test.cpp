@@ -219,6 +219,20 @@ TEST(Project, HostileFoldersAreNamedAndTheRestIsCounted) {
     EXPECT_NE(fault.find(project.folder.file("")), std::string::npos);
 }
 
+TEST(Project, DatesAfterTodayAreNamedInOneSentence) {
+  const std::string toml =
+      "[[data]]\nname = \"a\"\nusd = 1\ndate = \"2027-01-02\"\n"
+      "[[tools]]\nname = \"b\"\nusd = 1\ndate = \"2026-11\"\n"
+      "[[overhead]]\nname = \"c\"\nusd = 1\ndate = \"2031\"\n";
+  const ProjectFile file = parse_project_file(toml, "p.toml");
+  const std::string words = future_words(file, "2026-11-29");
+  EXPECT_NE(words.find("data.0.date = \"2027-01-02\", overhead.0.date = \"2031\""),
+            std::string::npos)
+      << words;
+  EXPECT_EQ(words.find("tools"), std::string::npos);
+  EXPECT_EQ(future_words(file, "2031-01-01"), "");
+}
+
 TEST(Project, RefusesWhatIsNoProject) {
   const TestProject project;
   const auto fault_of = [](auto body) {
