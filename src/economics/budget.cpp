@@ -19,7 +19,6 @@ constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr double kNormalP90 = 1.2815515655446004;
 constexpr double kSecondsOfDay = 86400, kHour = 3600;
 constexpr double kUsualDays = 30;
-constexpr double kLevelLoss = 0.01;     // nats: far inside every band
 constexpr double kWorthwhileFp8 = 1.1;  // below it the software costs more than it saves
 
 double active_parameters(const ModelShape& shape) {
@@ -62,17 +61,20 @@ struct Draws {
   std::vector<double> experiments;  // over planned
 };
 
+// Of the logarithm.
+double spread_of(const Quantiles& gpu_hours) {
+  return gpu_hours.p50 > 0 ? std::log(gpu_hours.p90 / gpu_hours.p50) / kNormalP90 : 0.2;
+}
+
 Draws draw(const BudgetRequest& request, const Quantiles& gpu_hours) {
-  const Rng rng(20261102, RngStream::kSampling);
-  const double sd = gpu_hours.p50 > 0 ? std::log(gpu_hours.p90 / gpu_hours.p50) / kNormalP90 : 0.2;
+  const double sd = spread_of(gpu_hours);
   const PriceEntry& price = request.price;
   Draws draws;
-  for (std::uint64_t i = 0; i < kBudgetDraws; ++i) {
-    draws.hours.push_back(std::exp(sd * rng.normal(8 * i)));
-    draws.price.push_back(triangular(price.low, price.value, price.high, rng.uniform(8 * i + 2)));
-    draws.failed.push_back(
-        1 + triangular(0, request.failed, 2.5 * request.failed, rng.uniform(8 * i + 3)));
-    draws.experiments.push_back(triangular(0.8, 1, 1.3, rng.uniform(8 * i + 4)));
+  for (const BudgetVariates& drawn : budget_variates()) {
+    draws.hours.push_back(std::exp(sd * drawn.hours));
+    draws.price.push_back(triangular(price.low, price.value, price.high, drawn.price));
+    draws.failed.push_back(1 + triangular(0, request.failed, 2.5 * request.failed, drawn.failed));
+    draws.experiments.push_back(triangular(0.8, 1, 1.3, drawn.experiments));
   }
   return draws;
 }
@@ -193,6 +195,8 @@ std::optional<BudgetChoice> choose(const BudgetPlan& budget, const ModelShape& s
   }
   // The plan's own spread is known only now: the hours that hold with it, on its devices.
   const HoursHeld held = hours_held(budget, draws);
+  choice.money_hours = held.by_money, choice.slow = held.slow;
+  choice.hours_sd = spread_of(choice.plan.range.gpu_hours);
   const double in_time = choice.devices * hours_in_time(request) / held.slow;
   choice.final_hours = held.by_money;
   if (request.deadline_seconds > 0) choice.final_hours = std::min(choice.final_hours, in_time);
@@ -333,6 +337,20 @@ void add_verdicts(BudgetPlan& plan) {
 }
 
 }  // namespace
+
+const std::vector<BudgetVariates>& budget_variates() {
+  static const std::vector<BudgetVariates> kVariates = [] {
+    const Rng rng(20261102, RngStream::kSampling);
+    const auto five = [](double value) { return std::round(value * 1e5) / 1e5; };
+    std::vector<BudgetVariates> all;
+    for (std::uint64_t i = 0; i < kBudgetDraws; ++i) {
+      all.push_back({five(rng.normal(8 * i)), five(rng.uniform(8 * i + 2)),
+                     five(rng.uniform(8 * i + 3)), five(rng.uniform(8 * i + 4))});
+    }
+    return all;
+  }();
+  return kVariates;
+}
 
 LossBand expected_loss(const ModelShape& shape, double tokens) {
   const auto without_embeddings = [](const ByPart<std::int64_t>& parts) {

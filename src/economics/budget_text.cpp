@@ -36,11 +36,6 @@ std::string days_words(const BudgetPlan& plan) {
       waits ? "; capacity is there " + percent(availability.value) + " of the time" : "");
 }
 
-// Of draws: none of them is certainty.
-std::string chance(double share) {
-  return share > 0.995 ? "over 99 %" : share < 0.005 ? "under 1 %" : percent(share);
-}
-
 std::string precision_words(const BudgetChoice& choice) {
   return name(choice.plan.request.precision.value_or(NumberFormat::kBf16));
 }
@@ -85,7 +80,7 @@ Table ladder_table(const BudgetPlan& plan) {
                           format_figure(choice.tokens, ""), precision_words(choice),
                           std::to_string(choice.devices),
                           format_seconds(choice.days * kSecondsOfADay), loss_words(choice.loss),
-                          chance(choice.p_budget)});
+                          chance_words(choice.p_budget)});
   }
   return table;
 }
@@ -101,23 +96,21 @@ Table ways_table(const BudgetPlan& plan) {
 
 }  // namespace
 
-Table layout_table(const BudgetPlan& plan) {
-  const BudgetChoice& best = plan.best;
-  const BatchShape& batch = best.plan.best().batch;
-  return {
-      .headings = {},
-      .rows = {
-          {"P(inside the budget)", chance(best.p_budget)},
-          {"P(by the deadline)",
-           plan.request.deadline_seconds > 0 ? chance(best.p_deadline) : "no deadline"},
-          {"devices", fmt::format("{} of {}", best.devices, plan.request.cluster.name)},
-          {"layout", describe(best.plan.best().layout)},
+std::string chance_words(double share) {
+  return share > 0.995 ? "over 99 %" : share < 0.005 ? "under 1 %" : percent(share);
+}
+
+std::vector<std::vector<std::string>> layout_rows(const BudgetChoice& choice,
+                                                  const std::string& cluster) {
+  const BatchShape& batch = choice.plan.best().batch;
+  return {{"devices", fmt::format("{} of {}", choice.devices, cluster)},
+          {"layout", describe(choice.plan.best().layout)},
           {"global batch", fmt::format("{} sequences of {}, {} tokens", batch.global_batch,
                                        batch.sequence_length, format_figure(batch.tokens(), ""))},
-          {"checkpoint every", best.plan.checkpoint_every_seconds > 0
-                                   ? format_seconds(best.plan.checkpoint_every_seconds)
+          {"checkpoint every", choice.plan.checkpoint_every_seconds > 0
+                                   ? format_seconds(choice.plan.checkpoint_every_seconds)
                                    : "not needed"},
-          {"MFU, of the BF16 peak", fmt::format("{:.1f} %", 100 * best.plan.best().time.mfu)}}};
+          {"MFU, of the BF16 peak", fmt::format("{:.1f} %", 100 * choice.plan.best().time.mfu)}};
 }
 
 const char* const kBudgetLossNote =
@@ -132,8 +125,12 @@ std::string to_text(const BudgetPlan& plan) {
   std::string text = fmt::format("{} on {}, {} a device-hour\n\n", format_dollars(request.usd),
                                  request.cluster.name, format_dollars(request.price.value));
   Table answer = answer_table(plan);
-  const Table how = layout_table(plan);
-  answer.rows.insert(answer.rows.end(), how.rows.begin(), how.rows.end());
+  answer.rows.push_back({"P(inside the budget)", chance_words(plan.best.p_budget)});
+  answer.rows.push_back({"P(by the deadline)", request.deadline_seconds > 0
+                                                   ? chance_words(plan.best.p_deadline)
+                                                   : "no deadline"});
+  const auto how = layout_rows(plan.best, request.cluster.name);
+  answer.rows.insert(answer.rows.end(), how.begin(), how.end());
   text += to_text(answer) + "\n" + to_text(purse_table(plan)) + "\n" + to_text(ways_table(plan)) +
           "\n" + to_text(ladder_table(plan)) + "\n";
   for (const auto& line : plan.verdicts) text += folded(line);

@@ -64,6 +64,10 @@ std::string sentence_html(const Sheet& sheet, const PageSentence& sentence, cons
 }
 
 std::string cell_html(const Sheet& sheet, const PageCell& cell) {
+  if (cell.is_chance) {
+    (void)sheet.at(cell.id);
+    return fmt::format("<span data-chance=\"{}\">{}</span>", cell.id, escape_html(cell.text));
+  }
   if (cell.is_likely) {
     return fmt::format("<span data-likely=\"{}\">{}</span>", cell.id, escape_html(cell.text));
   }
@@ -210,7 +214,10 @@ std::string script_data(const MoneyPage& page) {
       charts[std::to_string(i)] = chart_json(page, *chart);
     }
   }
-  const Json json = {{"title", page.title}, {"sheet", page.sheet.to_json()}, {"charts", charts}};
+  const Json json = {{"title", page.title},
+                     {"sheet", page.sheet.to_json()},
+                     {"charts", charts},
+                     {"draws", {{"ids", page.draws.ids}, {"rows", page.draws.rows}}}};
   std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
   for (std::size_t at = text.find('<'); at != std::string::npos; at = text.find('<', at)) {
     text.replace(at, 1, "\\u003c");  // no "</script>" can end it early

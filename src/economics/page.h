@@ -31,8 +31,8 @@ struct PageSentence {
 };
 
 // Plain text, or a figure of the sheet (id not empty; `with_range` adds its low and high; `to` is
-// the upper end of a range of two figures; `is_likely`: P10 to P90 of draws, `text` as it was
-// made), or sentences.
+// the upper end of a range of two figures; `is_likely`: P10 to P90 of draws, `is_chance`: the share
+// of the page's draws in which the line is above zero, `text` as it was made), or sentences.
 struct PageCell {
   std::string text;
   std::string id = {};
@@ -40,7 +40,13 @@ struct PageCell {
   std::string to = {};
   std::vector<PageSentence> sentences = {};
   bool is_likely = false;
+  bool is_chance = false;
 };
+inline PageCell chance_cell(const std::string& id, const std::string& as_made) {
+  PageCell cell;
+  cell.text = as_made, cell.id = id, cell.is_chance = true;
+  return cell;
+}
 inline PageCell figure_cell(const std::string& id, bool with_range = false) {
   PageCell cell;
   cell.id = id, cell.with_range = with_range;
@@ -90,6 +96,12 @@ struct PageChart {
   std::string unit = {};
 };
 
+// Cases for chances: in each of `rows` the inputs `ids` have its values.
+struct PageDraws {
+  std::vector<std::string> ids;
+  std::vector<std::vector<double>> rows;
+};
+
 using PageSection = std::variant<PageText, PageTable, PageChart>;
 
 struct MoneyPage {
@@ -99,6 +111,7 @@ struct MoneyPage {
   std::vector<PageSentence> says = {};  // under it: these follow the sliders
   std::vector<std::string> tiles;       // ids
   Sheet sheet;                          // finished
+  PageDraws draws = {};
   std::vector<PageSection> sections;
   std::vector<std::string> sources;
   std::string made_on;  // YYYY-MM-DD

@@ -7,7 +7,7 @@ const char* const kPageScript = R"js(
 (() => {
   'use strict';
   const page = JSON.parse(document.getElementById('page-data').textContent);
-  const { evaluate, swings, range, likely, format } = farthingSheet,
+  const { evaluate, partsOf, swings, range, likely, chance, chanceWords, format } = farthingSheet,
     lines = page.sheet;
   const byId = Object.fromEntries(lines.map((l) => [l.id, l]));
   const first = evaluate(lines),
@@ -314,7 +314,11 @@ const char* const kPageScript = R"js(
     const N = 120,
       { xLow, xHigh } = chart;
     const xs = Array.from({ length: N + 1 }, (_, i) => xLow + ((xHigh - xLow) * i) / N);
-    const ys = xs.map((x) => evaluate(lines, { ...inputs, [chart.x]: x }));
+    const parts = partsOf(
+      lines,
+      chart.items.map((i) => i.id),
+    );
+    const ys = xs.map((x) => evaluate(parts, { ...inputs, [chart.x]: x }));
     const seen = chart.items
       .flatMap((i) => ys.map((y) => y[i.id]))
       .filter(isFinite)
@@ -431,6 +435,12 @@ const char* const kPageScript = R"js(
     }
     for (const node of document.querySelectorAll('[data-when]'))
       node.hidden = !(values[node.dataset.when] > 0);
+    for (const node of document.querySelectorAll('[data-chance]')) {
+      const words = chanceWords(chance(lines, node.dataset.chance, page.draws, inputs));
+      node.dataset.was ??= node.textContent;
+      node.classList.toggle('changed', words !== node.dataset.was);
+      node.textContent = words;
+    }
     clearTimeout(drawing);
     drawing = setTimeout(showLikely, 120);
     const n = Object.keys(inputs).length,
