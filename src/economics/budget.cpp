@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "base/units.h"
 #include "plan/accounting.h"
 #include "simulate/scaling_laws.h"
 
@@ -166,6 +167,17 @@ Plan plan_of(const BudgetRequest& request, const ModelShape& shape, double token
   return make_plan(plan);
 }
 
+// A batch that money or deadline leaves too small for the devices is no fault of the reader's.
+std::optional<Plan> try_plan(const BudgetRequest& request, const ModelShape& shape, double tokens,
+                             int devices, NumberFormat precision) {
+  try {
+    return plan_of(request, shape, tokens, devices, precision);
+  } catch (const Error& error) {
+    if (error.code != ErrorCode::kBadInput || request.model) throw;
+    return std::nullopt;
+  }
+}
+
 // Tokens that a paid device-hour trains: what waits for capacity is not paid.
 double tokens_per_paid_hour(const Plan& plan, const Cluster& cluster) {
   const double useful = std::min(1.0, plan.goodput / availability_of(cluster));
@@ -184,8 +196,9 @@ std::optional<BudgetChoice> choose(const BudgetPlan& budget, const ModelShape& s
     const Sized sized = size_run(budget, draws);
     const double tokens = sized.hours * rate;
     if (!(tokens > 1e6)) return std::nullopt;
-    choice.plan = plan_of(request, shape, tokens, sized.devices, precision);
-    if (!choice.plan.fits) return std::nullopt;
+    auto plan = try_plan(request, shape, tokens, sized.devices, precision);
+    if (!plan || !plan->fits) return std::nullopt;
+    choice.plan = std::move(*plan);
     choice.devices = choice.plan.best().layout.n_devices();
     choice.limited_by_deadline = sized.limited;
     choice.final_hours = sized.hours;
@@ -285,6 +298,12 @@ void add_verdicts(BudgetPlan& plan) {
     say.push_back(fmt::format("The money does not buy one step: {} tokens of a batch of {}.",
                               format_figure(best.tokens, ""), format_figure(batch, "")));
   }
+  if (const double untrained = std::log(best.shape.vocab_size); best.loss.high >= untrained) {
+    say.push_back(
+        fmt::format("So few tokens are out of the law's range: a model that has learnt nothing "
+                    "has {:.2f} nats per token.",
+                    untrained));
+  }
   if (best.limited_by_deadline) {
     say.push_back(fmt::format("The deadline binds, not the money: {} devices are all that {} has.",
                               best.devices, plan.request.cluster.name));
@@ -382,11 +401,14 @@ BudgetPlan plan_budget(const BudgetRequest& request,
     if (progress) progress(static_cast<int>(i) + 1, static_cast<int>(shapes.size()));
   }
   if (plan.ladder.empty()) {
+    const bool hurried = request.deadline_seconds > 0;
     throw Error(
         ErrorCode::kOutOfResource,
         to_string({"--budget", "trains nothing on " + request.cluster.name,
-                   format_dollars(plan.purse_usd) + " for the final run",
-                   "more money, fewer experiments, or a cluster whose memory holds the model",
+                   format_dollars(plan.purse_usd) + " for the final run" +
+                       (hurried ? ", " + format_seconds(request.deadline_seconds) + " for it" : ""),
+                   std::string(hurried ? "a later deadline, " : "") +
+                       "more money, fewer experiments, or a cluster whose memory holds the model",
                    ""}));
   }
   std::stable_sort(

@@ -141,6 +141,10 @@ PageText live_verdicts(const BudgetPlan& plan, const BudgetSheet& made) {
     say("The money does not buy one step: {tokens} tokens of a batch of " +
             format_figure(batch, "") + ".",
         "no_step" + BudgetSheet::of_model(k));
+    say(fmt::format("So few tokens are out of the law's range: a model that has learnt nothing has "
+                    "{:.2f} nats per token.",
+                    std::log(plan.ladder[k].shape.vocab_size)),
+        "untrained" + BudgetSheet::of_model(k));
   }
   say("A mixture of experts does not pay at this scale: {moe_loss} against {dense_loss} nats for "
       "the dense model.",

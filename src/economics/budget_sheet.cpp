@@ -248,6 +248,10 @@ void BudgetSheet::add_chosen() {
     formula("no_step" + of_model(k), "", "",
             fmt::format("chosen{} * if({} - tokens{}, 1, 0)", of_model(k), batch, of_chosen(k)),
             true);
+    formula("untrained" + of_model(k), "", "",
+            fmt::format("chosen{} * if(loss_high - {}, 1, 0)", of_model(k),
+                        std::log(plan_.ladder[k].shape.vocab_size)),
+            true);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -106,6 +107,27 @@ TEST(Budget, WhatBuysNothingSaysWhatWouldHelp) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code, ErrorCode::kOutOfResource);
     EXPECT_NE(error.message.find("more money"), std::string::npos);
+  }
+}
+
+TEST(Budget, ADeadlineThatLeavesNothingIsNamed) {
+  BudgetRequest asked = request();
+  asked.model.reset();
+  asked.cluster = load_cluster("h100-512");  // 512 devices split no batch of 8 sequences
+  asked.deadline_seconds = 1;
+  EXPECT_TRUE(plan_budget(asked).best.limited_by_deadline);
+  asked.cluster = load_cluster("h100-spot");
+  const BudgetPlan hurried = plan_budget(asked);
+  EXPECT_TRUE(std::any_of(hurried.verdicts.begin(), hurried.verdicts.end(), [](const auto& line) {
+    return line.find("out of the law's range") != std::string::npos;
+  })) << hurried.best.loss.mid;
+  asked.deadline_seconds = 1e-3;
+  try {
+    plan_budget(asked);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kOutOfResource) << error.message;
+    EXPECT_NE(error.message.find("a later deadline"), std::string::npos) << error.message;
   }
 }
 

@@ -70,7 +70,8 @@ class ProjectReader {
     const std::string path = "exchange." + currency;
     if (!settings_.has(path)) {
       settings_.add_fault(prefix + "currency", "mixed currencies: " + currency,
-                          "USD, or a rate under [exchange]", "exchange." + currency + " = 7.2");
+                          "USD, or a rate under [exchange]",
+                          "exchange." + currency + " = units of it for one dollar");
     }
     settings_.read(path, rate, {.low = 1e-6, .high = 1e6});
     return rate;

@@ -252,7 +252,7 @@ TEST(Project, RefusesWhatIsNoProject) {
             "p.toml:3: data.0.usd: found -1, wanted 0 to 100000000000");
   EXPECT_EQ(file("[[data]]\nname = \"a\"\namount = 1\ncurrency = \"EUR\"\n"),
             "p.toml:4: data.0.currency: found mixed currencies: EUR, wanted USD, or a rate under "
-            "[exchange] (exchange.EUR = 7.2)");
+            "[exchange] (exchange.EUR = units of it for one dollar)");
   EXPECT_NE(file("[[data]]\nname = \"a\"\nusd = 1\namount = 1\n"), "");
   EXPECT_NE(file("[[data]]\nname = \"a\"\n"), "");
   EXPECT_NE(file("[[people]]\nrole = \"a\"\nusd_per_month = 1\n"), "");
