@@ -12,8 +12,10 @@
 #include "cli/cost.h"
 #include "cli/support.h"
 #include "config/recipe.h"
+#include "config/share.h"
 #include "economics/compare.h"
 #include "economics/device_book.h"
+#include "economics/receipt_check.h"
 #include "ledger/run_folder.h"
 
 namespace farthing {
@@ -49,12 +51,26 @@ Contender contender_from_folder(const std::string& folder, const std::string& pr
   return contender_from_run(input, toml);
 }
 
+// Anyone's receipt is held to what `farthing cost validate` says; this program's own says more.
+Contender contender_from_file(const std::string& path) {
+  const Json json = read_json(path);
+  if (json.is_object() && json.contains("receipt") && !json.contains("usd")) {
+    const Json schema = read_json(find_shared("docs", "receipt.schema", ".json"));
+    for (const Finding& finding : check_receipt(json, schema)) {
+      if (finding.is_warning) continue;
+      throw_bad_input({path + ": " + finding.where, finding.what, "", "",
+                       "farthing cost validate names all faults"});
+    }
+  }
+  return contender_from_json(json, path);
+}
+
 // A run folder, a JSON file, or a folder of run folders.
 void add_contenders(const std::string& path, const std::string& prices,
                     std::vector<Contender>& contenders) {
   std::error_code fault;
   if (!fs::is_directory(path, fault)) {
-    contenders.push_back(contender_from_json(read_json(path), path));
+    contenders.push_back(contender_from_file(path));
     return;
   }
   if (file_exists(RunPaths(path).events)) {
