@@ -126,6 +126,9 @@ void settle_price(Contender& contender) {
   if (std::abs(sum - usd) <= kRounding * usd) return;
   contender.kwh = contender.kwh_usd = 0;
   contender.hour_usd = usd > 0 && hours > 0 ? usd / hours : kNotStated;
+  if (contender.price != "not stated" || !std::isfinite(contender.hour_usd)) return;
+  contender.price = fmt::format("{:.4g} USD per {}-hour, its dollars over its hours",
+                                contender.hour_usd, contender.device);
 }
 
 // The prices of a receipt of this program, or the hour of anyone's.

@@ -184,7 +184,10 @@ class ReceiptCheck {
   }
   // Zero is no way to say that one does not know; a cost without a price says nothing.
   void check_unknown() {
-    for (const char* where : {"/compute/training_flops", "/tokens", "/compute/device_hours"}) {
+    for (const char* where : {"/compute/training_flops", "/tokens", "/compute/device_hours",
+                              "/definitions/final_run/usd", "/definitions/all_runs/usd",
+                              "/definitions/research_and_development/usd",
+                              "/definitions/programme/usd", "/definitions/amortised/usd"}) {
       if (const auto value = number(where); value && *value == 0) {
         fault(where, "0; what is not known is \"not stated\"");
       }

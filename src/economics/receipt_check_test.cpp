@@ -106,6 +106,8 @@ TEST(ReceiptCheck, FindsWhatContradictsItself) {
   EXPECT_NE(with("/definitions/all_runs", Json{{"usd", 1e6}, {"basis", "x"}}).find("part of it"),
             std::string::npos);
   EXPECT_NE(with("/definitions/final_run/low", 6e6).find("above"), std::string::npos);
+  EXPECT_NE(with("/definitions/programme", Json{{"usd", 0}, {"basis", "x"}}).find("not known"),
+            std::string::npos);
   EXPECT_NE(with("/compute/usd_per_device_hour", 2.1).find("device_hours x"), std::string::npos);
   EXPECT_NE(with("/compute/devices", 1024).find("more than 1024 devices"), std::string::npos);
   EXPECT_NE(with("/compute/training_flops", 1e30).find("no device"), std::string::npos);
