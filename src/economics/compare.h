@@ -72,6 +72,9 @@ Contender contender_from_json(const Json& json, const std::string& where);
 
 // Its evaluations that have both figures.
 std::vector<CurveKnot> knots(const Contender& contender, Against against);
+// The same hours at the prices of a book.  Without hours the dollars stay as they were stated.
+void price_again(Contender& contender, const PriceBook& book);
+
 double value_at(const Contender& contender, Against against, double x);
 // What it had spent when it first reached so few bits; NaN if it never did.  Where already its
 // first evaluation was below, that evaluation's money is the most that it can have been.

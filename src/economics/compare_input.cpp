@@ -118,6 +118,10 @@ std::string rent_words(double value, const std::string& unit) {
   return std::isfinite(value) ? fmt::format("rent {} {}", value, unit) : "not stated";
 }
 
+std::string book_words(const PriceBook& book) {
+  return book.is_owned ? "own, book " + book.name : rent_words(book.rent.value, book.rent.unit);
+}
+
 // What an hour cost must give the dollars; where nothing says it, the dollars over the hours do.
 void settle_price(Contender& contender) {
   constexpr double kRounding = 1e-3;
@@ -189,8 +193,10 @@ Contender from_plan(const Reader& reader, Contender contender) {
   contender.price_date = reader.text("usd.date");
   contender.joules = reader.number("energy_joules");
   contender.name = reader.text("model") + " on " + reader.text("cluster");
-  contender.core_hours = reader.number("gpu_hours");
   contender.hour_usd = reader.number("usd.usd_per_device_hour");
+  // What waits for spot capacity is no hour that is paid.
+  contender.core_hours = contender.end.usd / contender.hour_usd;
+  if (!std::isfinite(contender.core_hours)) contender.core_hours = reader.number("gpu_hours");
   if (const std::string device = reader.text("usd.device"); !device.empty()) {
     contender.device = device;
     contender.price = rent_words(contender.hour_usd, "USD per " + device + "-hour");
@@ -208,8 +214,7 @@ Contender contender_from_run(const ReportInput& input, const std::string& recipe
   contender.kind = start.simulated ? "simulation" : start.imported ? "import" : "run";
   contender.recipe = flatten(recipe_toml);
   if (!start.device.empty()) contender.device = start.device;
-  contender.price = input.book.is_owned ? "own, book " + input.book.name
-                                        : rent_words(input.book.rent.value, input.book.rent.unit);
+  contender.price = book_words(input.book);
   contender.price_date = input.book.is_owned ? input.book.machine.date : input.book.rent.date;
   contender.model_flops = receipt.ledger.model_flops;
   contender.joules = receipt.cost.joules;
@@ -237,6 +242,27 @@ Contender contender_from_run(const ReportInput& input, const std::string& recipe
                                columns.at("bits_per_byte")[i], columns.at("eval_bytes")[i]});
   }
   return contender;
+}
+
+void price_again(Contender& contender, const PriceBook& book) {
+  if (!(contender.core_hours > 0)) return;
+  Usage usage{.seconds = contender.core_hours * 3600, .cores = 1, .joules = {}};
+  if (std::isfinite(contender.joules)) usage.joules = contender.joules;
+  const Cost cost = cost_of(usage, book);
+  const double before = contender.end.usd;
+  contender.end.usd = cost.usd;
+  for (CurvePoint& point : contender.curve) {
+    point.usd = contender.curve.size() == 1 ? cost.usd : point.usd / before * cost.usd;
+  }
+  contender.kwh = contender.kwh_usd = 0;
+  contender.hour_usd = book.rent.value;
+  if (book.is_owned) {
+    contender.hour_usd = cost.depreciation_usd / contender.core_hours;
+    contender.kwh_usd = book.electricity.value;
+    contender.kwh = cost.electricity_usd / contender.kwh_usd;
+  }
+  contender.price = book_words(book);
+  contender.price_date = book.is_owned ? book.machine.date : book.rent.date;
 }
 
 Contender contender_from_json(const Json& json, const std::string& where) {

@@ -204,6 +204,23 @@ TEST(Compare, AnyonesReceiptIsAContenderAndItsDollarsMayBeNotStated) {
   EXPECT_TRUE(std::isnan(contender_from_json(stated, "theirs.json").end.tokens));
 }
 
+TEST(Compare, AReceiptIsPricedAgainByItsHours) {
+  PriceBook book;
+  book.rent = {0.1, "USD per core-hour", "2026-06", "test", "assumed"};
+  book.machine_cores = 1, book.machine_years = 1, book.machine_busy_share = 1;
+  Contender again = contender_from_json(receipt(), "receipt.json");
+  price_again(again, book);
+  EXPECT_NEAR(again.end.usd, 0.2, 1e-12);  // two core-hours
+  EXPECT_NEAR(again.curve[0].usd, 0.2, 1e-12);
+  EXPECT_EQ(again.price, "rent 0.1 USD per core-hour");
+  Contender theirs = contender_from_json(anyones_receipt(), "theirs.json");
+  price_again(theirs, book);
+  EXPECT_NEAR(theirs.end.usd, 8, 1e-12);  // what they did not state is known now
+  Contender stated = contender("s", 0.01, {3, 2});
+  price_again(stated, book);  // no hours
+  EXPECT_EQ(stated.end.usd, 2);
+}
+
 TEST(Compare, APlanIsPricedLikeTheRunOfTheSamePrice) {
   const Json plan = {{"layout", Json::object()},
                      {"model", "m"},

@@ -193,7 +193,7 @@ std::vector<std::string> cautions(const std::vector<Contender>& contenders,
   std::vector<Contender> paid = contenders;
   std::erase_if(paid, [](const Contender& c) { return !std::isfinite(c.end.usd); });
   if (!all_alike(paid, [](const Contender& c) { return c.price; })) {
-    lines.push_back("Priced differently; --prices FILE prices all run folders alike.");
+    lines.push_back("Priced differently; --prices FILE prices all of them alike.");
   }
   const bool unknown = std::any_of(contenders.begin(), contenders.end(), [](const Contender& c) {
     return value_of(c, "data.train").empty();

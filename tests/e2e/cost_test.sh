@@ -139,6 +139,8 @@ JSON
 expect 0 "anyone's receipt" "$farthing" cost validate anyones.json
 expect 0 "anyone's receipt compares" "$farthing" compare anyones.json receipt.json
 contains out "does not state its dollars" "anyone's receipt compares"
+expect 0 "a receipt compares at other prices" "$farthing" compare receipt.json --prices mine.toml --json
+contains out '"usd_per_core_hour": 1.5' "a receipt compares at other prices"
 expect 0 "anyone's receipt on a page" "$farthing" compare anyones.json receipt.json --html c.html
 sed 's/"device_hours": 80/"device_hours": 800/' anyones.json > contradicts.json
 expect 3 "anyone's receipt contradicts itself" "$farthing" compare contradicts.json receipt.json
