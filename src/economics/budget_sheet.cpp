@@ -196,14 +196,17 @@ void BudgetSheet::add_run(const std::string& at, const BudgetChoice& choice) {
         "the loss law's E + A / N ** alpha", false),
       keep();
   formula("rate" + at, name + "the same at the speed assumed", "", with("speed@ * pace", at), true);
-  formula("hours" + at, name + "device-hours of the final run", "h", hours_formula(at));
-  formula("tokens" + at, name + "tokens that it trains", "", with("hours@ * rate@", at));
+  // The same four formulas for every model: the list of numbers has them once.
+  const bool brief = at != of_chosen(as_asked());
+  formula("hours" + at, name + "device-hours of the final run", "h", hours_formula(at), brief);
+  formula("tokens" + at, name + "tokens that it trains", "", with("hours@ * rate@", at), brief);
   formula("time" + at, name + unit_.name + ", failed attempts included", "",
           with(fmt::format("hours@ * (1 + failed / 100) / devices@ / {} / (available / 100)",
                            24 / unit_.of_a_day),
-               at));
+               at),
+          brief);
   formula("loss" + at, name + "expected loss, nats per token", "",
-          with("endless@ + law_B / tokens@ ** law_beta", at));
+          with("endless@ + law_B / tokens@ ** law_beta", at), brief);
   formula("loss_low" + at, "", "",
           with(fmt::format("loss@ - {:.6g}", choice.loss.mid - choice.loss.low), at), true);
   formula("loss_high" + at, "", "",
