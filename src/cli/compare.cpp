@@ -12,8 +12,10 @@
 #include "cli/cost.h"
 #include "cli/support.h"
 #include "config/recipe.h"
+#include "config/share.h"
 #include "economics/compare.h"
 #include "economics/device_book.h"
+#include "economics/receipt_check.h"
 #include "ledger/run_folder.h"
 
 namespace farthing {
@@ -49,12 +51,32 @@ Contender contender_from_folder(const std::string& folder, const std::string& pr
   return contender_from_run(input, toml);
 }
 
+// Anyone's receipt is held to what `farthing cost validate` says; this program's own says more.
+Contender contender_from_file(const std::string& path, const std::string& prices) {
+  const Json json = read_json(path);
+  if (json.is_object() && json.contains("receipt") && !json.contains("usd")) {
+    const Json schema = read_json(find_shared("docs", "receipt.schema", ".json"));
+    for (const Finding& finding : check_receipt(json, schema)) {
+      if (finding.is_warning) continue;
+      throw_bad_input({path + ": " + finding.where, finding.what, "", "",
+                       "farthing cost validate names all faults"});
+    }
+  }
+  Contender contender = contender_from_json(json, path);
+  if (!prices.empty()) {
+    RunPrices wanted{.prices = prices};
+    if (contender.device != "core") wanted.device = contender.device;
+    price_again(contender, load_run_book(wanted));
+  }
+  return contender;
+}
+
 // A run folder, a JSON file, or a folder of run folders.
 void add_contenders(const std::string& path, const std::string& prices,
                     std::vector<Contender>& contenders) {
   std::error_code fault;
   if (!fs::is_directory(path, fault)) {
-    contenders.push_back(contender_from_json(read_json(path), path));
+    contenders.push_back(contender_from_file(path, prices));
     return;
   }
   if (file_exists(RunPaths(path).events)) {
@@ -134,7 +156,8 @@ void add_compare_command(Command& app) {
   compare->add_option("--at", options->at,
                       "where: 0.05usd, 2e6tok, 500steps, 1h; else the most "
                       "that all have");
-  compare->add_option("--prices", options->prices, "price book for all run folders");
+  compare->add_option("--prices", options->prices,
+                      "prices all of them again: a file, or a name under prices/");
   compare->add_option("--html", options->html, "write one self-contained page to this file");
   add_json_flag(*compare, options->json);
   set_example(*compare, "farthing compare runs/a runs/b --against tokens");

@@ -52,6 +52,7 @@ Json plan_usd(const Plan& plan, const BudgetOptions& options) {
       {"total", rate * plan.gpu_hours},
       {"range", {{"p10", rate * hours.p10}, {"p50", rate * hours.p50}, {"p90", rate * hours.p90}}},
       {"usd_per_device_hour", price->value},
+      {"device", cluster.device.name},
       {"source", price->source},
       {"date", price->date}};
 }

@@ -18,6 +18,15 @@
 namespace farthing {
 namespace {
 
+// "25,215" are two lines, "813-816" several; neither is a thousand.
+std::string lines_words(std::string lines) {
+  const bool several = lines.find_first_of(",-") != std::string::npos;
+  for (std::size_t at = lines.find(','); at != std::string::npos; at = lines.find(',', at + 2)) {
+    lines.insert(at + 1, " ");
+  }
+  return (several ? ", lines " : ", line ") + lines;
+}
+
 struct ClaimsOptions {
   std::string word;
   std::string file = "article_costs";
@@ -54,7 +63,7 @@ Json to_json(const Claim& claim) {
 std::string source_of(const Claim& claim) {
   std::string text = claim.article;
   if (claim.article.size() == 3) text = "article " + text;
-  if (claim.lines != "-" && !claim.lines.empty()) text += ", line " + claim.lines;
+  if (claim.lines != "-" && !claim.lines.empty()) text += lines_words(claim.lines);
   return text + (claim.speaker.empty() ? "" : ", " + claim.speaker);
 }
 

@@ -87,7 +87,7 @@ std::string outside_words(const HistoryModel& model, double usd) {
   if (usd > 0.99 * *model.usd_low && usd < 1.01 * *model.usd_high) return "";
   return fmt::format(
       "{}: {} here is outside {}: it is hours, or operations over peak and MFU, at the {} taken "
-      "for an hour of a {}; the ratio inherits that.",
+      "for an hour of one {}; the ratio inherits that.",
       model.name, format_dollars(usd), usd_words(model), format_dollars(*model.usd_per_hour),
       model.device);
 }

@@ -69,6 +69,18 @@ class Walk {
   std::set<std::string> done_, here_;  // worked out at all, and in this figure
 };
 
+// A stated figure is held against one calculation; only ours has the range of its inputs.
+bool has_range(const CaseFigure& figure) { return figure.stated.empty() && figure.to.empty(); }
+
+std::string computed_words(const CostCase& result, const CaseFigure& figure) {
+  std::string words = result.computed(figure.id, figure.to);
+  const auto range = has_range(figure) ? result.sheet.range(figure.id) : std::nullopt;
+  if (range && range->low < range->high) {
+    words += " (" + format_figure(*range, result.sheet.at(figure.id).unit) + ")";
+  }
+  return words;
+}
+
 std::string in_words(const std::vector<std::string>& words) {
   std::string text;
   for (const auto& word : words) text += (text.empty() ? "" : "; ") + word;
@@ -123,8 +135,8 @@ std::string text_of(const CostCase& result, const Definitions& definitions,
   if (prices != "default") text += wrap_text(prices_words(prices), 0) + "\n";
   std::vector<std::vector<std::string>> rows = {{"published", "computed", "", "by"}};
   for (const auto& figure : result.figures) {
-    rows.push_back({stated_words(figure), result.computed(figure.id, figure.to),
-                    result.agreement(figure), figure.who});
+    rows.push_back({stated_words(figure), computed_words(result, figure), result.agreement(figure),
+                    figure.who});
   }
   text += format_table(rows);
   Walk walk(result);
@@ -146,6 +158,11 @@ std::string text_of(const CostCase& result, const Definitions& definitions,
   return text;
 }
 
+Json range_json(const CostCase& result, const CaseFigure& figure) {
+  const auto range = has_range(figure) ? result.sheet.range(figure.id) : std::nullopt;
+  return range ? Json::array({range->low, range->high}) : Json(nullptr);
+}
+
 Json json_of(const CostCase& result, const Definitions& definitions) {
   const auto value = [&](const std::string& id) -> Json {
     if (id.empty() || !std::isfinite(result.sheet.value(id))) return "not stated";
@@ -162,6 +179,7 @@ Json json_of(const CostCase& result, const Definitions& definitions) {
         {{"stated", figure.stated.empty() ? Json(nullptr) : Json(figure.stated)},
          {"computed", value(figure.id)},
          {"computed_to", figure.to.empty() ? value(figure.id) : value(figure.to)},
+         {"range", range_json(result, figure)},
          {"agreement", result.agreement(figure)},
          {"who", figure.who},
          {"definition", figure.definition},
@@ -215,7 +233,7 @@ PageTable figures_table(const CostCase& result, const Definitions& definitions, 
   for (std::size_t i = 0; i < result.figures.size(); ++i) {
     const CaseFigure& figure = result.figures[i];
     std::vector<PageCell> row = {{stated_words(figure)},
-                                 figure_cell(figure.id, figure.to.empty()),
+                                 figure_cell(figure.id, has_range(figure)),
                                  agreement_cell(result, i, sheet),
                                  {figure.who},
                                  {definitions.at(figure.definition).label},
@@ -285,14 +303,20 @@ MoneyPage page_of(const CostCase& result, const Definitions& definitions,
   PageChart bars;
   bars.kind = "bars";
   bars.heading = "The same model, every figure";
-  bars.note = "The upper end where a range was published. Whiskers: the ranges of the inputs.";
+  bars.note =
+      "The upper end where a range was published. Whiskers: what the ranges of the inputs make of "
+      "a "
+      "figure computed here; a stated figure has none.";
   for (const auto& figure : result.figures) {
     const std::string& id = figure.to.empty() ? figure.id : figure.to;
     if (page.tiles.size() < 4) page.tiles.push_back(id);
     const bool dwarfs = result.sheet.value(id) > 1e8;  // it would flatten all others to nothing
-    if (!dwarfs)
+    if (!dwarfs) {
+      const bool is_stated = !figure.stated.empty();
       bars.items.push_back(
-          {id, (figure.stated.empty() ? "" : figure.stated + ": ") + result.sheet.at(id).label});
+          {id, (is_stated ? figure.stated + ": " : "") + result.sheet.at(id).label});
+      bars.items.back().is_stated = is_stated;
+    }
     if (dwarfs)
       bars.note += " Too long for this chart: " + stated_words(figure) + ", " + figure.who + ".";
   }

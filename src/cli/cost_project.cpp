@@ -266,6 +266,9 @@ void project_command(const ProjectOptions& options) {
   search.progress = [&](int n) { line.show(std::to_string(n) + " run folders read"); };
   ProjectFacts facts = collect_project(search);
   line.end();
+  if (const std::string future = future_words(facts.file, today()); !future.empty()) {
+    facts.remarks.push_back(future);
+  }
   const ProjectCost cost = price_project(std::move(facts), book, definitions);
   if (!options.output.html.empty()) {
     write_page(options.output.html, page_of(cost, definitions), options.output.json);

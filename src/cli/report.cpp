@@ -30,12 +30,42 @@ constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 struct ReportOptions {
   std::string run;
-  std::string format = "text";
+  std::string format;  // as --format has it; empty: not given
+  bool json = false, html = false;
   std::string output;
   std::string against = "steps";
   std::string prices, plan, calibration;
   std::vector<std::string> overrides;
 };
+
+// One format from three flags.  Two that differ are an error, not a choice.
+std::string format_of(const ReportOptions& options) {
+  std::vector<std::pair<std::string, std::string>> given;  // flag, format
+  if (!options.format.empty()) given.push_back({"--format " + options.format, options.format});
+  if (options.json) given.push_back({"--json", "json"});
+  if (options.html) given.push_back({"--html", "html"});
+  if (given.empty()) return "text";
+  for (const auto& [flag, format] : given) {
+    if (format == given.front().second) continue;
+    throw Error(ErrorCode::kUsage, to_string({"report", given.front().first + " and " + flag,
+                                              "two formats", "one of them", ""}));
+  }
+  return given.front().second;
+}
+
+// A receipt alone has no steps to draw and no run to set a plan beside.
+void check_reprice(const ReportOptions& options, const std::string& format) {
+  for (const auto& [flag, is_given] :
+       {std::pair<const char*, bool>{"an HTML page", format == "html"},
+        {"--against", options.against != "steps"},
+        {"--plan", !options.plan.empty()},
+        {"--calibration", !options.calibration.empty()}}) {
+    if (!is_given) continue;
+    throw Error(ErrorCode::kUsage, to_string({"report", std::string(flag) + " with " + options.run,
+                                              "a receipt, which is priced again as text or JSON",
+                                              "a run folder", ""}));
+  }
+}
 
 // A recipe needs a model, and these settings have none.
 std::vector<std::string> with_preset(std::vector<std::string> overrides) {
@@ -51,8 +81,18 @@ Recipe recipe_of(const RunPaths& paths, const std::vector<std::string>& override
   return parse_recipe("", paths.folder, with_preset(overrides));
 }
 
+void write_report(const std::string& output, const std::string& text) {
+  if (output.empty() || output == "-") {
+    std::cout << text;
+  } else {
+    write_file_atomically(output, text);
+    std::cout << output << "\n";
+  }
+}
+
 // A receipt keeps the prices that it was made with; beside them, what it would cost at others.
-void reprice_command(const ReportOptions& options) {
+void reprice_command(const ReportOptions& options, const std::string& format) {
+  check_reprice(options, format);
   const Json receipt = read_json(options.run);
   const auto number = [&](const char* pointer) {
     const auto at = Json::json_pointer(pointer);
@@ -87,29 +127,34 @@ void reprice_command(const ReportOptions& options) {
   if (std::isfinite(number("/energy/kwh"))) usage.joules = number("/energy/kwh") * 3.6e6;
   const Cost cost = cost_of(usage, book);
   const double old_price = number("/compute/usd_per_device_hour");
-  if (options.format == "json") {
+  if (format == "json") {
     const auto known = [](double value) {
       return std::isfinite(value) ? Json(value) : Json("not stated");
     };
-    return print_json(
-        {{"receipt", options.run},
-         {"device", device},
-         {"device_hours", hours},
-         {"made_with", {{"usd", known(old_usd)}, {"usd_per_device_hour", known(old_price)}}},
-         {"again",
-          {{"usd", cost.usd},
-           {"usd_per_device_hour", book.rent.value},
-           {"owned_usd", cost.owned_usd},
-           {"electricity_usd", cost.electricity_usd},
-           {"book", book.name},
-           {"price", describe(book)}}}});
+    return write_report(
+        options.output,
+        Json{{"receipt", options.run},
+             {"device", device},
+             {"device_hours", hours},
+             {"made_with", {{"usd", known(old_usd)}, {"usd_per_device_hour", known(old_price)}}},
+             {"again",
+              {{"usd", cost.usd},
+               {"usd_per_device_hour", book.rent.value},
+               {"owned_usd", cost.owned_usd},
+               {"electricity_usd", cost.electricity_usd},
+               {"book", book.name},
+               {"price", describe(book)}}}}
+                .dump(2) +
+            "\n");
   }
   const auto money = [](double usd) { return std::isfinite(usd) ? format_usd(usd) : "not stated"; };
-  std::cout << options.run << ": " << format_count(hours) << " " << device << "-hours\n"
-            << "as it was made: " << money(old_usd) << " at " << money(old_price) << " for one\n"
-            << "priced again:   " << money(cost.usd) << ", " << describe(book) << "\n"
-            << "owned:          " << money(cost.owned_usd) << ", of it electricity "
-            << money(cost.electricity_usd) << "\n";
+  write_report(
+      options.output,
+      fmt::format("{}: {} {}-hours\nas it was made: {} at {} for one\npriced again:   {}, {}\n"
+                  "owned:          {}, of it electricity {}\n",
+                  options.run, format_count(hours), device, money(old_usd), money(old_price),
+                  money(cost.usd), describe(book), money(cost.owned_usd),
+                  money(cost.electricity_usd)));
 }
 
 // step_seconds, memory_bytes.total and energy of `farthing plan --json`.
@@ -152,7 +197,8 @@ void write_calibration(const Receipt& receipt, const std::string& path) {
 }
 
 void report_command(const ReportOptions& options) {
-  if (options.run.ends_with(".json")) return reprice_command(options);
+  const std::string format = format_of(options);
+  if (options.run.ends_with(".json")) return reprice_command(options, format);
   const RunPaths paths(options.run);
   if (!file_exists(paths.events)) {
     throw_bad_input({options.run, "not a run folder", "no events.jsonl",
@@ -189,21 +235,16 @@ void report_command(const ReportOptions& options) {
     if (const auto old = staleness(entry, today())) log_line("warning: " + *old);
   }
   std::string text;
-  if (options.format == "html") {
+  if (format == "html") {
     text = to_html(input);
-  } else if (options.format == "json") {
+  } else if (format == "json") {
     text = to_json(make_receipt(input)).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   } else {
     text = to_text(make_receipt(input));
   }
   const std::string output =
-      options.output.empty() && options.format == "html" ? paths.receipt_html : options.output;
-  if (output.empty() || output == "-") {
-    std::cout << text;
-  } else {
-    write_file_atomically(output, text);
-    std::cout << output << "\n";
-  }
+      options.output.empty() && format == "html" ? paths.receipt_html : options.output;
+  write_report(output, text);
 }
 
 void add_report_command(Command& app) {
@@ -213,10 +254,8 @@ void add_report_command(Command& app) {
       ->required();
   report->add_option("--format", options->format, "text, json or html (RUN/receipt.html)")
       ->one_of({"text", "json", "html"});
-  report->add_flag_callback(
-      "--json", [options] { options->format = "json"; }, "the same as --format json");
-  report->add_flag_callback(
-      "--html", [options] { options->format = "html"; }, "the same as --format html");
+  report->add_flag("--json", options->json, "the same as --format json");
+  report->add_flag("--html", options->html, "the same as --format html");
   refuse_empty(report->add_option("-o,--output", options->output, "file to write; - for stdout"));
   report->add_option("--against", options->against, "first axis of the charts")
       ->one_of({"steps", "tokens", "seconds", "usd"});

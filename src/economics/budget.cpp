@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "base/units.h"
 #include "plan/accounting.h"
 #include "simulate/scaling_laws.h"
 
@@ -19,7 +20,6 @@ constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr double kNormalP90 = 1.2815515655446004;
 constexpr double kSecondsOfDay = 86400, kHour = 3600;
 constexpr double kUsualDays = 30;
-constexpr double kLevelLoss = 0.01;     // nats: far inside every band
 constexpr double kWorthwhileFp8 = 1.1;  // below it the software costs more than it saves
 
 double active_parameters(const ModelShape& shape) {
@@ -62,17 +62,20 @@ struct Draws {
   std::vector<double> experiments;  // over planned
 };
 
+// Of the logarithm.
+double spread_of(const Quantiles& gpu_hours) {
+  return gpu_hours.p50 > 0 ? std::log(gpu_hours.p90 / gpu_hours.p50) / kNormalP90 : 0.2;
+}
+
 Draws draw(const BudgetRequest& request, const Quantiles& gpu_hours) {
-  const Rng rng(20261102, RngStream::kSampling);
-  const double sd = gpu_hours.p50 > 0 ? std::log(gpu_hours.p90 / gpu_hours.p50) / kNormalP90 : 0.2;
+  const double sd = spread_of(gpu_hours);
   const PriceEntry& price = request.price;
   Draws draws;
-  for (std::uint64_t i = 0; i < kBudgetDraws; ++i) {
-    draws.hours.push_back(std::exp(sd * rng.normal(8 * i)));
-    draws.price.push_back(triangular(price.low, price.value, price.high, rng.uniform(8 * i + 2)));
-    draws.failed.push_back(
-        1 + triangular(0, request.failed, 2.5 * request.failed, rng.uniform(8 * i + 3)));
-    draws.experiments.push_back(triangular(0.8, 1, 1.3, rng.uniform(8 * i + 4)));
+  for (const BudgetVariates& drawn : budget_variates()) {
+    draws.hours.push_back(std::exp(sd * drawn.hours));
+    draws.price.push_back(triangular(price.low, price.value, price.high, drawn.price));
+    draws.failed.push_back(1 + triangular(0, request.failed, 2.5 * request.failed, drawn.failed));
+    draws.experiments.push_back(triangular(0.8, 1, 1.3, drawn.experiments));
   }
   return draws;
 }
@@ -164,6 +167,17 @@ Plan plan_of(const BudgetRequest& request, const ModelShape& shape, double token
   return make_plan(plan);
 }
 
+// A batch that money or deadline leaves too small for the devices is no fault of the reader's.
+std::optional<Plan> try_plan(const BudgetRequest& request, const ModelShape& shape, double tokens,
+                             int devices, NumberFormat precision) {
+  try {
+    return plan_of(request, shape, tokens, devices, precision);
+  } catch (const Error& error) {
+    if (error.code != ErrorCode::kBadInput || request.model) throw;
+    return std::nullopt;
+  }
+}
+
 // Tokens that a paid device-hour trains: what waits for capacity is not paid.
 double tokens_per_paid_hour(const Plan& plan, const Cluster& cluster) {
   const double useful = std::min(1.0, plan.goodput / availability_of(cluster));
@@ -182,8 +196,9 @@ std::optional<BudgetChoice> choose(const BudgetPlan& budget, const ModelShape& s
     const Sized sized = size_run(budget, draws);
     const double tokens = sized.hours * rate;
     if (!(tokens > 1e6)) return std::nullopt;
-    choice.plan = plan_of(request, shape, tokens, sized.devices, precision);
-    if (!choice.plan.fits) return std::nullopt;
+    auto plan = try_plan(request, shape, tokens, sized.devices, precision);
+    if (!plan || !plan->fits) return std::nullopt;
+    choice.plan = std::move(*plan);
     choice.devices = choice.plan.best().layout.n_devices();
     choice.limited_by_deadline = sized.limited;
     choice.final_hours = sized.hours;
@@ -193,6 +208,8 @@ std::optional<BudgetChoice> choose(const BudgetPlan& budget, const ModelShape& s
   }
   // The plan's own spread is known only now: the hours that hold with it, on its devices.
   const HoursHeld held = hours_held(budget, draws);
+  choice.money_hours = held.by_money, choice.slow = held.slow;
+  choice.hours_sd = spread_of(choice.plan.range.gpu_hours);
   const double in_time = choice.devices * hours_in_time(request) / held.slow;
   choice.final_hours = held.by_money;
   if (request.deadline_seconds > 0) choice.final_hours = std::min(choice.final_hours, in_time);
@@ -240,7 +257,9 @@ void add_ways(BudgetPlan& plan) {
   add("own", own.value("own_hour"),
       fmt::format(
           "{} for {} devices at {}, with servers ({:g} times) and network ({:.0f} % of all), "
-          "used {:.0f} % of {:g} years, electricity at {}; no people",
+          "used {:.0f} % of {:g} years, electricity at {}; no people, storage or hall, nor power "
+          "while idle, "
+          "which farthing cost own-or-rent counts",
           format_dollars(own.value("own_cluster") * plan.best.devices), plan.best.devices,
           format_dollars(own.value("own_device")), own.value("own_server"),
           100 * own.value("own_network"), own.value("own_busy"), own.value("own_life"),
@@ -275,6 +294,16 @@ void add_open_model(BudgetPlan& plan) {
 void add_verdicts(BudgetPlan& plan) {
   const BudgetChoice& best = plan.best;
   auto& say = plan.verdicts;
+  if (const double batch = best.plan.best().batch.tokens(); best.tokens < batch) {
+    say.push_back(fmt::format("The money does not buy one step: {} tokens of a batch of {}.",
+                              format_figure(best.tokens, ""), format_figure(batch, "")));
+  }
+  if (const double untrained = std::log(best.shape.vocab_size); best.loss.high >= untrained) {
+    say.push_back(
+        fmt::format("So few tokens are out of the law's range: a model that has learnt nothing "
+                    "has {:.2f} nats per token.",
+                    untrained));
+  }
   if (best.limited_by_deadline) {
     say.push_back(fmt::format("The deadline binds, not the money: {} devices are all that {} has.",
                               best.devices, plan.request.cluster.name));
@@ -328,6 +357,20 @@ void add_verdicts(BudgetPlan& plan) {
 
 }  // namespace
 
+const std::vector<BudgetVariates>& budget_variates() {
+  static const std::vector<BudgetVariates> kVariates = [] {
+    const Rng rng(20261102, RngStream::kSampling);
+    const auto five = [](double value) { return std::round(value * 1e5) / 1e5; };
+    std::vector<BudgetVariates> all;
+    for (std::uint64_t i = 0; i < kBudgetDraws; ++i) {
+      all.push_back({five(rng.normal(8 * i)), five(rng.uniform(8 * i + 2)),
+                     five(rng.uniform(8 * i + 3)), five(rng.uniform(8 * i + 4))});
+    }
+    return all;
+  }();
+  return kVariates;
+}
+
 LossBand expected_loss(const ModelShape& shape, double tokens) {
   const auto without_embeddings = [](const ByPart<std::int64_t>& parts) {
     return static_cast<double>(parts.main() - parts.embedding - parts.head);
@@ -358,11 +401,14 @@ BudgetPlan plan_budget(const BudgetRequest& request,
     if (progress) progress(static_cast<int>(i) + 1, static_cast<int>(shapes.size()));
   }
   if (plan.ladder.empty()) {
+    const bool hurried = request.deadline_seconds > 0;
     throw Error(
         ErrorCode::kOutOfResource,
         to_string({"--budget", "trains nothing on " + request.cluster.name,
-                   format_dollars(plan.purse_usd) + " for the final run",
-                   "more money, fewer experiments, or a cluster whose memory holds the model",
+                   format_dollars(plan.purse_usd) + " for the final run" +
+                       (hurried ? ", " + format_seconds(request.deadline_seconds) + " for it" : ""),
+                   std::string(hurried ? "a later deadline, " : "") +
+                       "more money, fewer experiments, or a cluster whose memory holds the model",
                    ""}));
   }
   std::stable_sort(

@@ -35,7 +35,16 @@
 namespace farthing {
 
 inline constexpr int kBudgetDraws = 2000;
-inline constexpr std::size_t kMostRungs = 8;  // of the ladder, shown
+inline constexpr std::size_t kMostRungs = 8;  // of the ladder, in text
+inline constexpr double kLevelLoss = 0.01;    // nats: far inside every band
+
+// What is drawn for each of kBudgetDraws cases, before anybody's ranges: five decimals, so that a
+// page can carry them.
+struct BudgetVariates {
+  double hours = 0;                               // standard normal
+  double price = 0, failed = 0, experiments = 0;  // uniform
+};
+const std::vector<BudgetVariates>& budget_variates();
 
 struct BudgetRequest {
   double usd = 0;
@@ -78,6 +87,9 @@ struct BudgetChoice {
   double p_budget = 0, p_deadline = 1;
   bool limited_by_deadline = false;
   LossBand loss;
+  // What the page's formulas start from.  `money_hours` of the final run hold by the money alone at
+  // the asked confidence; `slow` is the run with its failed attempts over its median at that.
+  double money_hours = 0, slow = 1, hours_sd = 0.2;  // sd of the logarithm
 };
 
 struct WayToPay {
@@ -119,8 +131,11 @@ BudgetPlan plan_budget(const BudgetRequest& request,
 // active.
 std::vector<ModelShape> budget_ladder();
 
-// What the planner's search found: a page's sliders do not move it.
-Table layout_table(const BudgetPlan& plan);
+// Of draws, in words: none of them is certainty.
+std::string chance_words(double share);
+// {what, found} of a model: devices, layout, global batch, checkpoints, MFU.
+std::vector<std::vector<std::string>> layout_rows(const BudgetChoice& choice,
+                                                  const std::string& cluster);
 extern const char* const kBudgetLossNote;
 
 std::string to_text(const BudgetPlan& plan);

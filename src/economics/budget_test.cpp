@@ -3,11 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "config/share.h"
+#include "economics/budget_sheet.h"
 #include "plan/accounting.h"
 
 namespace farthing {
@@ -108,6 +110,27 @@ TEST(Budget, WhatBuysNothingSaysWhatWouldHelp) {
   }
 }
 
+TEST(Budget, ADeadlineThatLeavesNothingIsNamed) {
+  BudgetRequest asked = request();
+  asked.model.reset();
+  asked.cluster = load_cluster("h100-512");  // 512 devices split no batch of 8 sequences
+  asked.deadline_seconds = 1;
+  EXPECT_TRUE(plan_budget(asked).best.limited_by_deadline);
+  asked.cluster = load_cluster("h100-spot");
+  const BudgetPlan hurried = plan_budget(asked);
+  EXPECT_TRUE(std::any_of(hurried.verdicts.begin(), hurried.verdicts.end(), [](const auto& line) {
+    return line.find("out of the law's range") != std::string::npos;
+  })) << hurried.best.loss.mid;
+  asked.deadline_seconds = 1e-3;
+  try {
+    plan_budget(asked);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kOutOfResource) << error.message;
+    EXPECT_NE(error.message.find("a later deadline"), std::string::npos) << error.message;
+  }
+}
+
 TEST(Budget, AbsurdRequestsAreRefused) {
   for (double BudgetRequest::*field :
        {&BudgetRequest::usd, &BudgetRequest::deadline_seconds, &BudgetRequest::experiments,
@@ -138,16 +161,63 @@ TEST(Budget, ThePagesFormulasGiveThePlanAndFollowTheMoney) {
   const BudgetPlan plan = plan_budget(asked);
   const Sheet sheet = budget_page(plan).sheet;
   const BudgetChoice& rung = plan.ladder.front();
-  EXPECT_NEAR(sheet.value("days"), plan.best.days, 1e-9 * plan.best.days);
+  EXPECT_NEAR(sheet.value("time"), plan.best.days, 1e-9 * plan.best.days);
   EXPECT_NEAR(sheet.value("loss"), plan.best.loss.mid, 1e-9);
   EXPECT_NEAR(sheet.value("loss_high"), plan.best.loss.high, 1e-6);
   EXPECT_NEAR(sheet.value("tokens_1"), rung.tokens, 1e-9 * rung.tokens);
   EXPECT_NEAR(sheet.value("runs_a_year"), plan.runs_a_year, 1e-9 * plan.runs_a_year);
   EXPECT_NEAR(sheet.value("way_usd_3"), plan.ways.at(2).final_usd, 1e-6);
-  // Half the price: twice the tokens, and the law's loss of these.
-  const auto cheap = sheet.values_with({{"price", asked.price.value / 2}});
-  EXPECT_NEAR(cheap.at("tokens"), 2 * plan.best.tokens, 1e-6 * plan.best.tokens);
-  EXPECT_NEAR(cheap.at("loss"), expected_loss(plan.best.shape, 2 * plan.best.tokens).mid, 1e-9);
+  // Twice the price: half the tokens, and the law's loss of these.
+  const auto dear = sheet.values_with({{"price", asked.price.value * 2}});
+  EXPECT_NEAR(dear.at("tokens"), plan.best.tokens / 2, 1e-6 * plan.best.tokens);
+  EXPECT_NEAR(dear.at("loss"), expected_loss(plan.best.shape, plan.best.tokens / 2).mid, 1e-9);
+  EXPECT_FALSE(dear.at("deadline_binds") > 0);
+  // At a tenth of it the devices of the search are busy until the deadline.
+  const auto cheap = sheet.values_with({{"price", asked.price.value / 10}});
+  EXPECT_TRUE(cheap.at("deadline_binds") > 0);
+  EXPECT_LE(cheap.at("time") * 86400, asked.deadline_seconds);
+  EXPECT_GT(cheap.at("reserve_usd"), 0.3 * asked.usd);
+}
+
+TEST(Budget, ThePagesDrawsGiveTheChances) {
+  const BudgetPlan& plan = usual();
+  const BudgetSheet made(plan);
+  const PageDraws draws = made.draws();
+  const Sheet& sheet = made.sheet();
+  int inside = 0, in_time = 0;
+  for (const auto& row : draws.rows) {
+    std::map<std::string, double> inputs;
+    for (std::size_t i = 0; i < row.size(); ++i) inputs[draws.ids[i]] = row[i];
+    const auto values = sheet.values_with(inputs);
+    inside += values.at("inside") > 0 ? 1 : 0;
+    in_time += values.at("in_time") > 0 ? 1 : 0;
+  }
+  const auto n = static_cast<double>(draws.rows.size());
+  EXPECT_NEAR(inside / n, plan.best.p_budget, 1e-9);
+  EXPECT_NEAR(in_time / n, plan.best.p_deadline, 1e-9);
+}
+
+TEST(Budget, ThePagesChoiceFollowsTheMoney) {
+  BudgetRequest asked = request();
+  asked.model.reset();
+  asked.usd = 3000;  // few devices are searched quickly
+  asked.deadline_seconds = 0;
+  const BudgetPlan plan = plan_budget(asked);
+  const BudgetSheet made(plan);
+  const auto active_at = [&](double budget) {
+    const auto values = made.sheet().values_with({{"budget", budget}});
+    int n_chosen = 0;
+    for (std::size_t k = 0; k < plan.ladder.size(); ++k) {
+      n_chosen += values.at("chosen" + BudgetSheet::of_model(k)) > 0 ? 1 : 0;
+    }
+    EXPECT_EQ(n_chosen, 1) << budget;
+    EXPECT_LE(values.at("loss"), values.at("least_loss") + kLevelLoss);
+    return values.at("active");
+  };
+  const auto active = static_cast<double>(count_active_parameters(plan.best.shape).total());
+  EXPECT_EQ(active_at(asked.usd), active);
+  EXPECT_GT(active_at(20 * asked.usd), active);
+  EXPECT_LT(active_at(asked.usd / 20), active);
 }
 
 // 33,800 with server and network is 68,434; a third and 3 % of it over 8,766 h, 70 % of them used;

@@ -13,6 +13,8 @@
 namespace farthing {
 namespace {
 
+constexpr double kSecondsOfADay = 86400;
+
 double active_of(const ModelShape& shape) {
   return static_cast<double>(count_active_parameters(shape).total());
 }
@@ -29,14 +31,9 @@ std::string days_words(const BudgetPlan& plan) {
   const bool waits = availability.is_known() && availability.value < 1;
   const double hours = plan.best.final_hours / plan.best.devices;
   return fmt::format(
-      "{:.1f} of the final run and {} of it for failed attempts{}", hours / 24,
+      "{} of the final run and {} of it for failed attempts{}", format_seconds(hours * 3600),
       percent(plan.request.failed),
       waits ? "; capacity is there " + percent(availability.value) + " of the time" : "");
-}
-
-// Of draws: none of them is certainty.
-std::string chance(double share) {
-  return share > 0.995 ? "over 99 %" : share < 0.005 ? "under 1 %" : percent(share);
 }
 
 std::string precision_words(const BudgetChoice& choice) {
@@ -52,7 +49,7 @@ Table answer_table(const BudgetPlan& plan) {
                     fmt::format("{} ({:.0f} per active parameter)", format_figure(best.tokens, ""),
                                 best.tokens / active_of(best.shape))},
                    {"device-hours", format_figure(best.final_hours, "h")},
-                   {"days", fmt::format("{:.1f}, {}", best.days, days_words(plan))},
+                   {"time", format_seconds(best.days * kSecondsOfADay) + ": " + days_words(plan)},
                    {"expected loss, nats per token", loss_words(best.loss)},
                    {"such final runs for the whole budget, within a year",
                     fmt::format("{:.1f}", plan.runs_a_year)}}};
@@ -74,15 +71,16 @@ Table purse_table(const BudgetPlan& plan) {
 }
 
 Table ladder_table(const BudgetPlan& plan) {
-  Table table{.headings = {"for the same money", "active", "tokens", "precision", "devices", "days",
+  Table table{.headings = {"for the same money", "active", "tokens", "precision", "devices", "time",
                            "loss", "P(inside)"},
               .rows = {}};
   for (const BudgetChoice& choice : plan.ladder) {
     if (table.rows.size() == kMostRungs) break;
     table.rows.push_back({choice.shape.name, format_figure(active_of(choice.shape), ""),
                           format_figure(choice.tokens, ""), precision_words(choice),
-                          std::to_string(choice.devices), fmt::format("{:.1f}", choice.days),
-                          loss_words(choice.loss), chance(choice.p_budget)});
+                          std::to_string(choice.devices),
+                          format_seconds(choice.days * kSecondsOfADay), loss_words(choice.loss),
+                          chance_words(choice.p_budget)});
   }
   return table;
 }
@@ -98,23 +96,21 @@ Table ways_table(const BudgetPlan& plan) {
 
 }  // namespace
 
-Table layout_table(const BudgetPlan& plan) {
-  const BudgetChoice& best = plan.best;
-  const BatchShape& batch = best.plan.best().batch;
-  return {
-      .headings = {},
-      .rows = {
-          {"P(inside the budget)", chance(best.p_budget)},
-          {"P(by the deadline)",
-           plan.request.deadline_seconds > 0 ? chance(best.p_deadline) : "no deadline"},
-          {"devices", fmt::format("{} of {}", best.devices, plan.request.cluster.name)},
-          {"layout", describe(best.plan.best().layout)},
+std::string chance_words(double share) {
+  return share > 0.995 ? "over 99 %" : share < 0.005 ? "under 1 %" : percent(share);
+}
+
+std::vector<std::vector<std::string>> layout_rows(const BudgetChoice& choice,
+                                                  const std::string& cluster) {
+  const BatchShape& batch = choice.plan.best().batch;
+  return {{"devices", fmt::format("{} of {}", choice.devices, cluster)},
+          {"layout", describe(choice.plan.best().layout)},
           {"global batch", fmt::format("{} sequences of {}, {} tokens", batch.global_batch,
                                        batch.sequence_length, format_figure(batch.tokens(), ""))},
-          {"checkpoint every", best.plan.checkpoint_every_seconds > 0
-                                   ? format_seconds(best.plan.checkpoint_every_seconds)
+          {"checkpoint every", choice.plan.checkpoint_every_seconds > 0
+                                   ? format_seconds(choice.plan.checkpoint_every_seconds)
                                    : "not needed"},
-          {"MFU, of the BF16 peak", fmt::format("{:.1f} %", 100 * best.plan.best().time.mfu)}}};
+          {"MFU, of the BF16 peak", fmt::format("{:.1f} %", 100 * choice.plan.best().time.mfu)}};
 }
 
 const char* const kBudgetLossNote =
@@ -129,8 +125,12 @@ std::string to_text(const BudgetPlan& plan) {
   std::string text = fmt::format("{} on {}, {} a device-hour\n\n", format_dollars(request.usd),
                                  request.cluster.name, format_dollars(request.price.value));
   Table answer = answer_table(plan);
-  const Table how = layout_table(plan);
-  answer.rows.insert(answer.rows.end(), how.rows.begin(), how.rows.end());
+  answer.rows.push_back({"P(inside the budget)", chance_words(plan.best.p_budget)});
+  answer.rows.push_back({"P(by the deadline)", request.deadline_seconds > 0
+                                                   ? chance_words(plan.best.p_deadline)
+                                                   : "no deadline"});
+  const auto how = layout_rows(plan.best, request.cluster.name);
+  answer.rows.insert(answer.rows.end(), how.begin(), how.end());
   text += to_text(answer) + "\n" + to_text(purse_table(plan)) + "\n" + to_text(ways_table(plan)) +
           "\n" + to_text(ladder_table(plan)) + "\n";
   for (const auto& line : plan.verdicts) text += folded(line);

@@ -20,19 +20,16 @@ std::map<std::string, std::string> what_it_is(const Contender& contender) {
   return recipe;
 }
 
-// Pooled over every group of recipes that are alike; a run given twice is no repeat of itself.
+// Pooled over every group of recipes that are alike.
 void measure_spread(const std::vector<Contender>& contenders, EqualComparison& equal) {
-  std::map<std::map<std::string, std::string>, std::vector<double>> groups;
-  std::set<double> begun;
-  for (std::size_t i = 0; i < contenders.size(); ++i) {
-    if (contenders[i].recipe.empty() || !std::isfinite(equal.bits_per_byte[i])) continue;
-    const double when = contenders[i].begun_unix;
-    if (std::isfinite(when) && !begun.insert(when).second) continue;
-    groups[what_it_is(contenders[i])].push_back(equal.bits_per_byte[i]);
-  }
   double squares = 0;
   int freedom = 0;
-  for (const auto& [recipe, values] : groups) {
+  for (const auto& group : repeats(contenders)) {
+    std::vector<double> values;
+    for (const int i : group) {
+      const double bits = equal.bits_per_byte[static_cast<std::size_t>(i)];
+      if (std::isfinite(bits)) values.push_back(bits);
+    }
     if (values.size() < 2) continue;
     double mean = 0;
     for (const double value : values) mean += value / static_cast<double>(values.size());
@@ -96,6 +93,33 @@ const char* to_string(Against against) {
   return "";
 }
 
+std::vector<std::vector<int>> repeats(const std::vector<Contender>& contenders) {
+  std::map<std::map<std::string, std::string>, std::vector<int>> alike;
+  std::set<double> begun;
+  for (std::size_t i = 0; i < contenders.size(); ++i) {
+    if (contenders[i].recipe.empty()) continue;
+    const double when = contenders[i].begun_unix;
+    if (std::isfinite(when) && !begun.insert(when).second) continue;
+    alike[what_it_is(contenders[i])].push_back(static_cast<int>(i));
+  }
+  std::vector<std::vector<int>> groups;
+  for (auto& [recipe, group] : alike) {
+    if (group.size() > 1) groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+std::vector<CurveKnot> knots(const Contender& contender, Against against) {
+  std::vector<CurveKnot> found;
+  for (const CurvePoint& point : contender.curve) {
+    const double x = along(point, against);
+    if (std::isfinite(point.bits_per_byte) && std::isfinite(x)) {
+      found.push_back({x, point.bits_per_byte});
+    }
+  }
+  return found;
+}
+
 double along(const CurvePoint& point, Against against) {
   switch (against) {
     case Against::kSteps:
@@ -111,25 +135,7 @@ double along(const CurvePoint& point, Against against) {
 }
 
 double value_at(const Contender& contender, Against against, double x) {
-  constexpr double kSame = 1e-9;  // a sum of step costs against the run's total
-  const CurvePoint* before = nullptr;
-  double exact = kNotStated;  // of two evaluations at x the later, which is on all the text
-  for (const CurvePoint& point : contender.curve) {
-    const double here = along(point, against);
-    if (!std::isfinite(point.bits_per_byte) || !std::isfinite(here)) continue;
-    if (std::abs(here - x) <= kSame * std::abs(x)) {
-      exact = point.bits_per_byte;
-    } else if (here > x) {
-      if (std::isfinite(exact)) return exact;
-      if (before == nullptr) return kNotStated;
-      const double low = along(*before, against);
-      if (low <= 0) return kNotStated;
-      const double share = std::log(x / low) / std::log(here / low);
-      return before->bits_per_byte + share * (point.bits_per_byte - before->bits_per_byte);
-    }
-    before = &point;
-  }
-  return exact;
+  return read_off(knots(contender, against), x);
 }
 
 Reached usd_to_reach(const Contender& contender, double bits_per_byte) {

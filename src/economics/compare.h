@@ -52,8 +52,11 @@ struct Contender {
   double model_flops = kNotStated;
   double joules = kNotStated;
   double core_hours = kNotStated;  // device-hours where it ran on devices
-  double rent = kNotStated;        // USD per core-hour; NaN: owned, or not a matter of cores
-  std::string price;               // in words; runs priced alike say the same
+  // Where hours were paid, usd = core_hours * hour_usd + kwh * kwh_usd: the rent, or the wear of an
+  // owned machine and the electricity that its meter counted.  NaN: dollars without their hours.
+  double hour_usd = kNotStated;
+  double kwh = 0, kwh_usd = 0;
+  std::string price;  // in words; runs priced alike say the same
   std::string price_date;
   std::string device = "core";
   std::map<std::string, std::string> recipe;  // "train.learning_rate" -> "0.003"; empty: unknown
@@ -61,9 +64,16 @@ struct Contender {
 
 // recipe_toml may be empty.  The curve is that of report/series.h.
 Contender contender_from_run(const ReportInput& input, const std::string& recipe_toml);
-// receipt.json, or what `farthing plan --json` prints.  Refuses: no tokens and no dollars, negative
-// or non-finite figures, another currency than USD, categories that do not add up to their total.
+// receipt.json of this program or of anyone (docs/receipt.schema.json), or what `farthing plan
+// --json` prints.  The dollars of a receipt without "usd" are its definition "final_run".
+// Refuses: no tokens and no dollars where no standard receipt says so, negative or non-finite
+// figures, another currency than USD, categories that do not add up to their total.
 Contender contender_from_json(const Json& json, const std::string& where);
+
+// Its evaluations that have both figures.
+std::vector<CurveKnot> knots(const Contender& contender, Against against);
+// The same hours at the prices of a book.  Without hours the dollars stay as they were stated.
+void price_again(Contender& contender, const PriceBook& book);
 
 double value_at(const Contender& contender, Against against, double x);
 // What it had spent when it first reached so few bits; NaN if it never did.  Where already its
@@ -85,6 +95,9 @@ struct EqualComparison {
   double spread = kNotStated;
   int n_repeats = 0;  // contenders that the spread comes from
 };
+// Groups of two and more whose recipes are alike but for names and seeds; a run given twice is no
+// repeat of itself.
+std::vector<std::vector<int>> repeats(const std::vector<Contender>& contenders);
 EqualComparison at_equal(const std::vector<Contender>& contenders, Against against,
                          std::optional<double> at = {});
 
@@ -110,6 +123,7 @@ std::vector<std::vector<std::string>> recipe_difference(const Contender& a, cons
 std::string money_words(double usd);
 
 // What a reader should know before he believes the table: one sentence each.
+extern const char* const kEarlyWords;  // where a value is from before a run's end
 std::vector<std::string> cautions(const std::vector<Contender>& contenders,
                                   const EqualComparison& equal);
 
@@ -123,7 +137,8 @@ std::string winner_verdict(const std::vector<Contender>& contenders, const Equal
 
 std::string compare_text(const std::vector<Contender>& contenders, const EqualComparison& equal);
 Json compare_json(const std::vector<Contender>& contenders, const EqualComparison& equal);
-// With a slider for the rent of a core-hour where runs were rented by it.
+// Sliders for what an hour cost, one for each price among the contenders; dollars, curves, the
+// winner at equal cost and the frontier follow them.  Dollars stated without hours stay.
 MoneyPage compare_page(const std::vector<Contender>& contenders, const EqualComparison& equal);
 
 }  // namespace farthing

@@ -44,11 +44,17 @@ class Reader {
   double number(const std::string& path) const {
     const Json* value = find(path);
     if (value == nullptr || value->is_null()) return kNotStated;
+    if (value->is_string() && value->get<std::string>() == "not stated") return kNotStated;
     if (!value->is_number()) wrong(path, value->dump(), "a number or null");
     const double found = value->get<double>();
     if (!std::isfinite(found) || found < 0)
       wrong(path, value->dump(), "a number that is not negative");
     return found;
+  }
+  // The first of two places that has one.
+  double number(const std::string& path, const std::string& else_path) const {
+    const double found = number(path);
+    return std::isfinite(found) ? found : number(else_path);
   }
   std::string text(const std::string& path) const {
     const Json* value = find(path);
@@ -107,25 +113,72 @@ void check_sum(const Reader& reader, const std::string& total_path, const std::s
                "the sum of its categories, " + std::to_string(sum));
 }
 
+// One way to say it, so that what is priced alike reads alike.
+std::string rent_words(double value, const std::string& unit) {
+  return std::isfinite(value) ? fmt::format("rent {} {}", value, unit) : "not stated";
+}
+
+std::string book_words(const PriceBook& book) {
+  return book.is_owned ? "own, book " + book.name : rent_words(book.rent.value, book.rent.unit);
+}
+
+// What an hour cost must give the dollars; where nothing says it, the dollars over the hours do.
+void settle_price(Contender& contender) {
+  constexpr double kRounding = 1e-3;
+  const double usd = contender.end.usd, hours = contender.core_hours;
+  const double sum = hours * contender.hour_usd + contender.kwh * contender.kwh_usd;
+  if (std::abs(sum - usd) <= kRounding * usd) return;
+  contender.kwh = contender.kwh_usd = 0;
+  contender.hour_usd = usd > 0 && hours > 0 ? usd / hours : kNotStated;
+  if (contender.price != "not stated" || !std::isfinite(contender.hour_usd)) return;
+  contender.price = fmt::format("{:.4g} USD per {}-hour, its dollars over its hours",
+                                contender.hour_usd, contender.device);
+}
+
+// The prices of a receipt of this program, or the hour of anyone's.
+void read_price(const Reader& reader, Contender& contender) {
+  const std::string basis = reader.text("price.basis");
+  contender.price_date = reader.text(basis == "own" ? "price.machine.date" : "price.rent.date");
+  if (basis == "own") {
+    contender.price = "own, book " + reader.text("price.book");
+    contender.hour_usd = reader.number("usd.depreciation") / contender.core_hours;
+    contender.kwh_usd = reader.number("price.electricity.value");
+    contender.kwh = reader.number("usd.electricity") / contender.kwh_usd;
+  } else if (basis == "rent") {
+    contender.hour_usd = reader.number("price.rent.value");
+    contender.price = rent_words(contender.hour_usd, reader.text("price.rent.unit"));
+  } else {
+    contender.hour_usd = reader.number("compute.usd_per_device_hour");
+    contender.price = rent_words(contender.hour_usd, "USD per " + contender.device + "-hour");
+  }
+}
+
+bool is_standard(const Reader& reader) {
+  const Json* version = reader.find("receipt");
+  return version != nullptr && version->is_string() &&
+         version->get<std::string>().starts_with("farthing-receipt/");
+}
+
 Contender from_receipt(const Reader& reader, Contender contender) {
   contender.kind = "receipt";
   check_sum(reader, "seconds.total", "seconds");
   check_sum(reader, "usd.total", "usd.by_category");
   contender.end = {reader.number("steps"), reader.number("tokens"), reader.number("seconds.total"),
-                   reader.number("usd.total"), reader.number("val_bits_per_byte")};
-  contender.model_flops = reader.number("model_flops");
+                   reader.number("usd.total", "definitions.final_run.usd"),
+                   reader.number("val_bits_per_byte")};
+  if (!std::isfinite(contender.end.seconds)) {
+    contender.end.seconds = reader.number("compute.training_time_hours") * 3600;
+  }
+  contender.model_flops = reader.number("model_flops", "compute.training_flops");
   contender.joules = reader.number("joules");
+  if (!std::isfinite(contender.joules)) contender.joules = reader.number("energy.kwh") * 3.6e6;
   contender.core_hours = reader.number("core_seconds") / 3600;
+  if (!std::isfinite(contender.core_hours)) {
+    contender.core_hours = reader.number("compute.device_hours");
+  }
+  if (const auto device = reader.text("compute.device"); !device.empty()) contender.device = device;
   contender.begun_unix = reader.number("begun_unix");
-  const std::string basis = reader.text("price.basis");
-  const std::string price = basis == "own" ? "price.machine" : "price.rent";
-  contender.price_date = reader.text(price + ".date");
-  if (basis == "rent") contender.rent = reader.number(price + ".value");
-  contender.price =
-      basis + " " +
-      (reader.find(price + ".value") == nullptr
-           ? std::string("not stated")
-           : reader.find(price + ".value")->dump() + " " + reader.text(price + ".unit"));
+  read_price(reader, contender);
   return contender;
 }
 
@@ -140,6 +193,14 @@ Contender from_plan(const Reader& reader, Contender contender) {
   contender.price_date = reader.text("usd.date");
   contender.joules = reader.number("energy_joules");
   contender.name = reader.text("model") + " on " + reader.text("cluster");
+  contender.hour_usd = reader.number("usd.usd_per_device_hour");
+  // What waits for spot capacity is no hour that is paid.
+  contender.core_hours = contender.end.usd / contender.hour_usd;
+  if (!std::isfinite(contender.core_hours)) contender.core_hours = reader.number("gpu_hours");
+  if (const std::string device = reader.text("usd.device"); !device.empty()) {
+    contender.device = device;
+    contender.price = rent_words(contender.hour_usd, "USD per " + device + "-hour");
+  }
   return contender;
 }
 
@@ -153,17 +214,21 @@ Contender contender_from_run(const ReportInput& input, const std::string& recipe
   contender.kind = start.simulated ? "simulation" : start.imported ? "import" : "run";
   contender.recipe = flatten(recipe_toml);
   if (!start.device.empty()) contender.device = start.device;
-  contender.price = input.book.is_owned ? "own, book " + input.book.name
-                                        : "rent " + fmt::format("{}", input.book.rent.value) + " " +
-                                              input.book.rent.unit;
+  contender.price = book_words(input.book);
   contender.price_date = input.book.is_owned ? input.book.machine.date : input.book.rent.date;
   contender.model_flops = receipt.ledger.model_flops;
   contender.joules = receipt.cost.joules;
   contender.core_hours = receipt.ledger.core_seconds.total() / 3600;
-  if (!input.book.is_owned) contender.rent = input.book.rent.value;
+  contender.hour_usd = input.book.rent.value;
+  if (input.book.is_owned) {
+    contender.hour_usd = receipt.cost.depreciation_usd / contender.core_hours;
+    contender.kwh_usd = input.book.electricity.value;
+    contender.kwh = receipt.cost.electricity_usd / contender.kwh_usd;
+  }
   contender.end = {static_cast<double>(receipt.ledger.steps),
                    static_cast<double>(receipt.ledger.tokens), receipt.ledger.wall_seconds,
                    receipt.cost.usd, receipt.val_bits_per_byte};
+  settle_price(contender);
   if (!input.history.attempts.empty() && input.history.attempts.front().begun_unix > 0) {
     contender.begun_unix = input.history.attempts.front().begun_unix;
   }
@@ -179,6 +244,27 @@ Contender contender_from_run(const ReportInput& input, const std::string& recipe
   return contender;
 }
 
+void price_again(Contender& contender, const PriceBook& book) {
+  if (!(contender.core_hours > 0)) return;
+  Usage usage{.seconds = contender.core_hours * 3600, .cores = 1, .joules = {}};
+  if (std::isfinite(contender.joules)) usage.joules = contender.joules;
+  const Cost cost = cost_of(usage, book);
+  const double before = contender.end.usd;
+  contender.end.usd = cost.usd;
+  for (CurvePoint& point : contender.curve) {
+    point.usd = contender.curve.size() == 1 ? cost.usd : point.usd / before * cost.usd;
+  }
+  contender.kwh = contender.kwh_usd = 0;
+  contender.hour_usd = book.rent.value;
+  if (book.is_owned) {
+    contender.hour_usd = cost.depreciation_usd / contender.core_hours;
+    contender.kwh_usd = book.electricity.value;
+    contender.kwh = cost.electricity_usd / contender.kwh_usd;
+  }
+  contender.price = book_words(book);
+  contender.price_date = book.is_owned ? book.machine.date : book.rent.date;
+}
+
 Contender contender_from_json(const Json& json, const std::string& where) {
   if (!json.is_object()) throw_bad_input({where, "no receipt", "not an object", "", ""});
   const Reader reader(json, where);
@@ -188,14 +274,16 @@ Contender contender_from_json(const Json& json, const std::string& where) {
   if (contender.name.empty()) contender.name = where;
   if (json.contains("layout")) {
     contender = from_plan(reader, contender);
-  } else if (json.contains("usd") && json.contains("tokens")) {
+  } else if (is_standard(reader) || (json.contains("usd") && json.contains("tokens"))) {
     contender = from_receipt(reader, contender);
   } else {
     throw_bad_input({where, "neither a receipt nor a plan",
-                     "no \"usd\" with \"tokens\", no \"layout\"",
+                     "no \"receipt\", no \"usd\" with \"tokens\", no \"layout\"",
                      "receipt.json, or what farthing plan --json prints", ""});
   }
-  if (!std::isfinite(contender.end.tokens) && !std::isfinite(contender.end.usd)) {
+  settle_price(contender);
+  if (!is_standard(reader) && !std::isfinite(contender.end.tokens) &&
+      !std::isfinite(contender.end.usd)) {
     reader.wrong("tokens, usd.total", "neither", "at least one");
   }
   if (std::isfinite(contender.end.bits_per_byte)) contender.curve = {contender.end};

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "economics/compare_sheet.h"
 
 namespace farthing {
 namespace {
@@ -156,8 +157,87 @@ TEST(Compare, AReceiptIsAContender) {
   EXPECT_EQ(found.kind, "receipt");
   EXPECT_EQ(found.end.usd, 0.08);
   EXPECT_EQ(found.core_hours, 2);
-  EXPECT_EQ(found.rent, 0.04);
+  EXPECT_EQ(found.hour_usd, 0.04);
   EXPECT_EQ(found.curve.size(), 1u);
+}
+
+// docs/receipt.schema.json and nothing else.
+Json anyones_receipt() {
+  return {{"receipt", "farthing-receipt/1"},
+          {"definitions",
+           {{"final_run", "not stated"},
+            {"all_runs", "not stated"},
+            {"research_and_development", "not stated"},
+            {"programme", "not stated"},
+            {"amortised", "not stated"}}},
+          {"compute",
+           {{"training_flops", 1e20},
+            {"training_time_hours", 10},
+            {"device", "TPU v5e"},
+            {"device_hours", 80},
+            {"usd_per_device_hour", 1.2}}},
+          {"energy", {{"kwh", 20}, {"basis", "measured"}}},
+          {"tokens", 1e9},
+          {"dates", {{"begun", "2026-01-01"}, {"ended", "2026-01-02"}}},
+          {"prices", Json::array()},
+          {"hashes", {{"weights", "not stated"}}}};
+}
+
+TEST(Compare, AnyonesReceiptIsAContenderAndItsDollarsMayBeNotStated) {
+  Contender found = contender_from_json(anyones_receipt(), "theirs.json");
+  EXPECT_TRUE(std::isnan(found.end.usd));
+  EXPECT_EQ(found.end.tokens, 1e9);
+  EXPECT_EQ(found.end.seconds, 36000);
+  EXPECT_EQ(found.core_hours, 80);
+  EXPECT_EQ(found.joules, 20 * 3.6e6);
+  const std::vector<Contender> two = {contender("a", 0.01, {3, 2}), found};
+  const std::string text = compare_text(two, at_equal(two, Against::kUsd));
+  EXPECT_NE(text.find("theirs.json does not state its dollars"), std::string::npos);
+  EXPECT_EQ(frontier(two), (std::vector<int>{0}));
+  Json stated = anyones_receipt();
+  stated["definitions"]["final_run"] = {{"usd", 96}, {"basis", "rent"}};
+  found = contender_from_json(stated, "theirs.json");
+  EXPECT_EQ(found.end.usd, 96);
+  EXPECT_EQ(found.hour_usd, 1.2);
+  EXPECT_EQ(found.price, "rent 1.2 USD per TPU v5e-hour");
+  stated["tokens"] = "not stated", stated["definitions"]["final_run"] = "not stated";
+  EXPECT_TRUE(std::isnan(contender_from_json(stated, "theirs.json").end.tokens));
+}
+
+TEST(Compare, AReceiptIsPricedAgainByItsHours) {
+  PriceBook book;
+  book.rent = {0.1, "USD per core-hour", "2026-06", "test", "assumed"};
+  book.machine_cores = 1, book.machine_years = 1, book.machine_busy_share = 1;
+  Contender again = contender_from_json(receipt(), "receipt.json");
+  price_again(again, book);
+  EXPECT_NEAR(again.end.usd, 0.2, 1e-12);  // two core-hours
+  EXPECT_NEAR(again.curve[0].usd, 0.2, 1e-12);
+  EXPECT_EQ(again.price, "rent 0.1 USD per core-hour");
+  Contender theirs = contender_from_json(anyones_receipt(), "theirs.json");
+  price_again(theirs, book);
+  EXPECT_NEAR(theirs.end.usd, 8, 1e-12);  // what they did not state is known now
+  Contender stated = contender("s", 0.01, {3, 2});
+  price_again(stated, book);  // no hours
+  EXPECT_EQ(stated.end.usd, 2);
+}
+
+TEST(Compare, APlanIsPricedLikeTheRunOfTheSamePrice) {
+  const Json plan = {{"layout", Json::object()},
+                     {"model", "m"},
+                     {"cluster", "c"},
+                     {"tokens", 1e9},
+                     {"days", 1},
+                     {"gpu_hours", 24},
+                     {"usd", {{"total", 48}, {"usd_per_device_hour", 2}, {"device", "H800"}}}};
+  const Contender found = contender_from_json(plan, "plan.json");
+  EXPECT_EQ(found.price, "rent 2 USD per H800-hour");
+  EXPECT_EQ(found.hour_usd, 2);
+  Contender run = contender("run", 0.01, {3, 2});
+  run.price = found.price;
+  const auto notes = cautions({run, found}, at_equal({run, found}, Against::kUsd));
+  EXPECT_TRUE(std::none_of(notes.begin(), notes.end(), [](const std::string& note) {
+    return note.starts_with("Priced differently");
+  }));
 }
 
 TEST(Compare, ReceiptsThatContradictThemselvesAreRefused) {
@@ -193,10 +273,84 @@ TEST(Compare, ReceiptsThatContradictThemselvesAreRefused) {
   EXPECT_NE(complaint({{"x", 1}}).find("neither"), std::string::npos);
 }
 
-TEST(Compare, OneEvaluationIsADot) {
-  const std::vector<Contender> two = {contender("a", 0.01, {3}), contender("b", 0.01, {3, 2})};
-  const std::string html = to_html(compare_page(two, at_equal(two, Against::kUsd)));
-  EXPECT_NE(html.find("<circle class=\"s1 dots\""), std::string::npos);
+// Hours at a price of an hour each, and the same at other prices.
+std::vector<Contender> hired(const std::vector<double>& prices) {
+  std::vector<Contender> all;
+  const std::vector<std::vector<double>> bits = {{3, 2.5, 2.2}, {2.9, 2.6, 2.3}, {3.1, 2.45, 2.0}};
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    const double hours_per_step = 0.01 * static_cast<double>(i + 1);
+    all.push_back(
+        contender(std::string(1, static_cast<char>('a' + i)), hours_per_step * prices[i], bits[i]));
+    all[i].core_hours = hours_per_step * 400, all[i].hour_usd = prices[i];
+    all[i].price = "rent " + std::to_string(i);
+  }
+  all[0].recipe = all[1].recipe = {{"train.seed", "1"}};
+  return all;
+}
+
+TEST(Compare, AtOtherPricesThePageSaysWhatThoseRunsWouldSay) {
+  const std::vector<Contender> made = hired({1, 2, 3});
+  const Sheet sheet = CompareSheet(made, at_equal(made, Against::kUsd)).take();
+  for (const auto& prices : std::vector<std::vector<double>>{
+           {1, 2, 3}, {1, 1, 1}, {5, 0.1, 1}, {0.2, 9, 0.01}, {1, 0.5, 1.0 / 3}}) {
+    const std::vector<Contender> other = hired(prices);
+    const EqualComparison equal = at_equal(other, Against::kUsd);
+    auto values =
+        sheet.values_with({{"price_1", prices[0]}, {"price_2", prices[1]}, {"price_3", prices[2]}});
+    EXPECT_NEAR(values["equal_at"], equal.at, 1e-9);
+    const std::vector<int> best = frontier(other);
+    for (std::size_t i = 0; i < other.size(); ++i) {
+      const auto id = [&](const char* what) { return CompareSheet::id(what, i); };
+      EXPECT_NEAR(values[id("usd")], other[i].end.usd, 1e-9);
+      EXPECT_EQ(values[id("missing")] > 0, std::isnan(equal.bits_per_byte[i]));
+      if (std::isfinite(equal.bits_per_byte[i])) {
+        EXPECT_NEAR(values[id("bits_at")], equal.bits_per_byte[i], 1e-9);
+      }
+      EXPECT_EQ(values[id("is_best")] > 0, equal.winner == static_cast<int>(i));
+      EXPECT_EQ(values[id("early")] > 0, equal.before_the_end[i]);
+      const auto place = std::find(best.begin(), best.end(), static_cast<int>(i));
+      EXPECT_EQ(values[id("on")] > 0, place != best.end());
+      if (place == best.end() || place == best.begin()) continue;
+      EXPECT_NEAR(values[id("centibit")],
+                  usd_per_centibit(other[static_cast<std::size_t>(place[-1])], other[i]), 1e-9);
+    }
+    if (std::isfinite(equal.margin)) {
+      EXPECT_NEAR(values["margin"], equal.margin, 1e-9);
+    }
+    if (equal.n_repeats > 0) {
+      EXPECT_NEAR(values["spread"], equal.spread, 1e-9);
+    }
+  }
+}
+
+TEST(Compare, TheElectricityOfAnOwnedMachineHasItsOwnPrice) {
+  std::vector<Contender> two = hired({1, 2, 3});
+  two.resize(2);
+  two[1].kwh = 4, two[1].kwh_usd = 0.5, two[1].hour_usd = (two[1].end.usd - 2) / two[1].core_hours;
+  const Sheet sheet = CompareSheet(two, at_equal(two, Against::kUsd)).take();
+  EXPECT_NEAR(sheet.value("usd_1"), two[1].end.usd, 1e-9);
+  EXPECT_NEAR(sheet.value_with("usd_1", {{"price_3", 1.5}}), two[1].end.usd + 4, 1e-9);
+}
+
+TEST(Compare, DollarsWithoutHoursStayAndThePageSaysSo) {
+  std::vector<Contender> two = hired({3, 1.5, 1});
+  two[2].core_hours = two[2].hour_usd = kNotStated;
+  const EqualComparison equal = at_equal(two, Against::kUsd);
+  const Sheet sheet = CompareSheet(two, equal).take();
+  EXPECT_EQ(sheet.value_with("usd_2", {{"price_1", 5}}), two[2].end.usd);
+  EXPECT_NEAR(sheet.value("bits_at_2"), equal.bits_per_byte[2], 1e-9);
+  EXPECT_NE(to_html(compare_page(two, equal)).find("no slider moves them"), std::string::npos);
+}
+
+TEST(Compare, AThousandRunsHaveAPage) {
+  std::vector<Contender> many;
+  for (int i = 0; i < 1000; ++i) {
+    many.push_back(contender(std::to_string(i), 0.01, {3, 2 + 0.001 * (i * 37 % 1000)}));
+  }
+  const EqualComparison equal = at_equal(many, Against::kUsd);
+  const Sheet sheet = CompareSheet(many, equal).take();
+  EXPECT_EQ(sheet.value("n_at"), 1000);
+  EXPECT_NEAR(sheet.value("margin"), equal.margin, 1e-12);
 }
 
 TEST(Compare, UnknownIsNotStatedAndThePageEscapesNames) {

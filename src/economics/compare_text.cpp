@@ -180,14 +180,20 @@ std::string winner_verdict(const std::vector<Contender>& contenders, const Equal
   return text + "; run-to-run spread not measured (repeat a run with another seed).";
 }
 
+const char* const kEarlyWords =
+    "Some values are from before a run's end, where its learning rate had not decayed: a run "
+    "planned for this length would stand better.";
+
 std::vector<std::string> cautions(const std::vector<Contender>& contenders,
                                   const EqualComparison& equal) {
   std::vector<std::string> lines;
   const auto recipe_value = [](const char* key) {
     return [key](const Contender& contender) { return value_of(contender, key); };
   };
-  if (!all_alike(contenders, [](const Contender& c) { return c.price; })) {
-    lines.push_back("Priced differently; --prices FILE prices all run folders alike.");
+  std::vector<Contender> paid = contenders;
+  std::erase_if(paid, [](const Contender& c) { return !std::isfinite(c.end.usd); });
+  if (!all_alike(paid, [](const Contender& c) { return c.price; })) {
+    lines.push_back("Priced differently; --prices FILE prices all of them alike.");
   }
   const bool unknown = std::any_of(contenders.begin(), contenders.end(), [](const Contender& c) {
     return value_of(c, "data.train").empty();
@@ -201,9 +207,7 @@ std::vector<std::string> cautions(const std::vector<Contender>& contenders,
   }
   for (const bool early : equal.before_the_end) {
     if (!early) continue;
-    lines.push_back(
-        "Some values are from before a run's end, where its learning rate had not "
-        "decayed: a run planned for this length would stand better.");
+    lines.emplace_back(kEarlyWords);
     break;
   }
   for (const Contender& contender : contenders) {
@@ -217,6 +221,12 @@ std::vector<std::string> cautions(const std::vector<Contender>& contenders,
   for (const Contender& contender : contenders) {
     if (std::isfinite(contender.end.bits_per_byte)) continue;
     lines.push_back(contender.name + " has no held-out bits per byte: it is not on the frontier.");
+  }
+  for (const Contender& contender : contenders) {
+    if (std::isfinite(contender.end.usd)) continue;
+    lines.push_back(contender.name +
+                    " does not state its dollars: it is not on the frontier, and no winner at "
+                    "equal cost.");
   }
   return lines;
 }
@@ -258,6 +268,8 @@ Json compare_json(const std::vector<Contender>& contenders, const EqualCompariso
          {"end", to_json(contender.end)},
          {"begun_unix", or_null(contender.begun_unix)},
          {"price", contender.price},
+         {"core_hours", or_null(contender.core_hours)},
+         {"usd_per_core_hour", or_null(contender.hour_usd)},
          {"joules", or_null(contender.joules)},
          {"model_flops", or_null(contender.model_flops)},
          {"usd_per_last_centibit", or_null(last_usd_per_centibit(contender))},

@@ -26,7 +26,7 @@ struct Function {
   char code;
   int least, most;  // arguments
 };
-constexpr std::array<Function, 11> kFunctions = {{{"min", 'm', 2, 100},
+constexpr std::array<Function, 12> kFunctions = {{{"min", 'm', 2, 100},
                                                   {"max", 'M', 2, 100},
                                                   {"sqrt", 'q', 1, 1},
                                                   {"exp", 'e', 1, 1},
@@ -36,6 +36,7 @@ constexpr std::array<Function, 11> kFunctions = {{{"min", 'm', 2, 100},
                                                   {"floor", 'f', 1, 1},
                                                   {"ceil", 'c', 1, 1},
                                                   {"if", '?', 3, 3},
+                                                  {"known", 'k', 2, 2},
                                                   {"pow", '^', 2, 2}}};
 
 const Function* find_function(std::string_view name) {
@@ -224,6 +225,8 @@ double apply(char code, const double* a, int n) {
       return std::ceil(a[0]);
     case '?':
       return std::isnan(a[0]) ? kNothing : a[0] > 0 ? a[1] : a[2];
+    case 'k':
+      return std::isfinite(a[0]) ? a[0] : a[1];
     default:
       break;
   }

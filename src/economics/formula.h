@@ -7,7 +7,8 @@
 //   atom    := number | name | name "(" sum ("," sum)* ")" | "(" sum ")"
 //
 // Functions: min max (two or more), sqrt exp ln log10 abs floor ceil pow, if(c, a, b): a when c >
-// 0. Nothing else can be named, read or called, so a stranger's formula is safe to evaluate.
+// 0, known(a, b): a where it is a finite number, else b. Nothing else can be named, read or called,
+// so a stranger's formula is safe to evaluate.
 //
 // Errors   Error{kBadInput} with place, column and what was wanted; texts over 4096 bytes, nesting
 //          over 64 and more than 1000 operations are refused.  Evaluation never throws: 1/0 is

@@ -74,7 +74,7 @@ void add_side(Sheet& sheet, const HistoryModel& model, const std::string& side) 
   };
   input("active", "active parameters", "", model.active);
   input("tokens", "tokens", "", model.tokens);
-  input("peak", "BF16 peak of a " + model.device, "FLOP/s", model.peak);
+  input("peak", "BF16 peak of one " + model.device, "FLOP/s", model.peak);
   input("price", "price", "USD/h", model.usd_per_hour);
   if (model.hours) {
     input("hours", "device-hours", "h", model.hours);

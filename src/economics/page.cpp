@@ -53,16 +53,21 @@ std::string words_html(const Sheet& sheet, const std::string& words) {
   return html;
 }
 
+std::string when_html(const Sheet& sheet, const std::string& when) {
+  if (when.empty()) return "";
+  return fmt::format(" data-when=\"{}\"{}", when, sheet.value(when) > 0 ? "" : " hidden");
+}
+
 std::string sentence_html(const Sheet& sheet, const PageSentence& sentence, const char* tag) {
-  std::string when;
-  if (!sentence.when.empty()) {
-    when = fmt::format(" data-when=\"{}\"{}", sentence.when,
-                       sheet.value(sentence.when) > 0 ? "" : " hidden");
-  }
-  return fmt::format("<{}{}>{}</{}>", tag, when, words_html(sheet, sentence.text), tag);
+  return fmt::format("<{}{}>{}</{}>", tag, when_html(sheet, sentence.when),
+                     words_html(sheet, sentence.text), tag);
 }
 
 std::string cell_html(const Sheet& sheet, const PageCell& cell) {
+  if (cell.is_chance) {
+    (void)sheet.at(cell.id);
+    return fmt::format("<span data-chance=\"{}\">{}</span>", cell.id, escape_html(cell.text));
+  }
   if (cell.is_likely) {
     return fmt::format("<span data-likely=\"{}\">{}</span>", cell.id, escape_html(cell.text));
   }
@@ -135,8 +140,9 @@ std::string section_html(const MoneyPage& page, const PageTable& table, std::siz
     for (const auto& heading : table.headings) html += "<th>" + escape_html(heading) + "</th>";
     html += "</tr></thead>\n";
   }
-  for (const auto& row : table.rows) {
-    html += "<tr>";
+  for (std::size_t n = 0; n < table.rows.size(); ++n) {
+    const auto& row = table.rows[n];
+    html += "<tr" + when_html(page.sheet, n < table.whens.size() ? table.whens[n] : "") + ">";
     for (std::size_t i = 0; i < row.size(); ++i) {
       const bool named = stacks && i > 0 && i < table.headings.size() && !table.headings[i].empty();
       html += (named ? "<td data-h=\"" + escape_html(table.headings[i]) + "\">" : "<td>") +
@@ -159,14 +165,6 @@ std::string section_html(const MoneyPage&, const PageChart& chart, std::size_t i
       "</figure>\n",
       index, escape_html(chart.heading), escape_html(chart.heading),
       chart.note.empty() ? "" : "<p class=\"fine\">" + escape_html(chart.note) + "</p>");
-}
-
-std::string section_html(const MoneyPage&, const PageDrawing& drawing, std::size_t index) {
-  return fmt::format(
-      "<figure class=\"drawing wide\" data-chart=\"{}\"><figcaption>{}<button type=\"button\" "
-      "class=\"save\">save as SVG</button></figcaption>{}{}</figure>\n",
-      index, escape_html(drawing.heading), drawing.svg,
-      drawing.note.empty() ? "" : "<p class=\"fine\">" + escape_html(drawing.note) + "</p>");
 }
 
 std::string sheet_html(const Sheet& sheet) {
@@ -193,17 +191,20 @@ std::string sheet_html(const Sheet& sheet) {
 Json chart_json(const MoneyPage& page, const PageChart& chart) {
   Json items = Json::array();
   for (const auto& item : chart.items) {
-    const SheetLine& line = page.sheet.at(item.id);
+    const bool is_free = chart.kind == "lines" && item.id.empty();
+    const std::string known = is_free ? "" : page.sheet.at(item.id).label;
     items.push_back({{"id", item.id},
-                     {"label", item.label.empty() ? line.label : item.label},
-                     {"total", item.is_total}});
+                     {"label", item.label.empty() ? known : item.label},
+                     {"total", item.is_total},
+                     {"stated", item.is_stated}});
+    for (const CurveKnot& knot : item.points) items.back()["points"].push_back({knot.x, knot.y});
   }
   if (!chart.target.empty()) (void)page.sheet.at(chart.target);
-  if (!chart.x.empty()) (void)page.sheet.at(chart.x);
-  return {{"kind", chart.kind},   {"heading", chart.heading},
-          {"items", items},       {"target", chart.target},
-          {"x", chart.x},         {"xLow", chart.x_low},
-          {"xHigh", chart.x_high}};
+  if (!chart.x.empty() && chart.kind != "lines") (void)page.sheet.at(chart.x);
+  return {{"kind", chart.kind},    {"heading", chart.heading},
+          {"items", items},        {"target", chart.target},
+          {"x", chart.x},          {"xLow", chart.x_low},
+          {"xHigh", chart.x_high}, {"unit", chart.unit}};
 }
 
 std::string script_data(const MoneyPage& page) {
@@ -211,11 +212,12 @@ std::string script_data(const MoneyPage& page) {
   for (std::size_t i = 0; i < page.sections.size(); ++i) {
     if (const auto* chart = std::get_if<PageChart>(&page.sections[i])) {
       charts[std::to_string(i)] = chart_json(page, *chart);
-    } else if (const auto* drawing = std::get_if<PageDrawing>(&page.sections[i])) {
-      charts[std::to_string(i)] = {{"kind", "drawing"}, {"heading", drawing->heading}};
     }
   }
-  const Json json = {{"title", page.title}, {"sheet", page.sheet.to_json()}, {"charts", charts}};
+  const Json json = {{"title", page.title},
+                     {"sheet", page.sheet.to_json()},
+                     {"charts", charts},
+                     {"draws", {{"ids", page.draws.ids}, {"rows", page.draws.rows}}}};
   std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
   for (std::size_t at = text.find('<'); at != std::string::npos; at = text.find('<', at)) {
     text.replace(at, 1, "\\u003c");  // no "</script>" can end it early

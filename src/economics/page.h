@@ -31,8 +31,8 @@ struct PageSentence {
 };
 
 // Plain text, or a figure of the sheet (id not empty; `with_range` adds its low and high; `to` is
-// the upper end of a range of two figures; `is_likely`: P10 to P90 of draws, `text` as it was
-// made), or sentences.
+// the upper end of a range of two figures; `is_likely`: P10 to P90 of draws, `is_chance`: the share
+// of the page's draws in which the line is above zero, `text` as it was made), or sentences.
 struct PageCell {
   std::string text;
   std::string id = {};
@@ -40,7 +40,13 @@ struct PageCell {
   std::string to = {};
   std::vector<PageSentence> sentences = {};
   bool is_likely = false;
+  bool is_chance = false;
 };
+inline PageCell chance_cell(const std::string& id, const std::string& as_made) {
+  PageCell cell;
+  cell.text = as_made, cell.id = id, cell.is_chance = true;
+  return cell;
+}
 inline PageCell figure_cell(const std::string& id, bool with_range = false) {
   PageCell cell;
   cell.id = id, cell.with_range = with_range;
@@ -53,10 +59,12 @@ struct PageText {
   std::vector<PageSentence> sentences = {};
 };
 
+// `whens`, by row: shown only while that line is above zero; "" or absent: always.
 struct PageTable {
   std::string heading;
   std::vector<std::string> headings = {};
   std::vector<std::vector<PageCell>> rows = {};
+  std::vector<std::string> whens = {};
   std::string note = {};
   bool is_prose = false;  // cells wrap and align to the left
   bool stacks = false;    // on a phone every row is a block of lines; wordy tables are so anyhow
@@ -64,8 +72,10 @@ struct PageTable {
 
 struct PageChartItem {
   std::string id;
-  std::string label = {};  // default: the line's
-  bool is_total = false;   // of a waterfall: drawn from zero
+  std::string label = {};              // default: the line's
+  bool is_total = false;               // of a waterfall: drawn from zero
+  bool is_stated = false;              // of bars: no whisker, whoever stated it gave no range
+  std::vector<CurveKnot> points = {};  // of lines
 };
 
 // bars       horizontal, one per item, with whiskers where it has a range
@@ -73,6 +83,8 @@ struct PageChartItem {
 // factors    each item multiplies, on a logarithmic axis
 // tornado    how far each ranged input moves `target`
 // curve      every item over the input `x` from x_low to x_high
+// lines      every item's points, x times the figure `id` where it names one; the axis of `unit`
+//            is called `x`
 struct PageChart {
   std::string kind;
   std::string heading;
@@ -81,16 +93,16 @@ struct PageChart {
   std::string x = {};
   double x_low = 0, x_high = 1;
   std::string note = {};
+  std::string unit = {};
 };
 
-// A finished picture, <svg> with a viewBox: the sliders do not move it; it saves like a chart.
-struct PageDrawing {
-  std::string heading;
-  std::string svg;
-  std::string note = {};
+// Cases for chances: in each of `rows` the inputs `ids` have its values.
+struct PageDraws {
+  std::vector<std::string> ids;
+  std::vector<std::vector<double>> rows;
 };
 
-using PageSection = std::variant<PageText, PageTable, PageChart, PageDrawing>;
+using PageSection = std::variant<PageText, PageTable, PageChart>;
 
 struct MoneyPage {
   std::string title;
@@ -99,6 +111,7 @@ struct MoneyPage {
   std::vector<PageSentence> says = {};  // under it: these follow the sliders
   std::vector<std::string> tiles;       // ids
   Sheet sheet;                          // finished
+  PageDraws draws = {};
   std::vector<PageSection> sections;
   std::vector<std::string> sources;
   std::string made_on;  // YYYY-MM-DD

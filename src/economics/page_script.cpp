@@ -7,7 +7,7 @@ const char* const kPageScript = R"js(
 (() => {
   'use strict';
   const page = JSON.parse(document.getElementById('page-data').textContent);
-  const { evaluate, swings, range, likely, format } = farthingSheet,
+  const { evaluate, partsOf, swings, range, likely, chance, chanceWords, format } = farthingSheet,
     lines = page.sheet;
   const byId = Object.fromEntries(lines.map((l) => [l.id, l]));
   const first = evaluate(lines),
@@ -113,7 +113,9 @@ const char* const kPageScript = R"js(
     const list = chart.items,
       f = rows(svg, list.length),
       unit = byId[list[0].id].unit;
-    const spans = list.map((i) => (isFinite(values[i.id]) ? range(lines, i.id, inputs) : [0, 0]));
+    const spans = list.map((i) =>
+      isFinite(values[i.id]) && !i.stated ? range(lines, i.id, inputs) : [0, 0],
+    );
     const high = Math.max(
       1e-300,
       ...list.map((i, k) => Math.max(isFinite(values[i.id]) ? values[i.id] : 0, spans[k][1])),
@@ -266,17 +268,16 @@ const char* const kPageScript = R"js(
     });
     make('line', { class: 'here', x1: X(mid), x2: X(mid), y1: 0, y2: f.H - 22 }, null, svg);
   }
-  function drawCurve(svg, chart) {
+  // Axes, their ticks and the legend of a plane from (at.left, at.low) to (at.right, at.high).
+  function plane(svg, items, at) {
     const W = Math.max(300, svg.clientWidth || 640),
       L = 74,
       R = 16,
       B = 44,
-      N = 120;
-    // The legend's places, line by line.
-    const room = Math.floor((W - L) / 7);
+      room = Math.floor((W - L) / 7);
     let legend = L,
       T = 30;
-    const places = chart.items.map((item) => {
+    const places = items.map((item) => {
       const width = Math.min(room, item.label.length) * 7;
       if (legend > L && legend + width > W) {
         legend = L;
@@ -289,46 +290,58 @@ const char* const kPageScript = R"js(
     const H = 270 + T;
     svg.setAttribute('viewBox', `0 0 ${W} ${H}`);
     svg.replaceChildren();
-    const xs = Array.from(
-      { length: N + 1 },
-      (_, i) => chart.xLow + ((chart.xHigh - chart.xLow) * i) / N,
+    const X = (x) => L + ((x - at.left) / (at.right - at.left)) * (W - L - R);
+    const Y = (y) => H - B - ((y - at.low) / (at.high - at.low)) * (H - T - B);
+    for (const t of roundTicks(at.low, at.high, 5)) {
+      make('line', { class: 'grid', x1: L, x2: W - R, y1: Y(t), y2: Y(t) }, null, svg);
+      make(
+        'text',
+        { class: 'soft', x: L - 7, y: Y(t) + 4, 'text-anchor': 'end' },
+        format(t, at.unit),
+        svg,
+      );
+    }
+    const along = roundTicks(at.left, at.right, W < 560 ? 3 : 7);
+    for (const t of apart(along, X, (v) => format(v, at.unitX), W))
+      make('text', { class: 'soft', x: t.x, y: H - B + 17, 'text-anchor': t.anchor }, t.text, svg);
+    make('text', { class: 'soft', x: W - R, y: H - 6, 'text-anchor': 'end' }, at.labelX, svg);
+    items.forEach((item, k) =>
+      make('text', { class: 's' + (k % 4), ...places[k] }, cut(item.label, room), svg),
     );
-    const ys = xs.map((x) => evaluate(lines, { ...inputs, [chart.x]: x }));
+    return { X, Y, T, bottom: H - B };
+  }
+  function drawCurve(svg, chart) {
+    const N = 120,
+      { xLow, xHigh } = chart;
+    const xs = Array.from({ length: N + 1 }, (_, i) => xLow + ((xHigh - xLow) * i) / N);
+    const parts = partsOf(
+      lines,
+      chart.items.map((i) => i.id),
+    );
+    const ys = xs.map((x) => evaluate(parts, { ...inputs, [chart.x]: x }));
     const seen = chart.items
       .flatMap((i) => ys.map((y) => y[i.id]))
       .filter(isFinite)
       .sort((a, b) => a - b);
     if (!seen.length) return;
     const here = values[chart.x];
-    const inside = here >= chart.xLow && here <= chart.xHigh;
+    const inside = here >= xLow && here <= xHigh;
     // A steep end is cut off, the present case never is.
     const now = inside ? chart.items.map((i) => values[i.id]).filter(isFinite) : [];
     const cap = Math.max(seen[Math.floor(seen.length / 2)] * 4, ...now.map((v) => v * 1.25)),
       high = Math.min(seen[seen.length - 1], cap > 0 ? cap : Infinity),
       low = Math.min(0, seen[0]);
-    const X = (x) => L + ((x - chart.xLow) / (chart.xHigh - chart.xLow)) * (W - L - R);
-    const Y = (y) => H - B - ((y - low) / (high - low)) * (H - T - B);
-    const unit = byId[chart.items[0].id].unit;
-    for (const t of roundTicks(low, high, 5)) {
-      make('line', { class: 'grid', x1: L, x2: W - R, y1: Y(t), y2: Y(t) }, null, svg);
-      make(
-        'text',
-        { class: 'soft', x: L - 7, y: Y(t) + 4, 'text-anchor': 'end' },
-        format(t, unit),
-        svg,
-      );
-    }
-    const along = roundTicks(chart.xLow, chart.xHigh, W < 560 ? 3 : 7);
-    for (const t of apart(along, X, (v) => show(chart.x, v), W))
-      make('text', { class: 'soft', x: t.x, y: H - B + 17, 'text-anchor': t.anchor }, t.text, svg);
-    make(
-      'text',
-      { class: 'soft', x: W - R, y: H - 6, 'text-anchor': 'end' },
-      byId[chart.x].label,
-      svg,
-    );
+    const { X, Y, T, bottom } = plane(svg, chart.items, {
+      left: xLow,
+      right: xHigh,
+      low,
+      high,
+      unit: byId[chart.items[0].id].unit,
+      unitX: byId[chart.x].unit,
+      labelX: byId[chart.x].label,
+    });
     if (inside)
-      make('line', { class: 'here', x1: X(here), x2: X(here), y1: T, y2: H - B }, null, svg);
+      make('line', { class: 'here', x1: X(here), x2: X(here), y1: T, y2: bottom }, null, svg);
     chart.items.forEach((item, k) => {
       let d = '',
         down = false;
@@ -342,7 +355,35 @@ const char* const kPageScript = R"js(
         down = true;
       });
       make('path', { class: 's' + (k % 4), d }, null, svg);
-      make('text', { class: 's' + (k % 4), ...places[k] }, cut(item.label, room), svg);
+    });
+  }
+  function drawLines(svg, chart) {
+    const list = chart.items.map((item) =>
+      item.points
+        .map(([x, y]) => [item.id ? x * values[item.id] : x, y])
+        .filter(([x]) => isFinite(x)),
+    );
+    const ys = list.flat().map((p) => p[1]);
+    if (!ys.length) return;
+    const pad = (Math.max(...ys) - Math.min(...ys)) * 0.05 || 0.1;
+    const { X, Y } = plane(svg, chart.items, {
+      left: 0,
+      right: Math.max(...list.flat().map((p) => p[0])) || 1,
+      low: Math.min(...ys) - pad,
+      high: Math.max(...ys) + pad,
+      unit: '',
+      unitX: chart.unit,
+      labelX: chart.x,
+    });
+    list.forEach((points, k) => {
+      const kind = 's' + (k % 4),
+        d = points.map(([x, y]) => X(x).toFixed(1) + ' ' + Y(y).toFixed(1)).join('L');
+      if (points.length > 1) make('path', { class: kind, d: 'M' + d }, null, svg);
+      for (const [x, y] of points) {
+        const dot = make('circle', { class: kind, cx: X(x), cy: Y(y), r: 3.5 }, null, svg);
+        const words = `${chart.items[k].label}: ${format(y, '')} at ${format(x, chart.unit)}`;
+        make('title', {}, words, dot);
+      }
     });
   }
   const kinds = {
@@ -351,11 +392,12 @@ const char* const kPageScript = R"js(
     factors: (s, c) => drawWaterfall(s, c, true),
     tornado: drawTornado,
     curve: drawCurve,
+    lines: drawLines,
   };
   function drawAll() {
     for (const figure of document.querySelectorAll('[data-chart]')) {
       const chart = page.charts[figure.dataset.chart];
-      if (chart.kind !== 'drawing') kinds[chart.kind](figure.querySelector('svg'), chart);
+      kinds[chart.kind](figure.querySelector('svg'), chart);
     }
   }
   let drawing;
@@ -393,6 +435,12 @@ const char* const kPageScript = R"js(
     }
     for (const node of document.querySelectorAll('[data-when]'))
       node.hidden = !(values[node.dataset.when] > 0);
+    for (const node of document.querySelectorAll('[data-chance]')) {
+      const words = chanceWords(chance(lines, node.dataset.chance, page.draws, inputs));
+      node.dataset.was ??= node.textContent;
+      node.classList.toggle('changed', words !== node.dataset.was);
+      node.textContent = words;
+    }
     clearTimeout(drawing);
     drawing = setTimeout(showLikely, 120);
     const n = Object.keys(inputs).length,

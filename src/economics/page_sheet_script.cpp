@@ -38,6 +38,8 @@ const farthingSheet = (() => {
         return Math.ceil(a[0]);
       case '?':
         return Number.isNaN(a[0]) ? NaN : a[0] > 0 ? a[1] : a[2];
+      case 'k':
+        return isFinite(a[0]) ? a[0] : a[1];
       case 'm':
         return Math.min(...a);
       default:
@@ -53,6 +55,22 @@ const farthingSheet = (() => {
     }
     return stack[stack.length - 1];
   }
+  // Sheet's read_off().
+  function readOff(curve, x) {
+    let before,
+      exact = NaN;
+    for (const [here, y] of curve) {
+      if (Math.abs(here - x) <= 1e-9 * Math.abs(x)) exact = y;
+      else if (here > x) {
+        if (isFinite(exact)) return exact;
+        if (!before || before[0] <= 0) return NaN;
+        const share = Math.log(x / before[0]) / Math.log(here / before[0]);
+        return before[1] + share * (y - before[1]);
+      }
+      before = [here, y];
+    }
+    return exact;
+  }
   // Lines in an order in which every formula comes after what it uses -> {id: value}.
   function evaluate(lines, inputs = {}) {
     const values = Object.create(null);
@@ -61,24 +79,44 @@ const farthingSheet = (() => {
         line.id in inputs
           ? inputs[line.id]
           : line.program
-            ? run(line.program, values)
+            ? line.curve
+              ? readOff(line.curve, run(line.program, values))
+              : run(line.program, values)
             : line.value === null
               ? NaN
               : line.value;
     }
     return values;
   }
+  // The lines that some ids depend on, these included, in the same order.
+  const known = new WeakMap();
+  function partsOf(lines, ids) {
+    if (!known.has(lines)) known.set(lines, new Map());
+    const parts = known.get(lines),
+      key = ids.join();
+    if (!parts.has(key)) {
+      const needed = new Set(ids);
+      const found = [...lines].reverse().filter((line) => {
+        if (!needed.has(line.id)) return false;
+        for (const step of line.program ?? []) if (Array.isArray(step)) needed.add(step[0]);
+        return true;
+      });
+      parts.set(key, found.reverse());
+    }
+    return parts.get(key);
+  }
   function ends(line, inputs) {
     const v = line.id in inputs ? inputs[line.id] : line.value;
     return [Math.min(line.low ?? v, v), Math.max(line.high ?? v, v)];
   }
   function swings(lines, target, inputs = {}) {
-    const out = [];
-    for (const line of lines) {
+    const out = [],
+      parts = partsOf(lines, [target]);
+    for (const line of parts) {
       if (line.program || (line.low === undefined && line.high === undefined)) continue;
       const [low, high] = ends(line, inputs);
-      const a = evaluate(lines, { ...inputs, [line.id]: low })[target];
-      const b = evaluate(lines, { ...inputs, [line.id]: high })[target];
+      const a = evaluate(parts, { ...inputs, [line.id]: low })[target];
+      const b = evaluate(parts, { ...inputs, [line.id]: high })[target];
       if (a !== b)
         out.push({ id: line.id, label: line.label, low: a, high: b, ends: [low, high] });
     }
@@ -92,7 +130,8 @@ const farthingSheet = (() => {
       lowest[s.id] = s.ends[rises ? 0 : 1];
       highest[s.id] = s.ends[rises ? 1 : 0];
     }
-    return [evaluate(lines, lowest)[target], evaluate(lines, highest)[target]];
+    const parts = partsOf(lines, [target]);
+    return [evaluate(parts, lowest)[target], evaluate(parts, highest)[target]];
   }
   // Philox4x32-10, the program's own draws: uniform in [0, 1) of an index below 2 ** 32.
   function uniform(index) {
@@ -128,7 +167,7 @@ const farthingSheet = (() => {
         now[line.id] = triangular(low, inputs[line.id] ?? line.value, high, u);
         ++n;
       }
-      const all = evaluate(lines, now);
+      const all = evaluate(partsOf(lines, ids), now);
       for (const id of ids) if (isFinite(all[id])) found[id].push(all[id]);
     }
     for (const id of ids) {
@@ -137,6 +176,30 @@ const farthingSheet = (() => {
       found[id] = list.length < 900 ? undefined : [at(1), at(9)];
     }
     return found;
+  }
+  // Share of the draws, {ids, rows}, in which the line is above zero.
+  function chance(lines, id, draws, inputs = {}) {
+    const moved = new Set(draws.ids),
+      parts = partsOf(lines, [id]),
+      values = evaluate(parts, inputs),
+      after = parts.filter((line) => {
+        const follows = line.program?.some((step) => Array.isArray(step) && moved.has(step[0]));
+        if (follows && !(line.id in inputs)) moved.add(line.id);
+        return moved.has(line.id) && line.program;
+      });
+    let n = 0;
+    for (const row of draws.rows) {
+      draws.ids.forEach((name, i) => (values[name] = row[i]));
+      for (const line of after) values[line.id] = run(line.program, values);
+      if (values[id] > 0) ++n;
+    }
+    return n / draws.rows.length;
+  }
+  // Of draws: none of them is certainty.
+  function chanceWords(share) {
+    if (share > 0.995) return 'over 99 %';
+    if (share < 0.005) return 'under 1 %';
+    return commas(100 * share) + ' %';
   }
   const four = (v) => {
     const t = Number(v.toPrecision(4));
@@ -181,7 +244,7 @@ const farthingSheet = (() => {
     if (unit === 'share') return scaled(v * 100) + ' %';
     return scaled(v) + (unit ? ' ' + unit : '');
   }
-  return { evaluate, swings, range, likely, format };
+  return { evaluate, partsOf, swings, range, likely, chance, chanceWords, format };
 })();
 if (typeof module !== 'undefined') module.exports = farthingSheet;
 )js";

@@ -4,7 +4,7 @@
 namespace farthing::money_parts {
 
 const char* const kStyle = R"css(
-.moneypage header{overflow-wrap:anywhere}
+[hidden]{display:none!important}.moneypage header{overflow-wrap:anywhere}
 .moneypage header p{max-width:46em;font-size:17px;color:var(--ink)}
 .moneypage main>section,.moneypage main>figure,.moneypage main>details{margin-bottom:16px}
 .moneypage .tile b{white-space:normal}.tile b span{font-size:inherit!important;
@@ -33,8 +33,6 @@ stroke-dasharray:4 3}
 .money path.s2{stroke:var(--s2)}.money path.s3{stroke:var(--s3)}
 .money text.s0{fill:var(--s0)}.money text.s1{fill:var(--s1)}.money text.s2{fill:var(--s2)}
 .money text.s3{fill:var(--s3)}
-.drawing text.s0{fill:var(--s0)}.drawing text.s1{fill:var(--s1)}.drawing text.s2{fill:var(--s2)}
-.drawing text.s3{fill:var(--s3)}
 .cite q{font-size:14px}
 details.card summary{font-size:17px}details[open] summary{margin-bottom:8px}
 @media(max-width:820px){.money svg text{font-size:13px}}

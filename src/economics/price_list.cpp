@@ -248,6 +248,11 @@ const PriceEntry& PriceList::at(const PriceQuery& query) const {
   for (const auto& kind : kinds) hint += (hint.empty() ? "it has: " : ", ") + kind;
   const std::string near = kinds.empty() ? nearest_spelling(query.item, names) : "";
   if (!near.empty()) hint = "did you mean " + near + "?";
+  if (hint.empty() && !query.kind.empty()) {
+    for (const auto& item : items(query.kind)) {
+      hint += (hint.empty() ? query.kind + " has: " : ", ") + item;
+    }
+  }
   const std::string region = query.region.empty() ? "" : " in " + query.region;
   throw_bad_input(
       {name, "no price of " + query.item + (query.kind.empty() ? "" : " " + query.kind) + region,

@@ -68,7 +68,7 @@ PriceList load_price_list(const std::string& name = "default");
 PriceList parse_price_list(const std::string& toml, const std::string& where);
 
 inline constexpr int kStaleMonths = 18;
-// "h800-sxm on-demand: price of 2024-06, 29 months old", or dated after today; else nothing.  Prices
+// "h800-sxm on-demand: price of 2024-06, 29 months old", or dated after today; else nothing. Prices
 // in money only.
 std::optional<std::string> staleness(const PriceEntry& entry, const std::string& today);
 // From the middle of what the dates leave open; negative when b is before a.

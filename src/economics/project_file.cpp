@@ -38,6 +38,7 @@ class ProjectReader {
     }
     settings_.skip_section("exchange");
     settings_.finish();
+    file.dates = std::move(dates_);
     return file;
   }
 
@@ -69,7 +70,8 @@ class ProjectReader {
     const std::string path = "exchange." + currency;
     if (!settings_.has(path)) {
       settings_.add_fault(prefix + "currency", "mixed currencies: " + currency,
-                          "USD, or a rate under [exchange]", "exchange." + currency + " = 7.2");
+                          "USD, or a rate under [exchange]",
+                          "exchange." + currency + " = units of it for one dollar");
     }
     settings_.read(path, rate, {.low = 1e-6, .high = 1e6});
     return rate;
@@ -85,6 +87,7 @@ class ProjectReader {
     if (settings_.has(prefix + "date") && !is_date(date)) {
       settings_.add_fault(prefix + "date", "\"" + date + "\"", "YYYY, YYYY-MM or YYYY-MM-DD");
     }
+    if (!date.empty()) dates_.push_back({prefix + "date", date});
   }
 
   std::optional<std::vector<ProjectItem>> section(const std::string& name, bool people) {
@@ -142,12 +145,25 @@ class ProjectReader {
   }
 
   Settings settings_;
+  std::vector<std::pair<std::string, std::string>> dates_;
 };
 
 }  // namespace
 
 ProjectFile parse_project_file(const std::string& toml, const std::string& where) {
   return ProjectReader(toml, where).read();
+}
+
+std::string future_words(const ProjectFile& file, const std::string& today) {
+  std::string names;
+  for (const auto& [where, date] : file.dates) {
+    // "2027" and "2027-03" are after a day of 2026 or of 2027-02.
+    if (date <= today.substr(0, date.size())) continue;
+    names += (names.empty() ? "" : ", ") + where + " = \"" + date + "\"";
+  }
+  if (names.empty()) return "";
+  return "dates after today, " + today + ", in project.toml: " + names +
+         "; what they stand beside is counted as spent";
 }
 
 }  // namespace farthing

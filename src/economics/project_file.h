@@ -18,6 +18,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace farthing {
@@ -46,7 +47,10 @@ struct ProjectFile {
   std::optional<std::vector<ProjectItem>> people, data, tools, overhead, earlier;
   std::vector<ProjectMachine> hardware;
   std::vector<ProjectCompute> compute;
+  std::vector<std::pair<std::string, std::string>> dates;  // "hardware.0.date", "2026-05"
 };
+// One sentence that names the dates after `today` (YYYY-MM-DD); empty: there is none.
+std::string future_words(const ProjectFile& file, const std::string& today);
 
 ProjectFile parse_project_file(const std::string& toml, const std::string& where);
 

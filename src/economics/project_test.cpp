@@ -219,6 +219,20 @@ TEST(Project, HostileFoldersAreNamedAndTheRestIsCounted) {
     EXPECT_NE(fault.find(project.folder.file("")), std::string::npos);
 }
 
+TEST(Project, DatesAfterTodayAreNamedInOneSentence) {
+  const std::string toml =
+      "[[data]]\nname = \"a\"\nusd = 1\ndate = \"2027-01-02\"\n"
+      "[[tools]]\nname = \"b\"\nusd = 1\ndate = \"2026-11\"\n"
+      "[[overhead]]\nname = \"c\"\nusd = 1\ndate = \"2031\"\n";
+  const ProjectFile file = parse_project_file(toml, "p.toml");
+  const std::string words = future_words(file, "2026-11-29");
+  EXPECT_NE(words.find("data.0.date = \"2027-01-02\", overhead.0.date = \"2031\""),
+            std::string::npos)
+      << words;
+  EXPECT_EQ(words.find("tools"), std::string::npos);
+  EXPECT_EQ(future_words(file, "2031-01-01"), "");
+}
+
 TEST(Project, RefusesWhatIsNoProject) {
   const TestProject project;
   const auto fault_of = [](auto body) {
@@ -238,7 +252,7 @@ TEST(Project, RefusesWhatIsNoProject) {
             "p.toml:3: data.0.usd: found -1, wanted 0 to 100000000000");
   EXPECT_EQ(file("[[data]]\nname = \"a\"\namount = 1\ncurrency = \"EUR\"\n"),
             "p.toml:4: data.0.currency: found mixed currencies: EUR, wanted USD, or a rate under "
-            "[exchange] (exchange.EUR = 7.2)");
+            "[exchange] (exchange.EUR = units of it for one dollar)");
   EXPECT_NE(file("[[data]]\nname = \"a\"\nusd = 1\namount = 1\n"), "");
   EXPECT_NE(file("[[data]]\nname = \"a\"\n"), "");
   EXPECT_NE(file("[[people]]\nrole = \"a\"\nusd_per_month = 1\n"), "");

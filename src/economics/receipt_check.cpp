@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <ctime>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -30,6 +31,7 @@ class ReceiptCheck {
     check_energy();
     check_dates();
     check_own();
+    check_hashes();
     check_unknown();
     std::stable_partition(found_.begin(), found_.end(),
                           [](const Finding& f) { return !f.is_warning; });
@@ -182,7 +184,10 @@ class ReceiptCheck {
   }
   // Zero is no way to say that one does not know; a cost without a price says nothing.
   void check_unknown() {
-    for (const char* where : {"/compute/training_flops", "/tokens", "/compute/device_hours"}) {
+    for (const char* where : {"/compute/training_flops", "/tokens", "/compute/device_hours",
+                              "/definitions/final_run/usd", "/definitions/all_runs/usd",
+                              "/definitions/research_and_development/usd",
+                              "/definitions/programme/usd", "/definitions/amortised/usd"}) {
       if (const auto value = number(where); value && *value == 0) {
         fault(where, "0; what is not known is \"not stated\"");
       }
@@ -200,6 +205,22 @@ class ReceiptCheck {
       if (is_hour || item == device + "-hour") {
         equal("/compute/usd_per_device_hour", price, number(where + "/value"), 0.001, where);
       }
+    }
+  }
+  // A digest has the length of its algorithm.
+  void check_hashes() {
+    static const std::map<std::string, std::size_t> kDigits = {
+        {"md5", 32},     {"sha1", 40},    {"sha256", 64},   {"sha384", 96},
+        {"sha512", 128}, {"blake3", 64},  {"xxh3-128", 32}, {"xxh128", 32},
+        {"xxh64", 16},   {"xxh3-64", 16}, {"git-sha1", 40}};
+    for (const char* where : {"/hashes/weights", "/hashes/recipe"}) {
+      const std::string hash = text(where);
+      const std::size_t colon = hash.find(':');
+      if (colon == std::string::npos) continue;
+      const auto digits = kDigits.find(hash.substr(0, colon));
+      const std::size_t n = hash.size() - colon - 1;
+      if (digits == kDigits.end() || n == digits->second) continue;
+      fault(where, fmt::format("{} digits, {} has {}", n, digits->first, digits->second));
     }
   }
   // Totals beside their categories, in farthing's own receipts.

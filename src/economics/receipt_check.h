@@ -8,7 +8,7 @@
 //   kWh over device-hours: 0.1 to 500 W for a core, 20 to 5000 W for another device
 //   FLOPs over device-hours: below 1e17 FLOP/s for one device
 //   training time within the dates; dates are dates, begun first
-//   energy.pue at least 1
+//   energy.pue at least 1; a hash has as many digits as its algorithm
 // and of farthing's own keys, where present: seconds and usd by category add up to their totals,
 // joules to kWh, core_seconds to device_hours.  A price older than 18 months at the run's end, and
 // energy without a figure, are warnings.

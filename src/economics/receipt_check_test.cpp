@@ -54,7 +54,7 @@ TEST(ReceiptCheck, AnyonesReceiptMayBeValid) { EXPECT_EQ(first_of(v3_receipt()),
 TEST(ReceiptCheck, OurOwnReceiptConforms) {
   const std::string events =
       "{\"time_unix\":1700000000,\"t_monotonic\":0,\"attempt\":1,\"rank\":0,\"kind\":\"run_start\","
-      "\"n_threads\":2,\"recipe_hash\":\"abc\"}\n"
+      "\"n_threads\":2,\"recipe_hash\":\"0123456789abcdef0123456789abcdef\"}\n"
       "{\"time_unix\":1700000100,\"t_monotonic\":100,\"attempt\":1,\"rank\":0,\"kind\":\"step\","
       "\"step\":1,"
       "\"tokens\":1000,\"step_tokens\":1000,\"loss\":3,\"model_flops\":1e12,\"seconds\":{"
@@ -83,6 +83,22 @@ TEST(ReceiptCheck, OurOwnReceiptConforms) {
   }
 }
 
+TEST(ReceiptCheck, AHashSaysItsAlgorithm) {
+  const std::string digits = "0123456789abcdef0123456789abcdef";
+  const std::string sha256 = digits + digits;
+  for (const std::string& good :
+       {digits, "xxh3-128:" + digits, "sha256:" + sha256, std::string("crc32c:0badcafe")}) {
+    EXPECT_EQ(with("/hashes/weights", good), "") << good;
+  }
+  for (const std::string& bad :
+       {sha256, std::string("yes"), std::string("sha256:"), "sha256: " + digits,
+        std::string("trust me: it is fine"), "sha256:" + std::string(5000, 'a')}) {
+    EXPECT_NE(with("/hashes/weights", bad).find("of the form"), std::string::npos) << bad;
+  }
+  EXPECT_NE(with("/hashes/weights", "sha256:" + digits).find("32 digits, sha256 has 64"),
+            std::string::npos);
+}
+
 TEST(ReceiptCheck, FindsWhatContradictsItself) {
   EXPECT_EQ(with("/definitions/final_run/usd", 5.8e6),
             "/definitions/final_run/usd: 5.8e+06, but the sum "
@@ -90,6 +106,8 @@ TEST(ReceiptCheck, FindsWhatContradictsItself) {
   EXPECT_NE(with("/definitions/all_runs", Json{{"usd", 1e6}, {"basis", "x"}}).find("part of it"),
             std::string::npos);
   EXPECT_NE(with("/definitions/final_run/low", 6e6).find("above"), std::string::npos);
+  EXPECT_NE(with("/definitions/programme", Json{{"usd", 0}, {"basis", "x"}}).find("not known"),
+            std::string::npos);
   EXPECT_NE(with("/compute/usd_per_device_hour", 2.1).find("device_hours x"), std::string::npos);
   EXPECT_NE(with("/compute/devices", 1024).find("more than 1024 devices"), std::string::npos);
   EXPECT_NE(with("/compute/training_flops", 1e30).find("no device"), std::string::npos);

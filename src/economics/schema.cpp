@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "base/error.h"
 
@@ -75,6 +76,7 @@ class SchemaCheck {
       return value.is_object() ? object(keyword, rule, value, schema, where, depth)
                                : std::vector<Finding>{};
     }
+    if (keyword == "pattern") return pattern(rule.get<std::string>(), value, where);
     if (keyword == "items" || keyword == "minItems")
       return array(keyword, rule, value, where, depth);
     return size(keyword, rule, value, where);
@@ -146,6 +148,16 @@ class SchemaCheck {
     return found;
   }
 
+  // Anywhere in the text, as JSON Schema has it.  std::regex recurses: what is long is refused.
+  static std::vector<Finding> pattern(const std::string& rule, const Json& value,
+                                      const std::string& where) {
+    constexpr std::size_t kLongest = 1024;
+    if (!value.is_string()) return {};
+    const auto& text = value.get_ref<const std::string&>();
+    const bool holds = text.size() <= kLongest && std::regex_search(text, std::regex(rule));
+    return wanted(holds, where, value, "text of the form " + rule);
+  }
+
   static std::vector<Finding> size(const std::string& keyword, const Json& rule, const Json& value,
                                    const std::string& where) {
     const bool length = keyword == "minLength" || keyword == "maxLength";
@@ -172,6 +184,8 @@ std::vector<Finding> check_schema(const Json& document, const Json& schema) {
     return SchemaCheck(schema).check(document, schema, "", 0);
   } catch (const Json::exception& error) {
     throw_bad_input({"schema", "a keyword of the wrong type", error.what(), "", ""});
+  } catch (const std::regex_error& error) {
+    throw_bad_input({"schema", "pattern", error.what(), "a regular expression", ""});
   }
 }
 

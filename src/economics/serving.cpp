@@ -96,7 +96,7 @@ double elementwise_bytes(const ModelShape& shape) {
 // The fullest of n devices over the mean: experts differ by `spread`, and a batch of rows is a
 // sample; every layer waits for that device's products and for its link.
 double fullest_device(const ModelShape& shape, int n, double rows, double spread) {
-  if (n <= 1 || !shape.is_moe()) return 1;
+  if (n <= 1 || !shape.is_moe() || spread == 0) return 1;
   const double local = std::max(1.0, static_cast<double>(shape.n_routed_experts) / n);
   const double variance = spread * spread / local + 1 / (rows * shape.num_experts_per_tok);
   return 1 + std::sqrt(variance * 2 * std::log(static_cast<double>(n)));
@@ -248,35 +248,43 @@ void check(const ServeLoad& load) {
 
 }  // namespace
 
-PhaseRate predict_prefill(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
-                          const ServeEfficiency& efficiency) {
+PhaseRate predict_prefill_on(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
+                             int n, const ServeEfficiency& efficiency) {
   check(load);
   const Roofline roof(shape, cluster, load, efficiency);
   const double core = prefill_core_flops(shape, load);
+  const double split = shape.is_moe() ? 1 : n;
+  PhaseRate rate;
+  rate.devices = n;
+  rate.memory_bytes =
+      roof.other_bytes / split + roof.expert_bytes / n + load.prompt * roof.cache_bytes / split;
+  const bool exchanges = shape.is_moe() && n > 1;
+  const double units = exchanges ? 1 - efficiency.communication_units : 1;
+  const double fullest =
+      fullest_device(shape, n, efficiency.prefill_rows / 2, efficiency.expert_spread);
+  rate.work_seconds = (roof.other_flops / roof.matrix_peak +
+                       fullest * roof.expert_flops / roof.grouped_peak + core / roof.core_peak) /
+                          units +
+                      elementwise_bytes(shape) / split / roof.bandwidth;
+  rate.wire_seconds =
+      fullest * wire_seconds(shape, cluster, roof, n, false) * (shape.is_moe() ? 1 : n);
+  // The all-reduces of tensor parallelism wait for their layer; dispatch overlaps the other half.
+  rate.step_seconds = shape.is_moe() ? std::max(rate.work_seconds, rate.wire_seconds)
+                                     : rate.work_seconds + rate.wire_seconds;
+  rate.tokens_per_second = 1 / rate.step_seconds;
+  rate.bound = rate.wire_seconds > rate.work_seconds ? "network" : "compute";
+  return rate;
+}
+
+PhaseRate predict_prefill(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
+                          const ServeEfficiency& efficiency) {
+  check(load);
+  const double memory = Roofline(shape, cluster, load, efficiency).memory;
   PhaseRate best;
   for (const int n : instance_sizes(cluster)) {
     if (!may_split(shape, cluster, n)) continue;
-    const double split = shape.is_moe() ? 1 : n;
-    PhaseRate rate;
-    rate.devices = n;
-    rate.memory_bytes =
-        roof.other_bytes / split + roof.expert_bytes / n + load.prompt * roof.cache_bytes / split;
-    if (rate.memory_bytes > roof.memory) continue;
-    const bool exchanges = shape.is_moe() && n > 1;
-    const double units = exchanges ? 1 - efficiency.communication_units : 1;
-    const double fullest =
-        fullest_device(shape, n, efficiency.prefill_rows / 2, efficiency.expert_spread);
-    rate.work_seconds = (roof.other_flops / roof.matrix_peak +
-                         fullest * roof.expert_flops / roof.grouped_peak + core / roof.core_peak) /
-                            units +
-                        elementwise_bytes(shape) / split / roof.bandwidth;
-    rate.wire_seconds =
-        fullest * wire_seconds(shape, cluster, roof, n, false) * (shape.is_moe() ? 1 : n);
-    // The all-reduces of tensor parallelism wait for their layer; dispatch overlaps the other half.
-    rate.step_seconds = shape.is_moe() ? std::max(rate.work_seconds, rate.wire_seconds)
-                                       : rate.work_seconds + rate.wire_seconds;
-    rate.tokens_per_second = 1 / rate.step_seconds;
-    rate.bound = rate.wire_seconds > rate.work_seconds ? "network" : "compute";
+    const PhaseRate rate = predict_prefill_on(shape, cluster, load, n, efficiency);
+    if (rate.memory_bytes > memory) continue;
     if (rate.tokens_per_second > best.tokens_per_second * 1.001) best = rate;
   }
   if (best.devices == 0) does_not_fit(shape, cluster, "the weights exceed every instance's memory");

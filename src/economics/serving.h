@@ -63,8 +63,9 @@ struct ServeEfficiency {
   // of a device's compute units, while its normal kernels carry a prefill: 24 of 132
   double communication_units = 24.0 / 132;
   double prefill_rows = 16384;  // tokens of a device at once: DeepSeek's published profile
-  double expert_spread = Constants{}.expert_imbalance;  // of one expert's load, relative
-  double memory = 0.9;                                  // of the memory may be filled
+  // of one expert's load, relative; 0: every device has the same rows, as in a simulated balance
+  double expert_spread = Constants{}.expert_imbalance;
+  double memory = 0.9;  // of the memory may be filled
 };
 
 struct ServeLoad {
@@ -100,6 +101,9 @@ struct PhaseRate {
 };
 PhaseRate predict_prefill(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
                           const ServeEfficiency& efficiency = {});
+// Of an instance of n devices, whether it fits or not.
+PhaseRate predict_prefill_on(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
+                             int n, const ServeEfficiency& efficiency = {});
 PhaseRate predict_decode(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
                          const ServeEfficiency& efficiency = {});
 
@@ -140,6 +144,17 @@ struct PublishedDay {
     return rate.decode / rate.devices_per_node / tokens_per_second_reader;
   }
   double nodes = 226.75, cost_usd = 87072, revenue_usd = 562027, cost_profit = 5.45;
+};
+
+// DeepSeek's own profile of the same prefill and decode at full load, its experts balanced by
+// simulation (github.com/deepseek-ai/profile-data; tokens of a node as SGLang read them off it,
+// lmsys.org/blog/2025-05-05-large-scale-ep, "Overall Throughput").  SGLang takes the decode's
+// attention to be that of drafts being verified.
+struct PublishedProfile {
+  ServeRate rate{.prefill = 62713, .decode = 18598, .devices_per_node = 8};
+  ServeLoad load{.hit_share = 0, .context = 4096, .prompt = 4096, .load = 1};
+  int prefill_devices = 32, decode_devices = 128;
+  double sequences = 128;  // on a device
 };
 
 // SGLang's deployment of DeepSeek-V3 on 12 nodes of H100, 2,000-token prompts, about 100 ms between

@@ -46,6 +46,27 @@ Table money_table(const ServeAnswer& answer) {
                {"gross margin", figure(100 * day.gross_margin, "%")}}};
 }
 
+// Predicted over the day = profile over the day * predicted over the profile * the rest, which is
+// what the prediction itself takes off for the day's conditions.
+std::string parts_words(const ServeAnswer& answer) {
+  const double prefill = (1 + answer.prefill_error) / answer.profile_over_day_prefill /
+                         (1 + answer.profile_prefill_error);
+  const double decode = (1 + answer.decode_error) / answer.profile_over_day_decode /
+                        (1 + answer.profile_decode_error);
+  return fmt::format(
+      "Its parts, prefill and decode: DeepSeek's own profile at full load, experts balanced by "
+      "simulation, is {:.2f} and {:.2f} times its day: imbalance, quiet hours, unequal lengths "
+      "and caches on the move together, which nothing published parts further.  This prediction "
+      "is {:.2f} and {:.2f} times that profile at the profile's conditions: its error proper, of "
+      "which the decode's holds the verifying of drafts, if SGLang reads that profile rightly.  "
+      "For the day's imbalance, cached prefixes and contexts the prediction itself takes off "
+      "{:.0f} "
+      "and {:.0f} %.",
+      answer.profile_over_day_prefill, answer.profile_over_day_decode,
+      1 + answer.profile_prefill_error, 1 + answer.profile_decode_error, 100 * (1 - prefill),
+      100 * (1 - decode));
+}
+
 std::vector<std::string> error_words(const ServeAnswer& answer) {
   const double load = answer.question.load.load;
   return {
@@ -61,9 +82,10 @@ std::vector<std::string> error_words(const ServeAnswer& answer) {
           "DeepSeek's rates are means over every node-hour that it held: its tokens at them fill "
           "{:.1f} nodes, the mean that it published is {:.2f}.  Quiet hours and half-full "
           "instances "
-          "are in them, so that this difference is error and idle time together, which nothing "
-          "published parts.  SGLang's were taken at full load: theirs is error alone.",
+          "are in them, so that this difference is error and idle time together.  SGLang's were "
+          "taken at full load: theirs is error alone.",
           answer.day_nodes, answer.day_nodes_published),
+      parts_words(answer),
       fmt::format(
           "Where the decode's error lies: the day's own rate and speed mean {:.0f} sequences on a "
           "device, the prediction fills {:.0f}, DeepSeek's profile 128. With {:.0f} on 144 devices "
@@ -177,6 +199,19 @@ void judge_prediction(ServeAnswer& answer, const ModelShape& v3, const Cluster& 
   answer.day_step = 1 / published.tokens_per_second_reader;
   answer.day_step_predicted =
       predict_decode_step(v3, h800, published.load, published.decode_devices, answer.day_sequences);
+  const PublishedProfile profile;
+  ServeEfficiency balanced;
+  balanced.expert_spread = 0;
+  const double prefill =
+      predict_prefill_on(v3, h800, profile.load, profile.prefill_devices, balanced)
+          .tokens_per_second;
+  const double step = predict_decode_step(v3, h800, profile.load, profile.decode_devices,
+                                          profile.sequences, balanced);
+  answer.profile_prefill_error = prefill * node / profile.rate.prefill - 1;
+  answer.profile_decode_error = profile.sequences / step * node / profile.rate.decode - 1;
+  answer.profile_over_day_prefill =
+      profile.rate.prefill / (published.rate.prefill * (1 - published.load.hit_share));
+  answer.profile_over_day_decode = profile.rate.decode / published.rate.decode;
   const SglangDeployment sglang;
   answer.sglang_prefill_error =
       predict_prefill(v3, h100, sglang.load).tokens_per_second * node / sglang.rate.prefill - 1;
@@ -293,6 +328,11 @@ Json to_json(const ServeAnswer& answer) {
             {"sequences_predicted", answer.day_sequences_predicted},
             {"step_seconds", answer.day_step},
             {"step_seconds_predicted", answer.day_step_predicted}}},
+          {"error_on_published_profile",
+           {{"prefill", answer.profile_prefill_error},
+            {"decode", answer.profile_decode_error},
+            {"over_the_day_prefill", answer.profile_over_day_prefill},
+            {"over_the_day_decode", answer.profile_over_day_decode}}},
           {"error_on_sglang_deployment",
            {{"prefill", answer.sglang_prefill_error}, {"decode", answer.sglang_decode_error}}}};
 }

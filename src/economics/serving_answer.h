@@ -40,6 +40,9 @@ struct ServeAnswer {
   // The published day: predicted over published, minus one.
   double prefill_error = 0, decode_error = 0;
   double sglang_prefill_error = 0, sglang_decode_error = 0;
+  double profile_prefill_error = 0, profile_decode_error = 0;  // at the profile's own conditions
+  // DeepSeek's profile over its day, as published: what is lost between full load and production.
+  double profile_over_day_prefill = 0, profile_over_day_decode = 0;
   double day_nodes = 0, day_nodes_published = 0;  // that its tokens fill at its rates; its mean
   // The day's decode at its own instance and its own mean batch: predicted and had, seconds.
   double day_sequences = 0, day_step = 0, day_step_predicted = 0, day_sequences_predicted = 0;

@@ -45,6 +45,13 @@ TEST_F(Serving, PredictionBoundsBothPublishedDeployments) {
     EXPECT_GT(error, 0);
     EXPECT_LT(error, 1);
   }
+  // At full load and balanced, on the profile's own instances.
+  for (const double error : {answer.profile_prefill_error, answer.profile_decode_error}) {
+    EXPECT_GT(error, 0);
+    EXPECT_LT(error, 0.5);
+  }
+  EXPECT_NEAR(answer.profile_over_day_prefill, 62713 / 32206.0, 0.005);  // as SGLang has it
+  EXPECT_NEAR(answer.profile_over_day_decode, 1.257, 0.001);
   // The day's rates are means over the node-hours held, idle ones included.
   EXPECT_NEAR(answer.day_nodes, answer.day_nodes_published, 1e-3 * answer.day_nodes_published);
 }

@@ -115,6 +115,24 @@ std::string format_figure(const SheetRange& range, const std::string& unit) {
   return low == high ? low : low + " to " + high;
 }
 
+double read_off(const std::vector<CurveKnot>& curve, double x) {
+  constexpr double kSame = 1e-9;  // a sum of step costs against the run's total
+  const CurveKnot* before = nullptr;
+  double exact = std::numeric_limits<double>::quiet_NaN();
+  for (const CurveKnot& knot : curve) {
+    if (std::abs(knot.x - x) <= kSame * std::abs(x)) {
+      exact = knot.y;
+    } else if (knot.x > x) {
+      if (std::isfinite(exact)) return exact;
+      if (before == nullptr || before->x <= 0) return std::numeric_limits<double>::quiet_NaN();
+      const double share = std::log(x / before->x) / std::log(knot.x / before->x);
+      return before->y + share * (knot.y - before->y);
+    }
+    before = &knot;
+  }
+  return exact;
+}
+
 void Sheet::add(SheetLine line) { lines_.push_back(std::move(line)); }
 
 void Sheet::finish(const std::string& where) {
@@ -163,10 +181,13 @@ std::map<std::string, double> Sheet::evaluate(const std::map<std::string, double
   for (const auto& id : order_) {
     const auto given = inputs.find(id);
     const Formula& formula = formulas_.at(id);
-    values[id] = given != inputs.end() ? given->second
-                 : formula.empty()
-                     ? lines_[index_.at(id)].value
-                     : formula.evaluate([&](const std::string& name) { return values.at(name); });
+    const SheetLine& line = lines_[index_.at(id)];
+    double& value = values[id];
+    value = given != inputs.end() ? given->second
+            : formula.empty()
+                ? line.value
+                : formula.evaluate([&](const std::string& name) { return values.at(name); });
+    if (!line.curve.empty()) value = read_off(line.curve, value);
   }
   return values;
 }
@@ -232,6 +253,7 @@ Json Sheet::to_json() const {
       entry["formula"] = line.formula;
       entry["program"] = formulas_.at(id).program();
     }
+    for (const CurveKnot& knot : line.curve) entry["curve"].push_back({knot.x, knot.y});
     if (line.low) entry["low"] = *line.low;
     if (line.high) entry["high"] = *line.high;
     if (line.slider) entry["slider"] = true;

@@ -28,6 +28,13 @@
 
 namespace farthing {
 
+struct CurveKnot {
+  double x = 0, y = 0;
+};
+// Linear in log x between neighbours, NaN outside; of two at x (to 1e-9) the later.
+// REQUIRES: x does not fall.
+double read_off(const std::vector<CurveKnot>& curve, double x);
+
 struct SheetLine {
   std::string id;  // a name that formulas may use
   std::string label;
@@ -38,6 +45,8 @@ struct SheetLine {
   std::string source = {}, date = {}, confidence = {}, note = {};
   bool slider = false;     // a page's reader may change it
   bool condition = false;  // of a sentence: no row in the page's list of numbers
+  // Of a formula: its value is a place, and the line's is read off here.
+  std::vector<CurveKnot> curve = {};
 };
 
 struct SheetRange {

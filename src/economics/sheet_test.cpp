@@ -31,6 +31,11 @@ Sheet run_sheet() {
              .unit = "x",
              .formula = "if(price - 1, max(price, 3) ^ 1.7 / sqrt(7), 0) - ln(hours) + "
                         "log10(price) * exp(-price)"});
+  sheet.add({.id = "read",
+             .label = "read off",
+             .unit = "",
+             .formula = "price * known(unknown, 2)",
+             .curve = {{0.5, 3}, {2, 2.5}, {4, 2}, {4, 1.5}, {9, 1}}});
   sheet.finish("test");
   return sheet;
 }
@@ -53,6 +58,14 @@ TEST(Sheet, EvaluatesInAnyOrderAndLeavesTheUnknownUnknown) {
   EXPECT_TRUE(std::isnan(sheet.value("all")));
   EXPECT_EQ(sheet.value_with("usd", {{"price", 3.5}}), 9.758e6);
   EXPECT_FALSE(sheet.range("all"));
+}
+
+TEST(Sheet, ALineIsReadOffACurve) {
+  const Sheet sheet = run_sheet();
+  EXPECT_EQ(sheet.value("read"), 1.5);  // the later of two at 4
+  EXPECT_EQ(sheet.value_with("read", {{"price", std::sqrt(2.0)}}), 2.25);
+  EXPECT_TRUE(std::isnan(sheet.value_with("read", {{"price", 0.2}})));
+  EXPECT_TRUE(std::isnan(sheet.value_with("read", {{"price", 5}})));
 }
 
 TEST(Sheet, RangeIsExactForAMonotoneFormula) {

@@ -183,6 +183,10 @@ Json listed(const char* item, const Price& price) {
   return json;
 }
 
+std::string hash_words(const std::string& digits) {
+  return digits.empty() ? "not stated" : "xxh3-128:" + digits;
+}
+
 // The keys of docs/receipt.schema.json.  One run knows the cost of itself; of the other definitions
 // nobody has told it anything.
 Json standard_part(const Receipt& receipt) {
@@ -234,8 +238,8 @@ Json standard_part(const Receipt& receipt) {
       {"dates", {{"begun", day_of(receipt.begun_unix)}, {"ended", day_of(receipt.ended_unix)}}},
       {"prices", prices},
       {"hashes",
-       {{"weights", receipt.weights_hash.empty() ? "not stated" : receipt.weights_hash},
-        {"recipe", receipt.start.recipe_hash.empty() ? "not stated" : receipt.start.recipe_hash}}}};
+       {{"weights", hash_words(receipt.weights_hash)},
+        {"recipe", hash_words(receipt.start.recipe_hash)}}}};
 }
 
 }  // namespace

@@ -127,6 +127,26 @@ sed '/"seconds"/,/}/s/\("total": \).*/\11000.0/' receipt.json > contradicts.json
 expect 3 "compare a receipt that contradicts itself" "$farthing" compare contradicts.json theirs.json
 contains err "contradicts" "compare a receipt that contradicts itself"
 expect 3 "a receipt that is none" "$farthing" cost validate mine.toml
+cat > anyones.json <<JSON
+{"receipt": "farthing-receipt/1",
+ "definitions": {"final_run": "not stated", "all_runs": "not stated",
+   "research_and_development": "not stated", "programme": "not stated", "amortised": "not stated"},
+ "compute": {"training_flops": 1e20, "training_time_hours": 10, "device": "TPU v5e", "devices": 8,
+   "device_hours": 80}, "energy": {"kwh": 20, "basis": "measured", "pue": 1.1}, "tokens": 1e9,
+ "dates": {"begun": "2026-01-01", "ended": "2026-01-02"}, "prices": [],
+ "hashes": {"weights": "not stated"}}
+JSON
+expect 0 "anyone's receipt" "$farthing" cost validate anyones.json
+expect 0 "anyone's receipt compares" "$farthing" compare anyones.json receipt.json
+contains out "does not state its dollars" "anyone's receipt compares"
+expect 0 "a receipt compares at other prices" "$farthing" compare receipt.json --prices mine.toml --json
+contains out '"usd_per_core_hour": 1.5' "a receipt compares at other prices"
+expect 0 "anyone's receipt on a page" "$farthing" compare anyones.json receipt.json --html c.html
+sed 's/"device_hours": 80/"device_hours": 800/' anyones.json > contradicts.json
+expect 3 "anyone's receipt contradicts itself" "$farthing" compare contradicts.json receipt.json
+contains err "contradicts.json: /compute/device_hours" "anyone's receipt contradicts itself"
+sed 's/"weights": "not stated"/"weights": "trust me"/' anyones.json > contradicts.json
+expect 3 "a hash without algorithm" "$farthing" cost validate contradicts.json
 
 # 4. A project: a simulation costs nothing, an import is priced by its device, a deleted run counts.
 cat > log.csv <<CSV

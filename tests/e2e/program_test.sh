@@ -153,6 +153,10 @@ contains err "something that is no file" "a device is no model"
 mkdir -p deepseek-v3 && echo '{"model_type": "other"}' > deepseek-v3/config.json
 expect 0 "a name of the book is that model, whatever lies here" "$farthing" plan deepseek-v3 \
   --cluster h800-2048 --json
+for both in "--format html --json" "--json --html" "--format text --html"; do
+  expect 2 "two formats" "$farthing" report runs/none $both
+  contains err 'two formats' "report $both"
+done
 expect 2 "an empty run folder's name" "$farthing" train recipe.toml --run ""
 expect 2 "an empty output folder's name" "$farthing" data prepare book.txt -o ""
 expect 3 "output into no folder" "$farthing" report run -o nowhere/receipt.txt
