@@ -167,6 +167,15 @@ void add_the_rest(const std::vector<Contender>& contenders, const EqualCompariso
     page.sources.push_back(contender.name + ": " + contender.kind + ", " + contender.price +
                            (contender.price_date.empty() ? "" : ", " + contender.price_date));
   }
+  const auto n_placed = std::ranges::count_if(contenders, [](const Contender& contender) {
+    return std::isfinite(contender.end.usd) && std::isfinite(contender.end.bits_per_byte);
+  });
+  if (n_placed > static_cast<std::ptrdiff_t>(kMostOnFrontier)) {
+    notes.paragraphs.push_back(
+        fmt::format("Of {} records the frontier follows the {} that stand on it at the prices as "
+                    "made: no slider brings another one there.",
+                    n_placed, sheet.candidates().size()));
+  }
   if (!notes.paragraphs.empty() || sheet.follows()) page.add(std::move(notes));
 }
 

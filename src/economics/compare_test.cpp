@@ -351,6 +351,11 @@ TEST(Compare, AThousandRunsHaveAPage) {
   const Sheet sheet = CompareSheet(many, equal).take();
   EXPECT_EQ(sheet.value("n_at"), 1000);
   EXPECT_NEAR(sheet.value("margin"), equal.margin, 1e-12);
+  const std::string note = "no slider brings another one there";
+  EXPECT_NE(to_html(compare_page(many, equal)).find(note), std::string::npos);
+  many.resize(kMostOnFrontier);
+  EXPECT_EQ(to_html(compare_page(many, at_equal(many, Against::kUsd))).find(note),
+            std::string::npos);
 }
 
 TEST(Compare, UnknownIsNotStatedAndThePageEscapesNames) {

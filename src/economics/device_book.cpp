@@ -73,7 +73,9 @@ PriceBook load_run_book(const RunPrices& wanted) {
     book.rent = price_of(*rent, hour);
   } else {
     throw_bad_input({list.name, "a price of \"" + wanted.device + "\"", "none in the price list",
-                     "--set cost.price=USD, for one device and hour", ""});
+                     "a list that has one; where a command takes --set, cost.price=USD for one "
+                     "device and hour",
+                     ""});
   }
   book.is_owned = false;
   book.machine_cores = 1;

@@ -157,7 +157,9 @@ void Sheet::finish(const std::string& where) {
   }
   Ordering ordering{where, index_, formulas_, order_};
   for (const auto& line : lines_) ordering.visit(line.id, line.id);
-  values_ = evaluate({});
+  place_.clear();
+  for (std::size_t i = 0; i < order_.size(); ++i) place_[order_[i]] = i;
+  values_ = values_with({});
 }
 
 const SheetLine* Sheet::find(const std::string& id) const {
@@ -176,9 +178,10 @@ const Formula& Sheet::formula(const std::string& id) const {
   return formulas_.at(id);
 }
 
-std::map<std::string, double> Sheet::evaluate(const std::map<std::string, double>& inputs) const {
+std::map<std::string, double> Sheet::evaluate(const std::vector<std::string>& ids,
+                                              const Inputs& inputs) const {
   std::map<std::string, double> values;
-  for (const auto& id : order_) {
+  for (const auto& id : ids) {
     const auto given = inputs.find(id);
     const Formula& formula = formulas_.at(id);
     const SheetLine& line = lines_[index_.at(id)];
@@ -197,17 +200,18 @@ double Sheet::value(const std::string& id) const {
   return values_.at(id);
 }
 
-double Sheet::value_with(const std::string& id, const std::map<std::string, double>& inputs) const {
-  return evaluate(inputs).at(id);
+double Sheet::value_with(const std::string& id, const Inputs& inputs) const {
+  return evaluate(parts_of(id), inputs).at(id);
 }
 
 std::vector<Swing> Sheet::swings(const std::string& id) const {
   std::vector<Swing> swings;
-  for (const auto& part : parts_of(id)) {
+  const std::vector<std::string> parts = parts_of(id);
+  for (const auto& part : parts) {
     const SheetLine& line = at(part);
     if (!line.formula.empty() || (!line.low && !line.high)) continue;
-    const Swing swing{part, value_with(id, {{part, line.low.value_or(line.value)}}),
-                      value_with(id, {{part, line.high.value_or(line.value)}})};
+    const Swing swing{part, evaluate(parts, {{part, line.low.value_or(line.value)}}).at(id),
+                      evaluate(parts, {{part, line.high.value_or(line.value)}}).at(id)};
     if (swing.low != swing.high) swings.push_back(swing);
   }
   std::stable_sort(swings.begin(), swings.end(), [](const Swing& a, const Swing& b) {
@@ -218,8 +222,10 @@ std::vector<Swing> Sheet::swings(const std::string& id) const {
 
 std::optional<SheetRange> Sheet::range(const std::string& id) const {
   if (!std::isfinite(value(id))) return std::nullopt;
-  std::map<std::string, double> lowest, highest;
-  for (const Swing& swing : swings(id)) {
+  Inputs lowest, highest;
+  const std::vector<Swing> moving = swings(id);
+  if (moving.empty()) return SheetRange{value(id), value(id)};
+  for (const Swing& swing : moving) {
     const SheetLine& line = at(swing.id);
     const double low = line.low.value_or(line.value), high = line.high.value_or(line.value);
     lowest[swing.id] = swing.low < swing.high ? low : high;
@@ -229,14 +235,16 @@ std::optional<SheetRange> Sheet::range(const std::string& id) const {
 }
 
 std::vector<std::string> Sheet::parts_of(const std::string& id) const {
-  std::set<std::string> needed = {id};
-  std::vector<std::string> parts;
-  for (auto part = order_.rbegin(); part != order_.rend(); ++part) {
-    if (!needed.contains(*part)) continue;
-    parts.push_back(*part);
-    for (const auto& name : formulas_.at(*part).names()) needed.insert(name);
+  std::set<std::size_t> needed;
+  std::vector<std::string> open = {id};
+  while (!open.empty()) {
+    const std::string part = std::move(open.back());
+    open.pop_back();
+    if (!needed.insert(place_.at(part)).second) continue;
+    for (const auto& name : formulas_.at(part).names()) open.push_back(name);
   }
-  std::reverse(parts.begin(), parts.end());
+  std::vector<std::string> parts;
+  for (const std::size_t place : needed) parts.push_back(order_[place]);
   return parts;
 }
 

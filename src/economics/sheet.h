@@ -74,10 +74,11 @@ class Sheet {
 
   double value(const std::string& id) const;
   // With some inputs replaced.
-  double value_with(const std::string& id, const std::map<std::string, double>& inputs) const;
+  using Inputs = std::map<std::string, double>;
+  double value_with(const std::string& id, const Inputs& inputs) const;
   // Every line's value at once.
-  std::map<std::string, double> values_with(const std::map<std::string, double>& inputs) const {
-    return evaluate(inputs);
+  std::map<std::string, double> values_with(const Inputs& inputs) const {
+    return evaluate(order_, inputs);
   }
   // Low and high are equal where nothing it depends on has a range; nullopt where it has no value.
   std::optional<SheetRange> range(const std::string& id) const;
@@ -90,12 +91,14 @@ class Sheet {
   Json to_json() const;
 
  private:
-  std::map<std::string, double> evaluate(const std::map<std::string, double>& inputs) const;
+  std::map<std::string, double> evaluate(const std::vector<std::string>& ids,
+                                         const Inputs& inputs) const;
 
   std::vector<SheetLine> lines_;
   std::map<std::string, std::size_t> index_;
   std::map<std::string, Formula> formulas_;
   std::vector<std::string> order_;
+  std::map<std::string, std::size_t> place_;  // of an id in order_
   std::map<std::string, double> values_;
 };
 
