@@ -257,13 +257,14 @@ void add_ways(BudgetPlan& plan) {
   add("own", own.value("own_hour"),
       fmt::format(
           "{} for {} devices at {}, with servers ({:g} times) and network ({:.0f} % of all), "
-          "used {:.0f} % of {:g} years, electricity at {}; no people, storage or hall, nor power "
+          "used {:.0f} % of {:g} years, repairs {:g} % a year, electricity at {}; no people, "
+          "storage or hall, nor power "
           "while idle, "
           "which farthing cost own-or-rent counts",
           format_dollars(own.value("own_cluster") * plan.best.devices), plan.best.devices,
           format_dollars(own.value("own_device")), own.value("own_server"),
           100 * own.value("own_network"), own.value("own_busy"), own.value("own_life"),
-          format_figure(own.value("own_kwh"), "USD/kWh")));
+          own.value("own_repairs"), format_figure(own.value("own_kwh"), "USD/kWh")));
 }
 
 // The open model whose active size is nearest.
@@ -308,6 +309,14 @@ void add_verdicts(BudgetPlan& plan) {
     say.push_back(fmt::format("The deadline binds, not the money: {} devices are all that {} has.",
                               best.devices, plan.request.cluster.name));
   }
+  for (const BudgetChoice& choice : plan.ladder) {
+    const BudgetChoice& leader = plan.ladder.front();
+    if (choice.shape.name != best.shape.name || leader.shape.name == best.shape.name) continue;
+    say.push_back(fmt::format(
+        "{} would have {:.3f} nats less at one precision: within {:g}, the model with the fewest "
+        "active parameters is chosen, which serves for less.",
+        leader.shape.name, choice.loss.mid - leader.loss.mid, kLevelLoss));
+  }
   if (plan.best_dense && plan.best_moe) {
     const BudgetChoice &dense = *plan.best_dense, &moe = *plan.best_moe;
     const double gain = dense.loss.mid - moe.loss.mid;
@@ -326,7 +335,9 @@ void add_verdicts(BudgetPlan& plan) {
           fmt::format("A mixture of experts pays: {:.3f} nats under the best dense model.", gain));
     }
   }
-  if (plan.fp8_speedup == 0) {
+  if (plan.request.precision) {
+    say.push_back("The precision is as asked for; whether FP8 pays was not searched.");
+  } else if (plan.fp8_speedup == 0) {
     say.push_back("The device has no FP8 products, or no layout fits with them.");
   } else {
     say.push_back(fmt::format("FP8 {} here: {:.2f} times the BF16 speed.",

@@ -37,7 +37,7 @@ stroke-dasharray:4 3}
 details.card summary{font-size:17px}details[open] summary{margin-bottom:8px}
 @media(max-width:820px){.money svg text{font-size:13px}}
 .stacks td:last-child{width:38%}
-@media(max-width:480px){.moneypage h1{font-size:25px}.prose td+td{min-width:9em}
+@media(max-width:720px){.moneypage h1{font-size:25px}.prose td+td{min-width:9em}
 .moneypage th,.moneypage td{padding-left:6px;font-size:12.5px}
 .moneypage th,.moneypage td:first-child{white-space:normal}
 .moneypage th:first-child,.moneypage td:first-child{padding-left:0}

@@ -268,8 +268,8 @@ std::string to_text(const ServeAnswer& answer) {
   text = folded(text) + "\n";
   if (const Table rates = rates_table(answer); !rates.rows.empty()) text += to_text(rates) + "\n";
   text += folded(fmt::format(
-              "A node: {} tokens/s in with {:.1f} % found in the cache, {} tokens/s out, {:.0f} % "
-              "load; context {:.0f}, at least {:.0f} tokens/s a reader",
+              "A node at full load: {} tokens/s in with {:.1f} % found in the cache, {} tokens/s "
+              "out; {:.0f} % of it used; context {:.0f}, at least {:.0f} tokens/s a reader",
               figure(answer.rate.prefill, ""), 100 * question.load.hit_share,
               figure(answer.rate.decode, ""), 100 * question.load.load, question.load.context,
               question.load.tokens_per_second_reader)) +
