@@ -1,6 +1,6 @@
 // precision_test.cpp - what auto takes, what it remembers, what a recipe's words mean.
-#include "kernels/isa.h"
 #include "train/precision.h"
+#include "kernels/isa.h"
 
 #include <gtest/gtest.h>
 
