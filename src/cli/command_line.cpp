@@ -182,6 +182,8 @@ Option* Command::add_flag_callback(const std::string& names, std::function<void(
   return keep(app_->add_flag_callback(names, std::move(action), help));
 }
 
+Option* Command::option(const std::string& name) { return keep(app_->get_option(name)); }
+
 void Command::callback(std::function<void()> action) { app_->callback(std::move(action)); }
 void Command::footer(const std::string& text) { app_->footer(text); }
 

@@ -78,6 +78,8 @@ class Command {
   Option* add_flag_callback(const std::string& names, std::function<void()> action,
                             const std::string& help);
 
+  Option* option(const std::string& name);  // REQUIRES: one that was added
+
   void callback(std::function<void()> action);
   // Shown after --help's list.
   void footer(const std::string& text);

@@ -85,6 +85,11 @@ void add_budget_options(Command& plan, BudgetOptions& o) {
       ->needs(budget);
   plan.add_option("--confidence", o.confidence, "with --budget: of staying inside, 0.05 to 0.99")
       ->needs(budget);
+  for (const char* searched :
+       {"--pp", "--ep", "--tp", "--cp", "--vp", "--micro-batch", "--zero", "--schedule",
+        "--recompute", "--tokens", "--seq", "--global-batch", "--bom", "--csv"}) {
+    plan.option(searched)->excludes(budget);  // the search decides it, or has no use for it
+  }
   plan.add_option("--rent", o.rent, "USD per device-hour; else from the price list")
       ->range(1e-4, 1e6);
   plan.add_option("--prices", o.prices, "price list: a file, or a name under prices/");
