@@ -1,13 +1,10 @@
 // gemm_fast.cpp - products of packed panels: a register tile, one owner per rectangle of C.
 //
-//   B packed before:
-//     for each stretch of k                at most kSlices slices of kDepthWords
-//       for each block of rows             its packed A, all slices, stays in the L2 cache
-//         for each panel of B: for each slice: for each panel of A: the register tile
-//   else, with one slice a stretch:        inside blocks of kColumnBlock columns, whose packed B
-//                                          stays in the L2 cache
-//
-// A slice is the same for every shape: it sets the bits.
+//   for each block of columns              kColumnBlock: its packed B stays in the L2 cache; all
+//                                          columns at once where B was packed before
+//     for each block of k                  kDepthWords, the same for every shape: it sets the bits
+//       for each block of rows             kRowBlock or a little less: whole panels of packed A
+//         for each panel of B, for each panel of A: the register tile
 //
 // Source   Van Zee & van de Geijn 2015 (BLIS), with even panels of rows instead of padded edges.
 // Threads  The owners cut the row axis (or the column axis) of all problems, laid end to end by
@@ -33,8 +30,7 @@ namespace farthing {
 namespace {
 
 constexpr int kColumnBlock = 1024;
-constexpr int kRowBlock = 336;  // rows of packed A one slice deep
-constexpr int kSlices = 4;
+constexpr int kRowBlock = 336;
 constexpr int kSlack = 64;  // packing writes whole vectors
 
 // Each thread's packed blocks, made at its first product and kept: one huge page.
@@ -83,10 +79,9 @@ struct Rectangle {
   int row_begin, row_end, col_begin, col_end;
 };
 
-// What is packed at a time; slice: floats of packed A before this one's, in a stretch of k.
+// What is packed at a time.
 struct Block {
   int row, n_rows, col, n_cols, k, n_k;
-  std::int64_t slice = 0;
 };
 
 // The product restricted to one rectangle of C, on one thread.
@@ -106,17 +101,16 @@ class RectangleProduct {
 
   void run(const Rectangle& where) const {
     if (where.row_begin == where.row_end) return;
-    const int depth = packer_.depth();
-    const int stretch = (problem_.packed_b ? kSlices : 1) * packer_.depth_block();
+    const int depth = packer_.depth(), depth_block = packer_.depth_block();
     const int column_block = problem_.packed_b ? where.col_end - where.col_begin : kColumnBlock;
-    const Panels row_blocks(where.row_end - where.row_begin, row_block(std::min(stretch, depth)),
-                            !kernel_.a_by_line);
+    const Panels row_blocks(where.row_end - where.row_begin,
+                            kRowBlock / kernel_.max_rows * kernel_.max_rows, !kernel_.a_by_line);
     kernel_.begin();
     for (int col = where.col_begin; col < where.col_end; col += column_block) {
       const int n_cols = std::min(column_block, where.col_end - col);
       if (depth == 0 && !options_.accumulate) fill_zero(where, col, n_cols);
-      for (int k = 0; k < depth; k += stretch) {
-        const int n_k = std::min(stretch, depth - k);
+      for (int k = 0; k < depth; k += depth_block) {
+        const int n_k = std::min(depth_block, depth - k);
         for (int i = 0; i < row_blocks.count; ++i) {
           multiply({where.row_begin + row_blocks.begin(i), row_blocks.size(i), col, n_cols, k, n_k},
                    problem_.packed_b != nullptr || i > 0);
@@ -127,22 +121,6 @@ class RectangleProduct {
   }
 
  private:
-  // Whole panels, as many as the buffer holds so deep.
-  int row_block(int n_k) const {
-    const int rows = kMostWords * kRowBlock / std::max(packer_.a_words(n_k), kDepthWords);
-    return std::max(rows / kernel_.max_rows, 1) * kernel_.max_rows;
-  }
-  // body(slice) for the parts of a block that are one slice deep.
-  template <class Body>
-  void for_slices(const Block& block, const Body& body) const {
-    Block slice = block;
-    for (int k = 0; k < block.n_k; k += packer_.depth_block()) {
-      slice.k = block.k + k;
-      slice.n_k = std::min(packer_.depth_block(), block.n_k - k);
-      slice.slice = std::int64_t{block.n_rows} * packer_.a_words(k);
-      body(slice);
-    }
-  }
   void fill_zero(const Rectangle& where, int col, int n_cols) const {
     for (int row = where.row_begin; row < where.row_end; ++row) {
       std::fill_n(problem_.c.row(row) + col, n_cols, 0.0f);
@@ -150,7 +128,7 @@ class RectangleProduct {
   }
 
   float* packed_a(const Block& block, int row) const {
-    return buffers_.a() + block.slice + std::int64_t{row} * packer_.a_words(block.n_k);
+    return buffers_.a() + std::int64_t{row} * packer_.a_words(block.n_k);
   }
   const float* packed_b(const Block& block, int col) const {
     if (problem_.packed_b) return problem_.packed_b + packer_.offset(block.col + col, block.k);
@@ -209,10 +187,8 @@ class RectangleProduct {
     float scales[PanelPacker::kMostTiles];
     if (!b_is_packed) packer_.block_scales(block.col, block.n_cols, block.k, block.n_k, scales);
     if (options_.transpose_a) {
-      for_slices(block, [&](const Block& slice) {
-        pack_across(slice.n_k, [&](int k, int n_k) {
-          for (int panel = 0; panel < rows.count; ++panel) pack_a(slice, rows, panel, k, n_k);
-        });
+      pack_across(block.n_k, [&](int k, int n_k) {
+        for (int panel = 0; panel < rows.count; ++panel) pack_a(block, rows, panel, k, n_k);
       });
     }
     if (!options_.transpose_b && !b_is_packed) {
@@ -224,7 +200,7 @@ class RectangleProduct {
     }
     for (int col = 0; col < block.n_cols; col += width) {
       if (options_.transpose_b && !b_is_packed) pack_b_lines(block, scales, col);
-      for_slices(block, [&](const Block& slice) { multiply_panels(slice, rows, col); });
+      multiply_panels(block, rows, col);
     }
   }
 
@@ -235,25 +211,25 @@ class RectangleProduct {
     packer_.prefetch(block.col + next, std::min(width, block.n_cols - next), block.k, block.n_k);
   }
 
-  // All panels of A times one of B, in one slice.
-  void multiply_panels(const Block& slice, const Panels& rows, int col) const {
-    const int n_cols = std::min(packer_.panel_width(), slice.n_cols - col);
+  // All panels of A times one of B.
+  void multiply_panels(const Block& block, const Panels& rows, int col) const {
+    const int n_cols = std::min(packer_.panel_width(), block.n_cols - col);
     for (int panel = 0; panel < rows.count; ++panel) {
       if (!options_.transpose_a && col == 0) {
-        pack_a(slice, rows, panel, 0, seen_depth(slice, rows, panel));
-        if (panel + 1 < rows.count) prefetch_a(slice, rows, panel + 1);
+        pack_a(block, rows, panel, 0, seen_depth(block, rows, panel));
+        if (panel + 1 < rows.count) prefetch_a(block, rows, panel + 1);
       }
-      prefetch_packed_b(slice, rows, panel, col + packer_.panel_width());
-      multiply_tile(slice, rows, panel, col, n_cols);
+      prefetch_packed_b(block, rows, panel, col + packer_.panel_width());
+      multiply_tile(block, rows, panel, col, n_cols);
     }
   }
 
   // One panel's share of the packed panel of B at `col`: it comes from memory while tiles run.
-  void prefetch_packed_b(const Block& slice, const Panels& rows, int panel, int col) const {
-    if (problem_.packed_b == nullptr || col >= slice.n_cols) return;
-    const int width = packer_.word_width(std::min(packer_.panel_width(), slice.n_cols - col));
-    const std::int64_t size = std::int64_t{packer_.words(slice.n_k)} * width;
-    const float* from = packed_b(slice, col);
+  void prefetch_packed_b(const Block& block, const Panels& rows, int panel, int col) const {
+    if (problem_.packed_b == nullptr || col >= block.n_cols) return;
+    const int width = packer_.word_width(std::min(packer_.panel_width(), block.n_cols - col));
+    const std::int64_t size = std::int64_t{packer_.words(block.n_k)} * width;
+    const float* from = packed_b(block, col);
     const auto end = size * (panel + 1) / rows.count;
     for (auto i = size * panel / rows.count; i < end; i += kFloatsPerLine) {
       __builtin_prefetch(from + i, 0, 2);
