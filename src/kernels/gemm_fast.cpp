@@ -219,20 +219,7 @@ class RectangleProduct {
         pack_a(block, rows, panel, 0, seen_depth(block, rows, panel));
         if (panel + 1 < rows.count) prefetch_a(block, rows, panel + 1);
       }
-      prefetch_packed_b(block, rows, panel, col + packer_.panel_width());
       multiply_tile(block, rows, panel, col, n_cols);
-    }
-  }
-
-  // One panel's share of the packed panel of B at `col`: it comes from memory while tiles run.
-  void prefetch_packed_b(const Block& block, const Panels& rows, int panel, int col) const {
-    if (problem_.packed_b == nullptr || col >= block.n_cols) return;
-    const int width = packer_.word_width(std::min(packer_.panel_width(), block.n_cols - col));
-    const std::int64_t size = std::int64_t{packer_.words(block.n_k)} * width;
-    const float* from = packed_b(block, col);
-    const auto end = size * (panel + 1) / rows.count;
-    for (auto i = size * panel / rows.count; i < end; i += kFloatsPerLine) {
-      __builtin_prefetch(from + i, 0, 2);
     }
   }
 
