@@ -39,6 +39,11 @@ void tile_load(const float* from, std::int64_t line_step) {
     __builtin_memcpy(emulated_tile(kTo).words[i], from + i * line_step, 4 * kTileWords);
   }
 }
+// The same, of memory that is not soon read again: other lines stay in the L1 cache.
+template <int kTo>
+void tile_load_once(const float* from, std::int64_t line_step) {
+  tile_load<kTo>(from, line_step);
+}
 template <int kFrom>
 void tile_store(float* to, std::int64_t line_step) {
   for (int i = 0; i < kTileLines; ++i) {
@@ -86,6 +91,13 @@ void tile_zero() {
 template <int kTo>
 void tile_load(const float* from, std::int64_t line_step) {
   asm volatile("tileloadd (%0,%1,1), %%tmm%c2"
+               :
+               : "r"(from), "r"(line_step * 4), "i"(kTo)
+               : "memory");
+}
+template <int kTo>
+void tile_load_once(const float* from, std::int64_t line_step) {
+  asm volatile("tileloaddt1 (%0,%1,1), %%tmm%c2"
                :
                : "r"(from), "r"(line_step * 4), "i"(kTo)
                : "memory");

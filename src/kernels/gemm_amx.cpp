@@ -14,18 +14,19 @@ using V = Avx512Bf16Vector;
 
 constexpr int kRows = 2 * kTileLines, kCols = 2 * kTileWords;
 
-// Tiles 0-3 hold the sums, row by row, 4 and 5 lines of A, 6 and 7 words of B.
+// Tiles 0-3 hold the sums, row by row, 4 and 5 lines of A, 6 and 7 words of B.  The panel of B is
+// used again by the next tile and stays in the L1 cache; the two would not fit.
 template <int kRowTiles, int kColTiles>
 void add_products(const float* a, std::int64_t a_step, const float* b, std::int64_t b_step) {
   tile_load<6>(b, b_step);
-  tile_load<4>(a, a_step);
+  tile_load_once<4>(a, a_step);
   tile_multiply<0, 4, 6>();
   if constexpr (kColTiles == 2) {
     tile_load<7>(b + kTileWords, b_step);
     tile_multiply<1, 4, 7>();
   }
   if constexpr (kRowTiles == 2) {
-    tile_load<5>(a + kTileLines * a_step, a_step);
+    tile_load_once<5>(a + kTileLines * a_step, a_step);
     tile_multiply<2, 5, 6>();
     if constexpr (kColTiles == 2) tile_multiply<3, 5, 7>();
   }
