@@ -14,13 +14,13 @@ struct ProbeShape {
   int hidden, layers, vocab, experts, top_k, expert_width, sequence, sequences;
 };
 
-// Width, then vocabulary, sequence, experts and depth changed one at a time.
+// Width, then vocabulary, sequence, experts and depth changed one at a time; few tokens a step.
 constexpr ProbeShape kProbeShapes[] = {
     {"narrow", 192, 3, 2048, 8, 2, 96, 512, 8},  {"middle", 384, 3, 4096, 16, 4, 192, 512, 8},
     {"wide", 768, 2, 4096, 8, 2, 384, 512, 8},   {"words", 256, 1, 24576, 0, 0, 0, 512, 4},
     {"long", 256, 3, 2048, 8, 2, 128, 2048, 1},  {"experts", 384, 2, 2048, 64, 2, 256, 512, 2},
     {"deep", 192, 10, 2048, 8, 4, 96, 512, 2},   {"dense", 640, 3, 4096, 0, 0, 0, 512, 8},
-    {"many", 320, 4, 12288, 32, 6, 160, 512, 8},
+    {"many", 320, 4, 12288, 32, 6, 160, 512, 8}, {"few", 256, 4, 4096, 8, 2, 128, 256, 2},
 };
 
 Recipe recipe_of(const ProbeShape& shape, const std::string& precision) {
