@@ -12,12 +12,13 @@
 #include <bit>
 #include <cstdint>
 
+#include "kernels/gemm_pack.h"
 #include "kernels/number_formats.h"
 
 namespace farthing {
 namespace {
 
-constexpr int kTileLines = 16, kTileWords = 16;
+constexpr int kTileLines = 16;  // of kTileWords words
 
 #ifdef FARTHING_EMULATE
 struct EmulatedTile {

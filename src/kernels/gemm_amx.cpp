@@ -1,9 +1,9 @@
 // gemm_amx.cpp - products of BF16 pairs on AMX tiles: 32 by 32 sums in four tile registers.
 //
 // kFp8 runs here as it is defined, since an E4M3 value times a power of two is a BF16 value.  A
-// panel of A stands line by line, as the tiles want it; B as for vdpbf16ps.  Sums begin at zero and
-// are added to C at their end, so that no element's bits depend on what shares its tile. Source
-// Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18.
+// panel of A stands tile by tile, one cache line after the other; B as for vdpbf16ps.  Sums begin
+// at zero and are added to C at their end, so that no element's bits depend on what shares its
+// tile. Source Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18.
 #include "kernels/amx_tiles.h"
 #include "kernels/gemm_avx512bf16_vector.h"
 
@@ -13,39 +13,33 @@ namespace {
 using V = Avx512Bf16Vector;
 
 constexpr int kRows = 2 * kTileLines, kCols = 2 * kTileWords;
+constexpr int kTileOfA = kRows * kTileWords;  // floats from one tile of a panel of A to the next
 
 // Tiles 0-3 hold the sums, row by row, 4 and 5 lines of A, 6 and 7 words of B.  The panel of B is
 // used again by the next tile and stays in the L1 cache; the two would not fit.
 template <int kRowTiles, int kColTiles>
-void add_products(const float* a, std::int64_t a_step, const float* b, std::int64_t b_step) {
+void add_products(const float* a, const float* b, std::int64_t b_step) {
   tile_load<6>(b, b_step);
-  tile_load_once<4>(a, a_step);
+  tile_load_once<4>(a, kTileWords);
   tile_multiply<0, 4, 6>();
   if constexpr (kColTiles == 2) {
     tile_load<7>(b + kTileWords, b_step);
     tile_multiply<1, 4, 7>();
   }
   if constexpr (kRowTiles == 2) {
-    tile_load_once<5>(a + kTileLines * a_step, a_step);
+    tile_load_once<5>(a + kTileLines * kTileWords, kTileWords);
     tile_multiply<2, 5, 6>();
     if constexpr (kColTiles == 2) tile_multiply<3, 5, 7>();
   }
 }
 
-// The last words, fewer than a tile holds: both operands continued with zeros.
+// The last words, fewer than a tile holds: B continued with zeros, as A is.
 template <int kRowTiles, int kColTiles>
-void add_last_products(const Tile& tile, const float* a, const float* b, int n_words) {
-  alignas(64) float left[kRows * kTileWords] = {}, right[kTileWords * kCols] = {};
+void add_last_products(const float* a, const float* b, int n_words) {
   constexpr int kWidth = kColTiles * kTileWords;
-  for (int row = 0; row < tile.rows; ++row) {
-    V::store(left + row * kTileWords, V::load_first(a + row * tile.a_step, n_words));
-  }
-  for (int word = 0; word < n_words; ++word) {
-    for (int col = 0; col < kWidth; col += kTileWords) {
-      V::store(right + word * kWidth + col, V::load(b + word * kWidth + col));
-    }
-  }
-  add_products<kRowTiles, kColTiles>(left, kTileWords, right, kWidth);
+  alignas(64) float words[kTileWords * kWidth] = {};
+  for (int i = 0; i < n_words * kWidth; i += V::kLanes) V::store(words + i, V::load(b + i));
+  add_products<kRowTiles, kColTiles>(a, words, kWidth);
 }
 
 template <int kRowTiles, int kColTiles>
@@ -68,11 +62,11 @@ void multiply_tiles(const Tile& tile) {
   RowsOfC c(tile);
   const float *a = tile.a, *b = tile.b;
   int left = tile.n_words;
-  for (; left >= kTileWords; left -= kTileWords, a += kTileWords, b += kTileWords * kWidth) {
+  for (; left >= kTileWords; left -= kTileWords, a += kTileOfA, b += kTileWords * kWidth) {
     c.ask(4);
-    add_products<kRowTiles, kColTiles>(a, tile.a_step, b, kWidth);
+    add_products<kRowTiles, kColTiles>(a, b, kWidth);
   }
-  if (left > 0) add_last_products<kRowTiles, kColTiles>(tile, a, b, left);
+  if (left > 0) add_last_products<kRowTiles, kColTiles>(a, b, left);
   const bool whole = tile.rows == kRowTiles * kTileLines && tile.cols == kWidth;
   if (whole && !tile.accumulate) {
     return store_sums<kRowTiles, kColTiles>(tile.c, tile.c_stride);
@@ -94,25 +88,25 @@ void multiply(const Tile& tile) {
   }
 }
 
+// Where the words of k stand in a panel of A, k a multiple of what a tile holds.
+constexpr std::int64_t tile_of_a(int k) { return std::int64_t{k} / (2 * kTileWords) * kTileOfA; }
+
 template <MatmulFormat kFormat>
 void pack_tile_of_line(float* packed, const float* from, int n_k) {
   const float scale = is_tiled(kFormat) ? tile_scale(kFormat, amax<V>(from, n_k)) : 1.0f;
   for (int k = 0; k < n_k; k += 2 * V::kLanes) {
-    const auto words = words_along<V, kFormat>(from + k, n_k - k, same_scale<V>(scale));
-    const int n_words = (n_k - k + 1) / 2;
-    n_words >= V::kLanes ? V::store(packed + k / 2, words)
-                         : V::store_first(packed + k / 2, n_words, words);
+    V::store(packed + tile_of_a(k),
+             words_along<V, kFormat>(from + k, n_k - k, same_scale<V>(scale)));
   }
 }
 
-// packed[line * packed_step + word] = source[line * source_step + k]
 template <MatmulFormat kFormat>
-void pack_lines_by_line(const PackPiece& piece) {
+void pack_a_lines(const PackPiece& piece) {
   const int step = is_tiled(kFormat) ? kTile : piece.depth;
   for (int line = 0; line < piece.n_lines; ++line) {
     for (int k = 0; k < piece.depth; k += step) {
       const int n_k = piece.depth - k < step ? piece.depth - k : step;
-      pack_tile_of_line<kFormat>(piece.packed + line * piece.packed_step + k / 2,
+      pack_tile_of_line<kFormat>(piece.packed + line * kTileWords + tile_of_a(k),
                                  piece.source + line * piece.source_step + k, n_k);
     }
   }
@@ -120,38 +114,33 @@ void pack_lines_by_line(const PackPiece& piece) {
 
 // Up to 32 k of up to 16 lines that lie k by k.
 template <MatmulFormat kFormat>
-void pack_square(const PackPiece& piece, int n_lines, int n_k, const TileScale<V>& scale) {
+void pack_square(float* packed, const float* source, std::int64_t source_step, int n_lines, int n_k,
+                 const TileScale<V>& scale) {
   const auto row = [&](int k) {
     if (k >= n_k) return V::broadcast(0.0f);
-    return round_to<V, kFormat>(load_up_to<V>(piece.source + k * piece.source_step, n_lines),
-                                scale);
+    return round_to<V, kFormat>(load_up_to<V>(source + k * source_step, n_lines), scale);
   };
   V::Reg words[V::kLanes];
   for (int i = 0; i < V::kLanes; ++i) words[i] = V::pair_across(row(2 * i), row(2 * i + 1));
   V::transpose(words);
-  const int n_words = n_k >= 2 * V::kLanes ? V::kLanes : (n_k + 1) / 2;
-  for (int line = 0; line < n_lines; ++line) {
-    V::store_first(piece.packed + line * piece.packed_step, n_words, words[line]);
-  }
+  for (int line = 0; line < n_lines; ++line) V::store(packed + line * kTileWords, words[line]);
 }
 
-// packed[line * packed_step + word] = source[k * source_step + line]
 template <MatmulFormat kFormat>
-void pack_columns_by_line(const PackPiece& piece) {
+void pack_a_columns(const PackPiece& piece) {
   const int step = is_tiled(kFormat) ? kTile : piece.depth;
   for (int line = 0; line < piece.n_lines; line += V::kLanes) {
-    PackPiece part = piece;
-    part.n_lines = piece.n_lines - line < V::kLanes ? piece.n_lines - line : V::kLanes;
-    part.source += line;
+    const int n_lines = piece.n_lines - line < V::kLanes ? piece.n_lines - line : V::kLanes;
     for (int first = 0; first < piece.depth; first += step) {
       const int end = first + step < piece.depth ? first + step : piece.depth;
-      PackPiece tile = part;
-      tile.source += first * piece.source_step;
+      PackPiece tile = piece;
+      tile.source += first * piece.source_step + line;
+      tile.n_lines = n_lines;
       const auto scale = column_scale<V, kFormat>(tile, 0, end - first);
       for (int k = first; k < end; k += 2 * V::kLanes) {
-        tile.packed = piece.packed + line * piece.packed_step + k / 2;
-        tile.source = part.source + k * piece.source_step;
-        pack_square<kFormat>(tile, part.n_lines, end - k, scale);
+        pack_square<kFormat>(piece.packed + line * kTileWords + tile_of_a(k),
+                             piece.source + k * piece.source_step + line, piece.source_step,
+                             n_lines, end - k, scale);
       }
     }
   }
@@ -165,14 +154,14 @@ constexpr GemmKernel make_amx_kernel() {
           .k_per_word = V::kKPerWord,
           .cols_per_word = V::kColsPerWord,
           .scale_words = V::kScaleWords,
-          .a_by_line = true,
+          .a_in_tiles = true,
           .begin = tiles_configure,
           .end = tiles_release,
           .multiply = multiply,
           .pack_lines = pack_lines<V, kFormat, Side::kB>,
           .pack_columns = pack_columns<V, kFormat, Side::kB>,
-          .pack_a_lines = pack_lines_by_line<kFormat>,
-          .pack_a_columns = pack_columns_by_line<kFormat>,
+          .pack_a_lines = pack_a_lines<kFormat>,
+          .pack_a_columns = pack_a_columns<kFormat>,
           .amax = amax<V>};
 }
 

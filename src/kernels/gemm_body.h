@@ -418,7 +418,7 @@ constexpr GemmKernel make_gemm_kernel() {
           .k_per_word = V::kKPerWord,
           .cols_per_word = V::kColsPerWord,
           .scale_words = V::kScaleWords,
-          .a_by_line = false,
+          .a_in_tiles = false,
           .begin = nothing,
           .end = nothing,
           .multiply = multiply_rows<V, V::kMaxRows>,

@@ -104,7 +104,7 @@ class RectangleProduct {
     const int depth = packer_.depth(), depth_block = packer_.depth_block();
     const int column_block = problem_.packed_b ? where.col_end - where.col_begin : kColumnBlock;
     const Panels row_blocks(where.row_end - where.row_begin,
-                            kRowBlock / kernel_.max_rows * kernel_.max_rows, !kernel_.a_by_line);
+                            kRowBlock / kernel_.max_rows * kernel_.max_rows, !kernel_.a_in_tiles);
     kernel_.begin();
     for (int col = where.col_begin; col < where.col_end; col += column_block) {
       const int n_cols = std::min(column_block, where.col_end - col);
@@ -128,15 +128,17 @@ class RectangleProduct {
   }
 
   float* packed_a(const Block& block, int row) const {
-    return buffers_.a() + std::int64_t{row} * packer_.a_words(block.n_k);
+    const int n_words = packer_.a_words(block.n_k);
+    return buffers_.a() +
+           std::int64_t{row} * (kernel_.a_in_tiles ? round_up(n_words, kTileWords) : n_words);
   }
   const float* packed_b(const Block& block, int col) const {
     if (problem_.packed_b) return problem_.packed_b + packer_.offset(block.col + col, block.k);
     return buffers_.b() + std::int64_t{packer_.word_width(col)} * packer_.words(block.n_k);
   }
 
-  // From one word of a line of A to the next, in a panel of so many rows.
-  int word_step(int rows) const { return kernel_.a_by_line ? 1 : rows; }
+  // Floats of A that a word of k takes in a panel of so many rows.
+  int word_step(int rows) const { return kernel_.a_in_tiles ? kernel_.max_rows : rows; }
 
   // Packs k0 .. k0 + n_k of one panel of A, of the block.
   void pack_a(const Block& block, const Panels& panels, int panel, int k0, int n_k) const {
@@ -145,10 +147,9 @@ class RectangleProduct {
     const int size = panels.size(panel);
     const float* source =
         options_.transpose_a ? a.data + k * a.stride + row : a.data + row * a.stride + k;
-    const int step = kernel_.a_by_line ? packer_.a_words(block.n_k) : size;
     const PackPiece piece{
         packed_a(block, panels.begin(panel)) + std::int64_t{packer_.a_words(k0)} * word_step(size),
-        step,
+        word_step(size),
         source,
         a.stride,
         size,
@@ -175,14 +176,14 @@ class RectangleProduct {
   // Operands that lie k by k are packed a few k at a time across all panels: whole rows are read.
   template <class Pack>
   void pack_across(int n_k, const Pack& pack) const {
-    const int least = kernel_.a_by_line ? kTilePackDepth : kPackDepth;
+    const int least = kernel_.a_in_tiles ? kTilePackDepth : kPackDepth;
     const int step = is_tiled(options_.format) ? kTile : least;
     for (int k = 0; k < n_k; k += step) pack(k, std::min(step, n_k - k));
   }
 
   // One block of A times one block of B; what lies in lines is packed just before its first use.
   void multiply(const Block& block, bool b_is_packed) const {
-    const Panels rows(block.n_rows, kernel_.max_rows, !kernel_.a_by_line);
+    const Panels rows(block.n_rows, kernel_.max_rows, !kernel_.a_in_tiles);
     const int width = packer_.panel_width();
     float scales[PanelPacker::kMostTiles];
     if (!b_is_packed) packer_.block_scales(block.col, block.n_cols, block.k, block.n_k, scales);
@@ -237,7 +238,6 @@ class RectangleProduct {
                           n_cols,
                           packer_.a_words(block.n_k),
                           packed_a(block, rows.begin(panel)),
-                          packer_.a_words(block.n_k),
                           packed_b(block, col),
                           c.data + (block.row + row) * c.stride + block.col + col,
                           c.stride,
@@ -257,7 +257,8 @@ class RectangleProduct {
       return true;
     }
     const int unseen = std::clamp(first - causal_.diagonal - block.k, 0, block.n_k);
-    const int unit = is_tiled(options_.format) ? kTile : kernel_.k_per_word;
+    const int untiled = kernel_.k_per_word * (kernel_.a_in_tiles ? kTileWords : 1);
+    const int unit = is_tiled(options_.format) ? kTile : untiled;
     const int skipped = unseen / unit * unit, a_skipped = packer_.a_words(skipped);
     tile.n_words -= a_skipped;
     tile.a += std::int64_t{a_skipped} * word_step(tile.rows);

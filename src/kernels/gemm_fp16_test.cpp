@@ -160,7 +160,7 @@ Owned<float> product_of(int interval, const Owned<float>& a, const Owned<float>&
                             std::min(kWidth, b.n_rows - col), by_columns);
   }
   Owned<float> c(a.n_rows, b.n_rows);
-  multiply_rows<V, V::kMaxRows>({a.n_rows, b.n_rows, static_cast<int>(a_words), packed_a.data(), 0,
+  multiply_rows<V, V::kMaxRows>({a.n_rows, b.n_rows, static_cast<int>(a_words), packed_a.data(),
                                  packed_b.data(), c.values.data(), c.stride, false, interval});
   return c;
 }

@@ -4,7 +4,8 @@
 // where the depth ends first, the upper one is zero); or F16 values, of A one twice, of B those of
 // two columns (cols_per_word).
 //   A panel of A holds up to max_rows rows, word by word:        a[word * rows + row]
-//                                        or, a_by_line:          a[row * a_step + word]
+//                       or, in tiles of 16 words (a_in_tiles):   a[word / 16 * 16 * max_rows
+//                                                                  + row * 16 + word % 16]
 //   A panel of B holds up to max_vectors vectors, word by word:  b[word * width + col],
 //     width = whole vectors of n_lanes columns, divided, as col is, by cols_per_word; the columns
 //     past the last are zero.
@@ -36,7 +37,7 @@ struct GemmKernel {
   int k_per_word;
   int cols_per_word;
   int scale_words;
-  bool a_by_line;
+  bool a_in_tiles;
   // Around the tiles of a product, on the thread that multiplies them.
   void (*begin)();
   void (*end)();
@@ -44,7 +45,6 @@ struct GemmKernel {
   struct Tile {
     int rows, cols, n_words;
     const float* a;
-    std::int64_t a_step;  // from one line of A to the next, where a_by_line
     const float* b;
     float* c;
     std::int64_t c_stride;
@@ -58,8 +58,8 @@ struct GemmKernel {
   void (*pack_lines)(const PackPiece& piece);
   // packed[word * packed_step + line] = source[k * source_step + line].
   void (*pack_columns)(const PackPiece& piece);
-  // The same for A; where a_by_line, packed[line * packed_step + word], of any number of lines, and
-  // nothing past a line's last word is written.
+  // The same for A; where a_in_tiles, as told above, of up to max_rows lines, and zeros up to the
+  // end of the last tile.
   void (*pack_a_lines)(const PackPiece& piece);
   void (*pack_a_columns)(const PackPiece& piece);
   // Largest magnitude of n values, NaN left out.

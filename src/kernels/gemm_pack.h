@@ -17,7 +17,8 @@ namespace farthing {
 inline constexpr int kDepthWords = 256;  // the same for every shape: it sets the bits
 inline constexpr int kMostWords = kDepthWords + 2 * kDepthWords / kTile;  // with scale words
 inline constexpr int kPackDepth = 8;       // k packed at a time across panels
-inline constexpr int kTilePackDepth = 32;  // the same where A stands line by line
+inline constexpr int kTileWords = 16;      // of a line of A, where it stands in tiles
+inline constexpr int kTilePackDepth = 32;  // packed at a time there: a tile's
 inline constexpr int kFloatsPerLine = 16;  // a cache line
 
 inline int round_up(int value, int unit) { return (value + unit - 1) / unit * unit; }
