@@ -20,6 +20,9 @@ struct RmsnormRow {
   bool accumulate;
 };
 
+constexpr int kWeightChunk =
+    256;  // columns of rmsnorm_backward_weight that one owner adds up at once
+
 struct RopeAngles {
   const float *cosine, *sine;
   int n_pairs;
@@ -71,13 +74,17 @@ void rmsnorm_backward_row(const fast::RmsnormRow& r) {
 // dgain += sum over tokens, upward, for one chunk of columns; the sums stay in the cache.
 void rmsnorm_weight_chunk(float* dgain, Matrix<const float> dy, Matrix<const float> x,
                           const float* inv_rms) {
+  float sum[fast::kWeightChunk] = {};
+  for (int token = 0; token < x.n_rows; ++token) {
+    const float *x_row = x.row(token), *dy_row = dy.row(token);
+    const V inv = splat(inv_rms[token]);
+    sweep(x.n_cols, [&](auto i, auto io) HWY_ATTR {
+      const V scaled = hn::Mul(io.load(x_row + i), inv);
+      io.store(hn::MulAdd(io.load(dy_row + i), scaled, io.load(sum + i)), sum + i);
+    });
+  }
   sweep(x.n_cols, [&](auto i, auto io) HWY_ATTR {
-    V sum = splat(0);
-    for (int token = 0; token < x.n_rows; ++token) {
-      const V scaled = hn::Mul(io.load(x.row(token) + i), splat(inv_rms[token]));
-      sum = hn::MulAdd(io.load(dy.row(token) + i), scaled, sum);
-    }
-    io.store(hn::Add(io.load(dgain + i), sum), dgain + i);
+    io.store(hn::Add(io.load(dgain + i), io.load(sum + i)), dgain + i);
   });
 }
 
@@ -212,10 +219,13 @@ void rmsnorm_backward_input(Matrix<float> dx, Matrix<const float> dy, Matrix<con
 
 void rmsnorm_backward_weight(std::span<float> dgain, Matrix<const float> dy, Matrix<const float> x,
                              std::span<const float> inv_rms) {
-  constexpr int kChunk = 16;  // columns with one owner: a cache line
+  constexpr int kLine = 16;  // floats of a cache line, which has one owner
+  const int lines = (x.n_cols + kLine - 1) / kLine;
+  const int width =
+      std::clamp((lines + num_threads() - 1) / num_threads() * kLine, kLine, kWeightChunk);
   const auto chunk_kernel = HWY_DYNAMIC_DISPATCH(rmsnorm_weight_chunk);
-  parallel_for((x.n_cols + kChunk - 1) / kChunk, [&](int chunk) {
-    const int first = chunk * kChunk, count = std::min(kChunk, x.n_cols - first);
+  parallel_for((x.n_cols + width - 1) / width, [&](int chunk) {
+    const int first = chunk * width, count = std::min(width, x.n_cols - first);
     chunk_kernel(dgain.data() + first, dy.cols(first, count), x.cols(first, count), inv_rms.data());
   });
 }
