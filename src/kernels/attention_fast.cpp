@@ -231,10 +231,10 @@ struct BackwardHead {
     tiles().queries.pack(in.q, kQueryBlock, plain);
     tiles().d_out.pack(d_o, kQueryBlock, plain);
   }
-  void zero_all() const {
-    reference::zero(d.q);
-    reference::zero(d.v);
-    reference::zero(dk);
+  // Keys are seen first by the queries of their own tokens.
+  void zero_keys_of(Span queries) const {
+    reference::zero(d.v.rows(queries.first, queries.count));
+    reference::zero(dk.rows(queries.first, queries.count));
   }
   void write_key_gradients() const {
     const int nope = d.k_nope.n_cols, rope = d.k_pe.n_cols;
@@ -244,7 +244,8 @@ struct BackwardHead {
     }
   }
 
-  void add_tile(Span queries, int block, Span keys) const {
+  // dq is written by its first block of keys, all else is added to.
+  void add_tile(Span queries, int block, Span keys, bool is_first) const {
     const Matrix<float> p = tile(tiles().score, queries, keys.count);
     const Matrix<float> ds = tile(tiles().dp, queries, keys.count);
     const auto q = in.q.rows(queries.first, queries.count);
@@ -259,7 +260,6 @@ struct BackwardHead {
       const int query = queries.first + i;
       softmax_backward_row(mask.row(p, queries, i, keys), ds.row(i), lse[query], delta[query]);
     }
-    const GemmOptions add{.accumulate = true, .format = mask.format};
     const GemmOptions add_left_transposed{
         .transpose_a = true, .accumulate = true, .format = mask.format};
     product({d.v.rows(keys.first, keys.count), p, d_out, tiles().d_out[query_block]},
@@ -269,7 +269,7 @@ struct BackwardHead {
     const Span all = whole_block(keys, k.n_rows);
     product({d.q.rows(queries.first, queries.count), tile(tiles().dp, queries, all.count),
              k.rows(all.first, all.count), tiles().keys_plain[block]},
-            add, CausalSide::kLeft, queries, keys);
+            {.accumulate = !is_first, .format = mask.format}, CausalSide::kLeft, queries, keys);
   }
 };
 
@@ -318,15 +318,18 @@ void attention_backward(const AttentionShape& shape, AttentionGradients<float> g
                             mask_of(shape, sequence, document_start),
                             joined_keys(in),
                             tiles().dkeys.matrix(shape.sequence_length, qk)};
-    work.zero_all();
     work.pack();
     for (int query = 0; query < shape.sequence_length; ++query) {
       work.delta[query] = dot_row(work.d_o.row(query), work.o.row(query), shape.v);
     }
     for (int first = 0; first < shape.sequence_length; first += kQueryBlock) {
       const Span queries{first, std::min(kQueryBlock, shape.sequence_length - first)};
-      for_key_blocks(work.mask, queries,
-                     [&](int block, Span keys) { work.add_tile(queries, block, keys); });
+      work.zero_keys_of(queries);
+      bool is_first = true;
+      for_key_blocks(work.mask, queries, [&](int block, Span keys) {
+        work.add_tile(queries, block, keys, is_first);
+        is_first = false;
+      });
     }
     work.write_key_gradients();
   });
