@@ -157,8 +157,9 @@ MoneyPage page_of(const FactorReport& report, const FactorClaims& claims,
   std::string product_claimed = "1", product = "1";
   PageTable table;
   table.heading = "Technique by technique", table.is_prose = true;
-  table.headings = {"technique",    "claimed",        "computed",
-                    "in any order", "by FLOPs alone", "what is switched off"};
+  table.headings = {"technique",           "claimed",    "computed",
+                    "in any order",        "lost alone", "by FLOPs alone",
+                    "what is switched off"};
   for (const auto& factor : report.factors) {
     const std::string& id = factor.claim.id;
     SheetLine line;
@@ -181,6 +182,7 @@ MoneyPage page_of(const FactorReport& report, const FactorClaims& claims,
                           stated,
                           figure_cell(id),
                           {number(factor.low) + " to " + number(factor.high)},
+                          {number(factor.alone)},
                           {factor.by_flops ? number(*factor.by_flops) : "-"},
                           {words_of(factor.claim)}});
   }

@@ -92,13 +92,15 @@ std::string runs_text(const ProjectCost& cost) {
   return format_table(rows);
 }
 
+const char* const kTaxElsewhere =
+    "measured elsewhere: 1.5x OLMo (arXiv:2503.05804), 5.6x Olmo 3 (arXiv:2605.01158)";
+
 std::string tax_words(const ProjectCost& cost) {
   const double tax = cost.sheet.value(cost.tax);
   if (!std::isfinite(tax)) return wrap_text("Iteration tax: not stated, for " + cost.no_tax, 0);
-  return fmt::format(
-      "Iteration tax, all runs over the final run: {} (measured elsewhere: 1.5x OLMo, "
-      "5.6x Olmo 3)\n",
-      format_figure(tax, "x"));
+  return wrap_text(fmt::format("Iteration tax, all runs over the final run: {} ({})",
+                               format_figure(tax, "x"), kTaxElsewhere),
+                   0);
 }
 
 std::string text_of(const ProjectCost& cost, const Definitions& definitions,
@@ -144,10 +146,7 @@ std::string text_of(const ProjectCost& cost, const Definitions& definitions,
 }
 
 Json json_of(const ProjectCost& cost, const Definitions& definitions) {
-  const auto value = [&](const std::string& id) -> Json {
-    const double usd = cost.sheet.value(id);
-    return std::isfinite(usd) ? Json(usd) : Json("not stated");
-  };
+  const auto value = [&](const std::string& id) { return or_null(cost.sheet.value(id)); };
   Json json = {{"project", cost.facts.file.name},
                {"folder", cost.facts.folder},
                {"runs", Json::array()},
@@ -169,7 +168,7 @@ Json json_of(const ProjectCost& cost, const Definitions& definitions) {
                             {"hours", run.hours},
                             {"tokens", run.tokens},
                             {"model_flops", run.model_flops},
-                            {"kwh", run.kwh ? Json(*run.kwh) : Json("not stated")}});
+                            {"kwh", run.kwh ? Json(*run.kwh) : Json(nullptr)}});
   }
   for (const auto& phase : cost.phases) {
     json["phases"].push_back({{"phase", phase.phase},
@@ -243,11 +242,11 @@ MoneyPage page_of(const ProjectCost& cost, const Definitions& definitions) {
   for (const auto& part : definitions.at("amortised").parts) parts.items.push_back({part});
   parts.items.push_back({"sum_amortised", "amortised", true});
   page.add(parts);
-  PageText notes{"Notes", {}};
+  PageText notes{"Notes", {std::string("Iteration tax, ") + kTaxElsewhere + "."}};
   if (cost.machines_are_rented) notes.paragraphs.emplace_back(kRented);
   for (const auto& remark : cost.facts.remarks) notes.paragraphs.push_back(remark);
   for (const auto& fault : cost.facts.faults) notes.paragraphs.push_back("Left out: " + fault);
-  if (!notes.paragraphs.empty()) page.add(notes);
+  page.add(notes);
   for (const auto& line : cost.sheet.lines()) {
     if (!line.source.empty() && std::isfinite(cost.sheet.value(line.id)) &&
         std::find(page.sources.begin(), page.sources.end(), line.source) == page.sources.end()) {

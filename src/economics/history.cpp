@@ -93,6 +93,17 @@ void add_side(Sheet& sheet, const HistoryModel& model, const std::string& side) 
                  "6 * {0}_active * {0}_tokens / ({0}_peak * {0}_mfu) / 3600 * {0}_price", side)});
 }
 
+// Above zero where the formula's dollars lie outside both ends of what is known, by a hundredth.
+void add_outside(Sheet& sheet, const HistoryModel& model, const std::string& side) {
+  if (!model.usd_low || !model.usd_high) return;
+  sheet.add({.id = side + "_outside",
+             .label = model.name + ": outside what is known",
+             .unit = "USD",
+             .formula = fmt::format("max({:.0f} - {}_usd, {}_usd - {:.0f})", 0.99 * *model.usd_low,
+                                    side, side, 1.01 * *model.usd_high),
+             .condition = true});
+}
+
 std::string missing_of(const HistoryModel& model) {
   std::string missing;
   const auto want = [&](bool known, const char* what) {
@@ -179,6 +190,8 @@ Comparison compare_costs(const HistoryModel& a, const HistoryModel& b) {
              .label = a.name + " over " + b.name,
              .unit = "x",
              .formula = "r_active * r_tokens * r_peak * r_mfu * r_price"});
+  add_outside(sheet, a, "a");
+  add_outside(sheet, b, "b");
   sheet.finish("comparison");
   return comparison;
 }

@@ -16,6 +16,9 @@ three() {
     "{}" | "[]") ;;
     *) echo "FAILED $what --json: no JSON"; head -c 300 out; faults=$((faults + 1)) ;;
   esac
+  if grep -E '"[a-z0-9_]+": "not stated"' out | grep -vE '"(agreement|words|device)"' > err; then
+    fail "$what --json: words where a number may stand"
+  fi
   cp out alone.json
   expect 0 "$what --json --html" "$farthing" "$@" --json --html page.html
   cmp -s out alone.json || fail "$what --json --html: not the JSON alone"
@@ -32,6 +35,8 @@ expect 0 "factors" "$farthing" cost factors deepseek-v3  # 2 s: only once
 contains out "Shapley" "factors"
 three "history" "nanochat" cost compare
 three "factor chain" "x" cost compare gpt-4 deepseek-v3
+expect 2 "a model beside itself" "$farthing" cost compare gpt-4 gpt-4
+contains err "found gpt-4 twice, wanted two models" "a model beside itself"
 three "serving" "How good is the prediction" cost serve deepseek-v3 --cluster h800-2048 --rent 2
 expect 0 "serving another model" "$farthing" cost serve llama3.1-405b --cluster h100-512
 contains out "DeepSeek's published day" "serving another model: whose traffic"
@@ -198,17 +203,17 @@ expect 0 "compare a run with itself" "$farthing" compare trained trained
 contains out "the best are equal, no winner" "compare a run with itself"
 
 # 4c. A narrow terminal.
-for command in "cost explain deepseek-v3" "cost own-or-rent" "cost scenario indie-30b" "cost claims" \
-  "cost serve deepseek-v3 --cluster h800-2048 --rent 2" "cost compare" "cost compare gpt-4 deepseek-v3" \
-  "report trained" "cost project runs" "cost prices h100-sxm"; do
-  expect 0 "60 columns: $command" env COLUMNS=60 "$farthing" $command
-  widest=$(LC_ALL=C.UTF-8 awk '{ if (length($0) > m) { m = length($0); line = $0 } } END { print m ": " line }' out)
-  [ "${widest%%:*}" -le 60 ] || fail "60 columns: $command: $widest"
+for command in "cost explain deepseek-v3" "cost explain deepseek-v3.2" "cost own-or-rent" \
+  "cost scenario" "cost scenario indie-30b" "cost claims" "cost compare" \
+  "cost compare gpt-4 deepseek-v3" "cost serve deepseek-v3 --cluster h800-2048 --rent 2" \
+  "report trained" "cost project runs --runs" "cost prices" "cost validate anyones.json" \
+  "compare trained runs/acted runs/theirs anyones.json"; do
+  for columns in 50 80 100; do
+    expect 0 "$columns columns: $command" env COLUMNS=$columns "$farthing" $command
+    widest=$(LC_ALL=C.UTF-8 awk '{ if (length($0) > m) { m = length($0); line = $0 } } END { print m ": " line }' out)
+    [ "${widest%%:*}" -le $columns ] || fail "$columns columns: $command: $widest"
+  done
 done
-
-expect 0 "80 columns: compare" env COLUMNS=80 "$farthing" compare trained trained  # nine columns
-widest=$(LC_ALL=C.UTF-8 awk '{ if (length($0) > m) m = length($0) } END { print m }' out)
-[ "$widest" -le 80 ] || fail "80 columns: compare: $widest"
 
 # 4d. What a figure is: whose, of which case, and at most or at least.
 expect 0 "a ratio outside its estimates" "$farthing" cost compare gpt-4 deepseek-v3
