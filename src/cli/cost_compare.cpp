@@ -85,7 +85,7 @@ std::string known_words(const HistoryModel& model) {
 std::string outside_words(const HistoryModel& model, const std::string& usd,
                           const std::string& price) {
   return fmt::format(
-      "{}: {} here is outside {}: it is {}, at the {} taken for an hour of one {}; "
+      "{}: {} here is outside {}: it is {}, at the {} taken for one {}; "
       "the ratio inherits that.",
       model.name, usd, usd_words(model),
       model.hours ? "its hours" : "its operations over peak and MFU", price, model.device);

@@ -12,6 +12,7 @@
 #include "economics/factors.h"
 #include "economics/history.h"
 #include "economics/page.h"
+#include "report/table.h"
 
 namespace farthing {
 namespace {
@@ -63,21 +64,22 @@ std::string text_of(const FactorReport& report, const FactorClaims& claims,
                     request.model.name, request.cluster.name, request.batch.sequence_length),
                 0) +
       "\n";
-  std::vector<std::vector<std::string>> rows = {
-      {"technique", "claimed", "computed (Shapley)", "in any order", "lost alone", "by FLOPs"}};
+  Table table{.headings = {"technique", "claimed", "computed (Shapley)", "in any order",
+                           "lost alone", "by FLOPs"},
+              .rows = {}};
   const bool is_claimed = claims.product > 0;
   double claimed = 1;
   for (const auto& factor : report.factors) {
     claimed *= factor.claim.claimed.value_or(1);
-    rows.push_back({factor.claim.label,
-                    factor.claim.claimed ? number(*factor.claim.claimed) : "not claimed",
-                    factor.present ? number(factor.shapley) : "no effect",
-                    number(factor.low) + " to " + number(factor.high), number(factor.alone),
-                    factor.by_flops ? number(*factor.by_flops) : "-"});
+    table.rows.push_back({factor.claim.label,
+                          factor.claim.claimed ? number(*factor.claim.claimed) : "not claimed",
+                          factor.present ? number(factor.shapley) : "no effect",
+                          number(factor.low) + " to " + number(factor.high), number(factor.alone),
+                          factor.by_flops ? number(*factor.by_flops) : "-"});
   }
-  rows.push_back({"all of them", is_claimed ? number(claimed) : "not claimed",
-                  number(report.total()), "", "", ""});
-  text += format_table(rows) + "\n";
+  table.rows.push_back({"all of them", is_claimed ? number(claimed) : "not claimed",
+                        number(report.total()), "", "", ""});
+  text += to_text(table) + "\n";
   if (is_claimed) {
     text +=
         wrap_text(fmt::format("The claim: {}, rounded to {:g}.", claims.source, claims.product), 0);

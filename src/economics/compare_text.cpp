@@ -205,7 +205,7 @@ std::vector<std::string> cautions(const std::vector<Contender>& contenders,
         "Trained on different data folders, or not known: the held-out text may differ.");
   }
   if (!all_alike(measured, recipe_value("train.eval_tokens"))) {
-    lines.push_back("Evaluated on different amounts of held-out text.");
+    lines.push_back("Evaluated on different amounts of held-out text, or not known on how much.");
   }
   for (const bool early : equal.before_the_end) {
     if (!early) continue;

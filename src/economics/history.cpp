@@ -68,7 +68,8 @@ void add_side(Sheet& sheet, const HistoryModel& model, const std::string& side) 
                          const std::optional<double>& value) {
     SheetLine line;
     line.id = side + "_" + key, line.label = model.name + ": " + label, line.unit = unit;
-    line.source = model.source + (model.note.empty() ? "" : "; " + model.note);
+    line.source = key == "peak" ? "data sheet of the " + model.device + ", dense"
+                                : model.source + (model.note.empty() ? "" : "; " + model.note);
     line.value = *value, line.slider = true;
     sheet.add(line);
   };

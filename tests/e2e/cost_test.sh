@@ -215,6 +215,11 @@ for command in "cost explain deepseek-v3" "cost explain deepseek-v3.2" "cost own
   done
 done
 
+expect 0 "50 columns: factors" env COLUMNS=50 "$farthing" cost factors deepseek-v3
+contains out "  multi-token prediction" "50 columns: no word is broken"
+expect 0 "50 columns: project" env COLUMNS=50 "$farthing" cost project runs
+contains out "post-training" "50 columns: no word is broken"
+
 # 4d. What a figure is: whose, of which case, and at most or at least.
 expect 0 "a ratio outside its estimates" "$farthing" cost compare gpt-4 deepseek-v3
 contains out 'GPT-4: $117.8M here is outside' "a ratio outside its estimates: said"
