@@ -28,9 +28,9 @@ std::string usd_words(const HistoryModel& model) {
   return format_figure(SheetRange{*model.usd_low, model.usd_high.value_or(*model.usd_low)}, "USD");
 }
 
-// What was disclosed: dollars, or hours that are priced here.
+// What was disclosed: dollars, or hours that are priced here; else whose estimate it is.
 std::string short_basis(const HistoryModel& model) {
-  if (!model.is_disclosed()) return "estimate";
+  if (!model.is_disclosed()) return model.basis.substr(0, model.basis.find_first_of(":,"));
   if (!model.usd_low) return "disclosed: less than this";
   if (model.basis.starts_with("disclosed:")) return "disclosed";
   const std::size_t open = model.basis.find(" ("), close = model.basis.find(')');

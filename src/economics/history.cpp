@@ -168,7 +168,7 @@ Comparison compare_costs(const HistoryModel& a, const HistoryModel& b) {
     const std::string missing = missing_of(*model);
     if (!missing.empty()) {
       throw_bad_input({model->name, "its cost cannot be taken apart", "no " + missing, "",
-                       "nobody published them"});
+                       "claims/history.toml has none"});
     }
   }
   Comparison comparison;

@@ -226,6 +226,7 @@ contains out 'GPT-4: $117.8M here is outside' "a ratio outside its estimates: sa
 expect 0 "history" "$farthing" cost compare
 contains out 'less than $30.00' "history: TinyZero"
 expect 0 "history page" "$farthing" cost compare --html history.html
+contains history.html "PaLM 540B, estimate by Epoch AI\"" "history page: whose estimate"
 contains history.html "Llama 3.1 405B, disclosed hours, priced at 2 to 5 dollars" "history page: what was disclosed"
 expect 0 "claims" "$farthing" cost claims
 head -3 out | tr '\n' ' ' | grep -F "article 000, a discussion" > /dev/null || fail "claims: articles first"
