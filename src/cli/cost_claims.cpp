@@ -129,15 +129,15 @@ MoneyPage page_of(const std::vector<Claim>& claims, const ClaimsOptions& options
   page.sheet.finish("claims page");
   page.add(chart);
   PageTable table{.heading = "Claim by claim",
-                  .headings = {"claim", "stated", "recomputed", "verdict", "why", "where"}};
+                  .headings = {"claim", "stated", "recomputed", "verdict", "where", "why"}};
   table.is_prose = true;
   for (const auto& claim : claims) {
     table.rows.push_back({{claim.name},
                           {claim.stated_words()},
                           {claim.computed_words()},
                           {claim.verdict()},
-                          {claim.note},
-                          {source_of(claim)}});
+                          {source_of(claim)},
+                          {claim.note}});
   }
   page.add(table);
   std::set<std::string> articles;

@@ -28,9 +28,9 @@ std::string usd_words(const HistoryModel& model) {
   return format_figure(SheetRange{*model.usd_low, model.usd_high.value_or(*model.usd_low)}, "USD");
 }
 
-// What was disclosed: dollars, or hours that are priced here.
+// What was disclosed: dollars, or hours that are priced here; else whose estimate it is.
 std::string short_basis(const HistoryModel& model) {
-  if (!model.is_disclosed()) return "estimate";
+  if (!model.is_disclosed()) return model.basis.substr(0, model.basis.find_first_of(":,"));
   if (!model.usd_low) return "disclosed: less than this";
   if (model.basis.starts_with("disclosed:")) return "disclosed";
   const std::size_t open = model.basis.find(" ("), close = model.basis.find(')');
@@ -56,7 +56,7 @@ std::string history_text(const History& history) {
 Json history_json(const History& history) {
   Json json = Json::array();
   const auto value = [](const std::optional<double>& number) {
-    return number ? Json(*number) : Json("not stated");
+    return number ? Json(*number) : Json(nullptr);
   };
   for (const auto& model : history.models) {
     json.push_back({{"id", model.id},
@@ -81,26 +81,30 @@ std::string known_words(const HistoryModel& model) {
                      model.note.empty() ? "" : "; " + model.note);
 }
 
-// The formula's dollars where they lie outside what is known.
-std::string outside_words(const HistoryModel& model, double usd) {
-  if (!model.usd_low || !model.usd_high) return "";
-  if (usd > 0.99 * *model.usd_low && usd < 1.01 * *model.usd_high) return "";
+// How the formula's dollars, as `usd` writes them, come to lie outside what is known.
+std::string outside_words(const HistoryModel& model, const std::string& usd,
+                          const std::string& price) {
   return fmt::format(
-      "{}: {} here is outside {}: it is hours, or operations over peak and MFU, at the {} taken "
-      "for an hour of one {}; the ratio inherits that.",
-      model.name, format_dollars(usd), usd_words(model), format_dollars(*model.usd_per_hour),
-      model.device);
+      "{}: {} here is outside {}: it is {}, at the {} taken for one {}; "
+      "the ratio inherits that.",
+      model.name, usd, usd_words(model),
+      model.hours ? "its hours" : "its operations over peak and MFU", price, model.device);
+}
+
+// A factor, and what it is from the twelfth column on.
+std::string beside(const std::string& factor, const std::string& words) {
+  constexpr std::size_t kWords = 12;
+  return fmt::format("  {:>8}  ", factor) + wrap_text(words, kWords).substr(kWords);
 }
 
 std::string chain_text(const ArticleChain& chain, double ratio) {
-  std::string text = "\nThe article's own chain, " + chain.source + "\n";
+  std::string text = "\n" + wrap_text("The article's own chain, " + chain.source, 0);
   for (const auto& factor : chain.factors) {
-    text += fmt::format("  {:>8}  {}\n", format_figure(factor.value, "x"), factor.label);
-    text += wrap_text(factor.note, 12);
+    text += beside(format_figure(factor.value, "x"), factor.label) + wrap_text(factor.note, 12);
   }
-  text += fmt::format("  {:>8}  product; the article says {:g}, off by {:.0f} %\n",
-                      format_figure(chain.product(), "x"), chain.stated,
-                      100 * std::abs(chain.product() / chain.stated - 1));
+  text += beside(format_figure(chain.product(), "x"),
+                 fmt::format("product; the article says {:g}, off by {:.0f} %", chain.stated,
+                             100 * std::abs(chain.product() / chain.stated - 1)));
   return text + wrap_text(fmt::format(
                               "Its factors overlap, so their product explains no cost: by the five "
                               "factors above, which do not overlap, the ratio is {:.3g}.",
@@ -111,21 +115,27 @@ std::string chain_text(const ArticleChain& chain, double ratio) {
 std::string text_of(const HistoryModel& a, const HistoryModel& b, const Comparison& comparison,
                     const ArticleChain* chain) {
   const Sheet& sheet = comparison.sheet;
-  std::string text = fmt::format("{} over {}\n\n", a.name, b.name);
+  std::string text = wrap_text(a.name + " over " + b.name, 0) + "\n";
   for (const auto& id : comparison.factors) {
     const std::string key = id.substr(2);
     const std::string& unit = sheet.at("a_" + key).unit;
-    text += fmt::format("  {:>8}  {}\n", format_figure(sheet.value(id), "x"), sheet.at(id).label);
+    text += beside(format_figure(sheet.value(id), "x"), sheet.at(id).label);
     text += wrap_text(fmt::format("{} against {}", format_figure(sheet.value("a_" + key), unit),
                                   format_figure(sheet.value("b_" + key), unit)),
                       12);
   }
-  text += fmt::format("  {:>8}  cost: {} against {}\n\n", format_figure(sheet.value("ratio"), "x"),
-                      format_dollars(sheet.value("a_usd")), format_dollars(sheet.value("b_usd")));
+  text += beside(format_figure(sheet.value("ratio"), "x"),
+                 fmt::format("cost: {} against {}", format_dollars(sheet.value("a_usd")),
+                             format_dollars(sheet.value("b_usd")))) +
+          "\n";
   for (const auto* model : {&a, &b}) text += wrap_text(known_words(*model), 2);
-  for (const auto& words :
-       {outside_words(a, sheet.value("a_usd")), outside_words(b, sheet.value("b_usd"))}) {
-    text += wrap_text(words, 2);
+  for (const auto& [side, model] : {std::pair{'a', &a}, std::pair{'b', &b}}) {
+    const std::string id = fmt::format("{}_outside", side);
+    if (sheet.find(id) == nullptr || !(sheet.value(id) > 0)) continue;
+    text +=
+        wrap_text(outside_words(*model, format_dollars(sheet.value(fmt::format("{}_usd", side))),
+                                format_figure(*model->usd_per_hour, "USD/h")),
+                  2);
   }
   return chain == nullptr ? text : text + chain_text(*chain, sheet.value("ratio"));
 }
@@ -157,9 +167,12 @@ MoneyPage comparison_page(const HistoryModel& a, const HistoryModel& b, Comparis
   page.tiles = {"a_usd", "b_usd", "ratio"};
   page.add(factors), page.add(table);
   PageText known{"What is known of the two", {known_words(a), known_words(b)}};
-  for (const auto& words :
-       {outside_words(a, page.sheet.value("a_usd")), outside_words(b, page.sheet.value("b_usd"))}) {
-    if (!words.empty()) known.paragraphs.push_back(words);
+  for (const auto& [side, model] : {std::pair{'a', &a}, std::pair{'b', &b}}) {
+    const std::string id = fmt::format("{}_outside", side);
+    if (page.sheet.find(id) == nullptr) continue;
+    known.sentences.push_back(
+        {outside_words(*model, fmt::format("{{{}_usd}}", side), fmt::format("{{{}_price}}", side)),
+         id});
   }
   page.add(known);
   if (chain != nullptr) {
@@ -171,12 +184,24 @@ MoneyPage comparison_page(const HistoryModel& a, const HistoryModel& b, Comparis
     }
     own.rows.push_back({{"product"},
                         {format_figure(chain->product(), "x")},
-                        {fmt::format("the article says {:g}", chain->stated)}});
+                        {fmt::format("the article says {:g}, off by {:.0f} %", chain->stated,
+                                     100 * std::abs(chain->product() / chain->stated - 1))}});
+    own.note =
+        "Its factors overlap, so their product explains no cost; the five factors above do not "
+        "overlap.";
     page.add(own);
     page.sources.push_back(chain->source);
   }
   for (const auto* model : {&a, &b}) page.sources.push_back(model->name + ": " + model->source);
   return page;
+}
+
+// One end of what is known of a model.
+void add_end(Sheet& sheet, const std::string& id, const HistoryModel& model, double usd,
+             const char* which) {
+  SheetLine line{.id = id, .label = model.name + which, .unit = "USD"};
+  line.value = usd, line.source = model.source, line.note = model.basis;
+  sheet.add(line);
 }
 
 MoneyPage history_page(const History& history) {
@@ -186,31 +211,32 @@ MoneyPage history_page(const History& history) {
       "Disclosed figures, or whose estimate. The final run alone, at rental prices, unless said.";
   PageTable table;
   table.heading = "Model by model", table.is_prose = true;
-  table.headings = {"model", "year", "cost", "basis", "source", "note"};
-  PageChart bars;
-  bars.kind = "bars", bars.heading = "Middle of each range, geometric";
+  table.headings = {"model", "year", "cost", "source", "basis, and what to know of it"};
+  PageChart spans;
+  spans.kind = "spans", spans.heading = "From the low to the high of each figure, logarithmic";
   int index = 0;
   for (const auto& model : history.models) {
     table.rows.push_back({{model.name},
                           {std::to_string(model.year)},
                           {usd_words(model)},
-                          {model.basis},
                           {model.source},
-                          {model.note}});
+                          {model.basis + (model.note.empty() ? "" : "; " + model.note)}});
     page.sources.push_back(model.name + ": " + model.source);
     if (!model.usd_low && !model.usd_high) continue;
-    SheetLine line;
-    line.id = "m" + std::to_string(++index), line.unit = "USD", line.source = model.source;
-    line.label = model.name + ", " + short_basis(model);
-    line.low = model.usd_low.value_or(*model.usd_high),
-    line.high = model.usd_high ? *model.usd_high : *model.usd_low;
-    line.value = std::sqrt(*line.low * *line.high);
-    if (line.value < *line.low || line.value > *line.high) line.value = *line.low;
-    page.sheet.add(line);
-    bars.items.push_back({line.id});
+    const std::string name = "m" + std::to_string(++index);
+    const double low = model.usd_low.value_or(*model.usd_high);
+    const double high = model.usd_high.value_or(low);
+    PageChartItem item{.id = name + "_low", .label = model.name + ", " + short_basis(model)};
+    item.words = usd_words(model);
+    add_end(page.sheet, item.id, model, low, low < high ? ", the low" : "");
+    if (low < high) {
+      item.to = name + "_high";
+      add_end(page.sheet, item.to, model, high, ", the high");
+    }
+    spans.items.push_back(item);
   }
   page.sheet.finish("history page");
-  page.add(bars), page.add(table);
+  page.add(spans), page.add(table);
   return page;
 }
 
@@ -221,8 +247,14 @@ Json comparison_json(const Comparison& comparison, const ArticleChain* chain) {
                {"article_chain", nullptr}};
   for (const auto& id : comparison.factors) json["factors"][id] = comparison.sheet.value(id);
   if (chain != nullptr) {
-    json["article_chain"] = {
-        {"stated", chain->stated}, {"product", chain->product()}, {"source", chain->source}};
+    json["article_chain"] = {{"stated", chain->stated},
+                             {"product", chain->product()},
+                             {"source", chain->source},
+                             {"factors", Json::array()}};
+    for (const auto& factor : chain->factors) {
+      json["article_chain"]["factors"].push_back(
+          {{"label", factor.label}, {"value", factor.value}, {"note", factor.note}});
+    }
   }
   return json;
 }
@@ -237,6 +269,9 @@ void cost_compare_command(const CostCompareOptions& options) {
     return;
   }
   if (options.to.empty()) throw Error{ErrorCode::kUsage, "compare: wanted two models, or none"};
+  if (options.from == options.to) {
+    throw Error{ErrorCode::kUsage, "compare: found " + options.from + " twice, wanted two models"};
+  }
   const HistoryModel& a = history.at(options.from);
   const HistoryModel& b = history.at(options.to);
   const Comparison comparison = compare_costs(a, b);

@@ -14,6 +14,7 @@
 #include "economics/claims.h"
 #include "economics/cost_case.h"
 #include "economics/page.h"
+#include "report/table.h"
 
 namespace farthing {
 namespace {
@@ -51,15 +52,17 @@ class Walk {
     if (!again) {
       for (const auto& name : sheet_.formula(id).names()) add_once(name, text);
     }
-    constexpr std::size_t kLabel = 22;
     here_.insert(id);
-    text += fmt::format("  {} {:>16}  ", is_end ? "=" : " ",
-                        format_figure(sheet_.value(id), line.unit)) +
-            wrap_text(line.label + (again ? " (above)" : ""), kLabel, 98).substr(kLabel);
+    const std::string figure = fmt::format("  {} {:>16}  ", is_end ? "=" : " ",
+                                           format_figure(sheet_.value(id), line.unit));
+    const std::string label = line.label + (again ? " (above)" : "");
+    text += figure + wrap_prose(std::string(figure.size(), ' ') + label, 22, prose_columns())
+                         .substr(figure.size());
     if (again) return;
     std::string from = line.formula.empty() ? line.source : id + " = " + line.formula;
     if (!line.note.empty()) from += "; " + line.note;
-    text += wrap_text(from, 24, 98);
+    constexpr std::size_t kNarrow = 72;
+    text += wrap_text(from, prose_columns() < kNarrow ? 8 : 24, 98);
   }
   void add_once(const std::string& id, std::string& text) {
     if (!here_.contains(id)) add(id, false, text);
@@ -93,9 +96,11 @@ std::string definitions_text(const CostCase& result, const Definitions& definiti
     const Definition& definition = definitions.at(each.definition);
     const bool quoted = !each.id.empty() && result.is_quoted(each.id);
     const char* over = quoted && result.is_least(each.id) ? "over " : "";
-    text += fmt::format("\n  {}: {}{}{}\n", definition.label, over,
-                        each.id.empty() ? "not stated" : result.computed(each.id, each.to),
-                        quoted ? ", quoted, not computed" : "");
+    text += "\n" + wrap_prose(fmt::format("  {}: {}{}{}", definition.label, over,
+                                          each.id.empty() ? "not stated"
+                                                          : result.computed(each.id, each.to),
+                                          quoted ? ", quoted, not computed" : ""),
+                              4, prose_columns());
     text += wrap_text(each.words, 4);
     std::vector<std::string> in;
     for (const auto& part : definition.parts) in.push_back(definitions.name_of(part));
@@ -131,20 +136,20 @@ std::vector<std::string> articles_of(const CostCase& result) {
 
 std::string text_of(const CostCase& result, const Definitions& definitions,
                     const std::string& prices) {
-  std::string text = result.title + "\n" + wrap_text(result.answer, 0) + "\n";
+  std::string text = wrapped(result.title) + wrap_text(result.answer, 0) + "\n";
   if (prices != "default") text += wrap_text(prices_words(prices), 0) + "\n";
-  std::vector<std::vector<std::string>> rows = {{"published", "computed", "", "by"}};
+  Table table{.headings = {"published", "computed", "agreement", "by"}, .rows = {}};
   for (const auto& figure : result.figures) {
-    rows.push_back({stated_words(figure), computed_words(result, figure), result.agreement(figure),
-                    figure.who});
+    table.rows.push_back({stated_words(figure), computed_words(result, figure),
+                          result.agreement(figure), figure.who});
   }
-  text += format_table(rows);
+  text += to_text(table);
   Walk walk(result);
   for (const auto& figure : result.figures) {
-    text += fmt::format("\n{}: {}\n", stated_words(figure), figure.who);
+    text += "\n" + wrapped(stated_words(figure) + ": " + figure.who);
     text += wrap_text(figure.why, 2) + walk.of(figure);
-    text += fmt::format("    {}; as {}\n", result.agreement(figure),
-                        definitions.at(figure.definition).label);
+    text +=
+        wrap_text(result.agreement(figure) + "; as " + definitions.at(figure.definition).label, 4);
   }
   text += "\n" + definitions_text(result, definitions);
   for (const auto& [heading, words] : result.notes)
@@ -165,8 +170,7 @@ Json range_json(const CostCase& result, const CaseFigure& figure) {
 
 Json json_of(const CostCase& result, const Definitions& definitions) {
   const auto value = [&](const std::string& id) -> Json {
-    if (id.empty() || !std::isfinite(result.sheet.value(id))) return "not stated";
-    return result.sheet.value(id);
+    return id.empty() ? Json(nullptr) : or_null(result.sheet.value(id));
   };
   Json json = {{"name", result.name},
                {"title", result.title},
@@ -228,7 +232,7 @@ PageCell agreement_cell(const CostCase& result, std::size_t i, Sheet& sheet) {
 PageTable figures_table(const CostCase& result, const Definitions& definitions, Sheet& sheet) {
   PageTable table;
   table.heading = "Every figure, and how it follows";
-  table.headings = {"published", "computed", "", "by", "counts", "why"};
+  table.headings = {"published", "computed", "agreement", "by", "counts", "why"};
   table.is_prose = true;
   for (std::size_t i = 0; i < result.figures.size(); ++i) {
     const CaseFigure& figure = result.figures[i];

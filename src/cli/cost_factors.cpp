@@ -12,6 +12,7 @@
 #include "economics/factors.h"
 #include "economics/history.h"
 #include "economics/page.h"
+#include "report/table.h"
 
 namespace farthing {
 namespace {
@@ -63,21 +64,22 @@ std::string text_of(const FactorReport& report, const FactorClaims& claims,
                     request.model.name, request.cluster.name, request.batch.sequence_length),
                 0) +
       "\n";
-  std::vector<std::vector<std::string>> rows = {
-      {"technique", "claimed", "computed (Shapley)", "in any order", "lost alone", "by FLOPs"}};
+  Table table{.headings = {"technique", "claimed", "computed (Shapley)", "in any order",
+                           "lost alone", "by FLOPs"},
+              .rows = {}};
   const bool is_claimed = claims.product > 0;
   double claimed = 1;
   for (const auto& factor : report.factors) {
     claimed *= factor.claim.claimed.value_or(1);
-    rows.push_back({factor.claim.label,
-                    factor.claim.claimed ? number(*factor.claim.claimed) : "not claimed",
-                    factor.present ? number(factor.shapley) : "no effect",
-                    number(factor.low) + " to " + number(factor.high), number(factor.alone),
-                    factor.by_flops ? number(*factor.by_flops) : "-"});
+    table.rows.push_back({factor.claim.label,
+                          factor.claim.claimed ? number(*factor.claim.claimed) : "not claimed",
+                          factor.present ? number(factor.shapley) : "no effect",
+                          number(factor.low) + " to " + number(factor.high), number(factor.alone),
+                          factor.by_flops ? number(*factor.by_flops) : "-"});
   }
-  rows.push_back({"all of them", is_claimed ? number(claimed) : "not claimed",
-                  number(report.total()), "", "", ""});
-  text += format_table(rows) + "\n";
+  table.rows.push_back({"all of them", is_claimed ? number(claimed) : "not claimed",
+                        number(report.total()), "", "", ""});
+  text += to_text(table) + "\n";
   if (is_claimed) {
     text +=
         wrap_text(fmt::format("The claim: {}, rounded to {:g}.", claims.source, claims.product), 0);
@@ -157,8 +159,9 @@ MoneyPage page_of(const FactorReport& report, const FactorClaims& claims,
   std::string product_claimed = "1", product = "1";
   PageTable table;
   table.heading = "Technique by technique", table.is_prose = true;
-  table.headings = {"technique",    "claimed",        "computed",
-                    "in any order", "by FLOPs alone", "what is switched off"};
+  table.headings = {"technique",           "claimed",    "computed",
+                    "in any order",        "lost alone", "by FLOPs alone",
+                    "what is switched off"};
   for (const auto& factor : report.factors) {
     const std::string& id = factor.claim.id;
     SheetLine line;
@@ -181,6 +184,7 @@ MoneyPage page_of(const FactorReport& report, const FactorClaims& claims,
                           stated,
                           figure_cell(id),
                           {number(factor.low) + " to " + number(factor.high)},
+                          {number(factor.alone)},
                           {factor.by_flops ? number(*factor.by_flops) : "-"},
                           {words_of(factor.claim)}});
   }

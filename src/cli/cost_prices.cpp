@@ -10,6 +10,7 @@
 #include "cli/support.h"
 #include "economics/price_list.h"
 #include "economics/sheet.h"
+#include "report/table.h"
 
 namespace farthing {
 namespace {
@@ -55,7 +56,7 @@ void prices_command(const PricesOptions& options) {
                              (entry.region.empty() ? "" : ", " + entry.region);
     text += name + (latest ? "" : " (superseded)") + "\n" + wrap_text(describe(entry), 4) +
             (entry.note.empty() ? "" : wrap_text(entry.note, 4));
-    if (stale) warnings += "  " + *stale + "\n";
+    if (stale) warnings += wrap_prose("  " + *stale, 4, prose_columns());
   }
   if (json.empty()) {
     throw_bad_input(
@@ -64,7 +65,10 @@ void prices_command(const PricesOptions& options) {
   if (options.output.json) return print_json(json);
   std::cout << text;
   if (!warnings.empty()) {
-    std::cout << fmt::format("\nOlder than {} months, or dated ahead: ask again\n", kStaleMonths)
+    std::cout << "\n"
+              << wrap_text(
+                     fmt::format("Older than {} months, or dated ahead: ask again", kStaleMonths),
+                     0)
               << warnings;
   }
 }

@@ -16,6 +16,7 @@
 #include "economics/page.h"
 #include "economics/project.h"
 #include "ledger/price_book.h"
+#include "report/table.h"
 
 namespace farthing {
 namespace {
@@ -57,10 +58,10 @@ std::vector<std::string> devices_of(const ProjectCost& cost) {
 }
 
 // In the form of DeepSeek-V3's table 1, for the final run and for all runs.
-std::vector<std::vector<std::string>> phase_rows(const ProjectCost& cost, bool all) {
-  std::vector<std::vector<std::string>> rows = {{all ? "all runs" : "final run"}};
-  for (const auto& phase : cost.phases) rows[0].push_back(phase.phase);
-  rows[0].push_back("total");
+Table phase_rows(const ProjectCost& cost, bool all) {
+  Table table{.headings = {all ? "all runs" : "final run"}, .rows = {}};
+  for (const auto& phase : cost.phases) table.headings.push_back(phase.phase);
+  table.headings.emplace_back("total");
   for (const auto& device : devices_of(cost)) {
     std::vector<std::string> row = {"in " + device + "-hours"};
     double total = 0;
@@ -71,7 +72,7 @@ std::vector<std::vector<std::string>> phase_rows(const ProjectCost& cost, bool a
       row.push_back(value == 0 ? "none" : format_figure(value, ""));
     }
     row.push_back(total == 0 ? "none" : format_figure(total, ""));
-    rows.push_back(row);
+    table.rows.push_back(row);
   }
   std::vector<std::string> row = {"in USD"};
   for (const auto& phase : cost.phases) {
@@ -79,37 +80,39 @@ std::vector<std::vector<std::string>> phase_rows(const ProjectCost& cost, bool a
     row.push_back(cost.sheet.value(id) == 0 ? "none" : money(cost, id));
   }
   row.push_back(money(cost, all ? "all_compute" : "final_compute"));
-  rows.push_back(row);
-  return rows;
+  table.rows.push_back(row);
+  return table;
 }
 
 std::string runs_text(const ProjectCost& cost) {
-  std::vector<std::vector<std::string>> rows = {{"run", "purpose", "phase", "hours", "of", "from"}};
+  Table table{.headings = {"run", "purpose", "phase", "hours", "of", "from"}, .rows = {}};
   for (const auto& run : cost.facts.runs) {
-    rows.push_back(
+    table.rows.push_back(
         {run.name, run.purpose, run.phase, format_figure(run.hours, ""), run.device, run.origin});
   }
-  return format_table(rows);
+  return to_text(table);
 }
+
+const char* const kTaxElsewhere =
+    "measured elsewhere: 1.5x OLMo (arXiv:2503.05804), 5.6x Olmo 3 (arXiv:2605.01158)";
 
 std::string tax_words(const ProjectCost& cost) {
   const double tax = cost.sheet.value(cost.tax);
   if (!std::isfinite(tax)) return wrap_text("Iteration tax: not stated, for " + cost.no_tax, 0);
-  return fmt::format(
-      "Iteration tax, all runs over the final run: {} (measured elsewhere: 1.5x OLMo, "
-      "5.6x Olmo 3)\n",
-      format_figure(tax, "x"));
+  return wrap_text(fmt::format("Iteration tax, all runs over the final run: {} ({})",
+                               format_figure(tax, "x"), kTaxElsewhere),
+                   0);
 }
 
 std::string text_of(const ProjectCost& cost, const Definitions& definitions,
                     const ProjectOptions& options) {
   const ProjectFacts& facts = cost.facts;
-  std::string text =
-      fmt::format("What {} cost: {} runs\n\n",
-                  facts.file.name.empty() ? facts.folder : facts.file.name, facts.runs.size());
+  std::string text = wrapped(fmt::format("What {} cost: {} runs",
+                                         facts.file.name.empty() ? facts.folder : facts.file.name,
+                                         facts.runs.size())) +
+                     "\n";
   if (options.runs) text += runs_text(cost) + "\n";
-  text +=
-      format_table(phase_rows(cost, false)) + "\n" + format_table(phase_rows(cost, true)) + "\n";
+  text += to_text(phase_rows(cost, false)) + "\n" + to_text(phase_rows(cost, true)) + "\n";
   text += tax_words(cost) + "\n";
   for (const auto& each : cost.definitions) {
     const Definition& definition = definitions.at(each.definition);
@@ -126,8 +129,9 @@ std::string text_of(const ProjectCost& cost, const Definitions& definitions,
   double tokens = 0;
   for (const auto& card : facts.cards) tokens += card.tokens;
   if (!facts.cards.empty()) {
-    text += fmt::format("\n{} data cards, {} tokens; what data cost is what project.toml says\n",
-                        facts.cards.size(), format_count(tokens));
+    text += "\n" + wrapped(fmt::format(
+                       "{} data cards, {} tokens; what data cost is what project.toml says",
+                       facts.cards.size(), format_count(tokens)));
   }
   if (!facts.has_file) {
     text += "\n" + wrap_text(
@@ -144,10 +148,7 @@ std::string text_of(const ProjectCost& cost, const Definitions& definitions,
 }
 
 Json json_of(const ProjectCost& cost, const Definitions& definitions) {
-  const auto value = [&](const std::string& id) -> Json {
-    const double usd = cost.sheet.value(id);
-    return std::isfinite(usd) ? Json(usd) : Json("not stated");
-  };
+  const auto value = [&](const std::string& id) { return or_null(cost.sheet.value(id)); };
   Json json = {{"project", cost.facts.file.name},
                {"folder", cost.facts.folder},
                {"runs", Json::array()},
@@ -169,7 +170,7 @@ Json json_of(const ProjectCost& cost, const Definitions& definitions) {
                             {"hours", run.hours},
                             {"tokens", run.tokens},
                             {"model_flops", run.model_flops},
-                            {"kwh", run.kwh ? Json(*run.kwh) : Json("not stated")}});
+                            {"kwh", run.kwh ? Json(*run.kwh) : Json(nullptr)}});
   }
   for (const auto& phase : cost.phases) {
     json["phases"].push_back({{"phase", phase.phase},
@@ -193,11 +194,11 @@ PageTable phase_table(const ProjectCost& cost, bool all) {
   PageTable table;
   table.heading =
       all ? "All runs, by phase" : "The final run, by phase (the form of DeepSeek-V3's table 1)";
-  auto rows = phase_rows(cost, all);
-  table.headings = rows[0];
-  for (std::size_t i = 1; i + 1 < rows.size(); ++i) {
+  const Table plain = phase_rows(cost, all);
+  table.headings = plain.headings;
+  for (std::size_t i = 0; i + 1 < plain.rows.size(); ++i) {
     auto& row = table.rows.emplace_back();
-    for (const auto& cell : rows[i]) row.push_back({cell});
+    for (const auto& cell : plain.rows[i]) row.push_back({cell});
   }
   std::vector<PageCell> usd = {{"in USD"}};
   for (const auto& phase : cost.phases) {
@@ -243,11 +244,11 @@ MoneyPage page_of(const ProjectCost& cost, const Definitions& definitions) {
   for (const auto& part : definitions.at("amortised").parts) parts.items.push_back({part});
   parts.items.push_back({"sum_amortised", "amortised", true});
   page.add(parts);
-  PageText notes{"Notes", {}};
+  PageText notes{"Notes", {std::string("Iteration tax, ") + kTaxElsewhere + "."}};
   if (cost.machines_are_rented) notes.paragraphs.emplace_back(kRented);
   for (const auto& remark : cost.facts.remarks) notes.paragraphs.push_back(remark);
   for (const auto& fault : cost.facts.faults) notes.paragraphs.push_back("Left out: " + fault);
-  if (!notes.paragraphs.empty()) page.add(notes);
+  page.add(notes);
   for (const auto& line : cost.sheet.lines()) {
     if (!line.source.empty() && std::isfinite(cost.sheet.value(line.id)) &&
         std::find(page.sources.begin(), page.sources.end(), line.source) == page.sources.end()) {

@@ -9,6 +9,7 @@
 #include "cli/support.h"
 #include "config/share.h"
 #include "economics/scenario.h"
+#include "report/table.h"
 
 namespace farthing {
 namespace {
@@ -42,8 +43,7 @@ void list_scenarios(bool json) {
   const auto names = list_shared("scenarios", ".toml");
   const PriceList prices = load_price_list();
   if (json) return print_json(Json(names));
-  std::vector<std::pair<std::string, std::string>> rows;
-  std::size_t width = 0;
+  Table table;
   for (const auto& name : names) {
     std::string title;
     try {
@@ -51,12 +51,9 @@ void list_scenarios(bool json) {
     } catch (const Error& error) {
       title = "unusable: " + error.message.substr(0, error.message.find('\n'));
     }
-    rows.emplace_back(name, title);
-    width = std::max(width, name.size());
+    table.rows.push_back({name, title});
   }
-  for (const auto& [name, title] : rows) {
-    std::cout << name << std::string(width + 2 - name.size(), ' ') << title << "\n";
-  }
+  std::cout << to_text(table);
 }
 
 void scenario_command(const ScenarioOptions& options) {

@@ -10,6 +10,7 @@
 #include "cli/support.h"
 #include "config/share.h"
 #include "economics/receipt_check.h"
+#include "report/table.h"
 
 namespace farthing {
 namespace {
@@ -34,10 +35,11 @@ void validate_command(const ValidateOptions& options) {
     print_json(json);
   } else {
     for (const auto& finding : findings) {
-      std::cout << options.file << ": " << finding.where << ": "
-                << (finding.is_warning ? "warning: " : "") << finding.what << "\n";
+      std::cout << wrapped(options.file + ": " + finding.where + ": " +
+                           (finding.is_warning ? "warning: " : "") + finding.what);
     }
-    std::cout << options.file << (n == 0 ? ": a valid receipt, its sums hold\n" : ": not valid\n");
+    std::cout << wrapped(options.file +
+                         (n == 0 ? ": a valid receipt, its sums hold" : ": not valid"));
   }
   if (n > 0) throw Error(ErrorCode::kBadInput, "");
 }

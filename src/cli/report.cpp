@@ -128,22 +128,20 @@ void reprice_command(const ReportOptions& options, const std::string& format) {
   const Cost cost = cost_of(usage, book);
   const double old_price = number("/compute/usd_per_device_hour");
   if (format == "json") {
-    const auto known = [](double value) {
-      return std::isfinite(value) ? Json(value) : Json("not stated");
-    };
     return write_report(
         options.output,
-        Json{{"receipt", options.run},
-             {"device", device},
-             {"device_hours", hours},
-             {"made_with", {{"usd", known(old_usd)}, {"usd_per_device_hour", known(old_price)}}},
-             {"again",
-              {{"usd", cost.usd},
-               {"usd_per_device_hour", book.rent.value},
-               {"owned_usd", cost.owned_usd},
-               {"electricity_usd", cost.electricity_usd},
-               {"book", book.name},
-               {"price", describe(book)}}}}
+        Json{
+            {"receipt", options.run},
+            {"device", device},
+            {"device_hours", hours},
+            {"made_with", {{"usd", or_null(old_usd)}, {"usd_per_device_hour", or_null(old_price)}}},
+            {"again",
+             {{"usd", cost.usd},
+              {"usd_per_device_hour", book.rent.value},
+              {"owned_usd", cost.owned_usd},
+              {"electricity_usd", cost.electricity_usd},
+              {"book", book.name},
+              {"price", describe(book)}}}}
                 .dump(2) +
             "\n");
   }

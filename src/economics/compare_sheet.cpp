@@ -146,7 +146,7 @@ void CompareSheet::add_spending(std::size_t i) {
   }
   sheet_.add({.id = id("bits", i),
               .label = name + ", bits per byte",
-              .unit = "",
+              .unit = "bits/byte",
               .value = contender.end.bits_per_byte,
               .source = "its last evaluation"});
   sheet_.add({.id = id("mtokens", i),
@@ -196,7 +196,7 @@ void CompareSheet::add_equal() {
   for (std::size_t i = 0; i < contenders_.size(); ++i) {
     SheetLine line{.id = id("bits_at", i),
                    .label = contenders_[i].name + ", bits per byte at equal cost",
-                   .unit = ""};
+                   .unit = "bits/byte"};
     line.curve = places(i);
     if (line.curve.empty()) {
       line.source = "not measured";
@@ -225,7 +225,7 @@ void CompareSheet::add_winner(const std::vector<std::size_t>& measured) {
     early.push_back(id("early", i));
     add_hidden(id("is_best", i), "has_winner * " + ties.back());
   }
-  add("best_at", "least bits per byte at equal cost", "", fold("min", bits, "best_at"));
+  add("best_at", "least bits per byte at equal cost", "bits/byte", fold("min", bits, "best_at"));
   add("n_at", "how many were measured there", "", fold("+", there, "n_at"));
   add_hidden("second_at", fold("min", others, "second_at"));
   add("margin", "bits per byte to the second", "", "second_at - best_at");

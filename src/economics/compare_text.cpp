@@ -195,15 +195,17 @@ std::vector<std::string> cautions(const std::vector<Contender>& contenders,
   if (!all_alike(paid, [](const Contender& c) { return c.price; })) {
     lines.push_back("Priced differently; --prices FILE prices all of them alike.");
   }
-  const bool unknown = std::any_of(contenders.begin(), contenders.end(), [](const Contender& c) {
+  std::vector<Contender> measured = contenders;
+  std::erase_if(measured, [](const Contender& c) { return !std::isfinite(c.end.bits_per_byte); });
+  const bool unknown = std::any_of(measured.begin(), measured.end(), [](const Contender& c) {
     return value_of(c, "data.train").empty();
   });
-  if (unknown || !all_alike(contenders, recipe_value("data.train"))) {
+  if (measured.size() > 1 && (unknown || !all_alike(measured, recipe_value("data.train")))) {
     lines.push_back(
         "Trained on different data folders, or not known: the held-out text may differ.");
   }
-  if (!all_alike(contenders, recipe_value("train.eval_tokens"))) {
-    lines.push_back("Evaluated on different amounts of held-out text.");
+  if (!all_alike(measured, recipe_value("train.eval_tokens"))) {
+    lines.push_back("Evaluated on different amounts of held-out text, or not known on how much.");
   }
   for (const bool early : equal.before_the_end) {
     if (!early) continue;

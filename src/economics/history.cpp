@@ -68,7 +68,8 @@ void add_side(Sheet& sheet, const HistoryModel& model, const std::string& side) 
                          const std::optional<double>& value) {
     SheetLine line;
     line.id = side + "_" + key, line.label = model.name + ": " + label, line.unit = unit;
-    line.source = model.source + (model.note.empty() ? "" : "; " + model.note);
+    line.source = key == "peak" ? "data sheet of the " + model.device + ", dense"
+                                : model.source + (model.note.empty() ? "" : "; " + model.note);
     line.value = *value, line.slider = true;
     sheet.add(line);
   };
@@ -91,6 +92,17 @@ void add_side(Sheet& sheet, const HistoryModel& model, const std::string& side) 
              .unit = "USD",
              .formula = fmt::format(
                  "6 * {0}_active * {0}_tokens / ({0}_peak * {0}_mfu) / 3600 * {0}_price", side)});
+}
+
+// Above zero where the formula's dollars lie outside both ends of what is known, by a hundredth.
+void add_outside(Sheet& sheet, const HistoryModel& model, const std::string& side) {
+  if (!model.usd_low || !model.usd_high) return;
+  sheet.add({.id = side + "_outside",
+             .label = model.name + ": outside what is known",
+             .unit = "USD",
+             .formula = fmt::format("max({:.0f} - {}_usd, {}_usd - {:.0f})", 0.99 * *model.usd_low,
+                                    side, side, 1.01 * *model.usd_high),
+             .condition = true});
 }
 
 std::string missing_of(const HistoryModel& model) {
@@ -156,7 +168,7 @@ Comparison compare_costs(const HistoryModel& a, const HistoryModel& b) {
     const std::string missing = missing_of(*model);
     if (!missing.empty()) {
       throw_bad_input({model->name, "its cost cannot be taken apart", "no " + missing, "",
-                       "nobody published them"});
+                       "claims/history.toml has none"});
     }
   }
   Comparison comparison;
@@ -179,6 +191,8 @@ Comparison compare_costs(const HistoryModel& a, const HistoryModel& b) {
              .label = a.name + " over " + b.name,
              .unit = "x",
              .formula = "r_active * r_tokens * r_peak * r_mfu * r_price"});
+  add_outside(sheet, a, "a");
+  add_outside(sheet, b, "b");
   sheet.finish("comparison");
   return comparison;
 }

@@ -52,7 +52,8 @@ History load_history();
 History parse_history_file(const std::string& toml, const std::string& where);
 
 // Lines a_* and b_*, their ratios r_active, r_tokens, r_peak, r_mfu, r_price, then ratio, a_usd,
-// b_usd; `factors` are the ids to multiply.
+// b_usd; `factors` are the ids to multiply.  a_outside, b_outside: above zero where a_usd or b_usd
+// lies outside usd_low to usd_high.
 struct Comparison {
   Sheet sheet;
   std::vector<std::string> factors;

@@ -44,6 +44,12 @@ TEST(History, FactorsMultiplyToTheRatioOfTheCosts) {
   const Comparison v3 = compare_costs(all.at("llama3.1-405b"), all.at("deepseek-v3"));
   EXPECT_NEAR(v3.sheet.value("b_usd"), 5.576e6, 1);
   EXPECT_NEAR(v3.sheet.value("a_usd"), 61.68e6, 1e3);
+  EXPECT_EQ(v3.sheet.at("b_peak").source, "data sheet of the H800, dense");  // not the report
+  EXPECT_LE(v3.sheet.value("a_outside"), 0);
+  EXPECT_LE(v3.sheet.value("b_outside"), 0);
+  const Comparison gpt = compare_costs(all.at("gpt-4"), all.at("deepseek-v3"));
+  EXPECT_GT(gpt.sheet.value("a_outside"), 0);  // 117.8M against at most 78.6M
+  EXPECT_LT(gpt.sheet.value_with("a_outside", {{"a_price", 1.0}}), 0);  // 58.9M
 }
 
 TEST(History, TheArticlesChainDoesNotMultiplyToWhatItSays) {

@@ -112,7 +112,11 @@ std::string sliders(const MoneyPage& page) {
 }
 
 std::string section_html(const MoneyPage& page, const PageText& text, std::size_t) {
-  std::string html = "<section class=\"card prose\"><h2>" + escape_html(text.heading) + "</h2>\n";
+  // A lone sentence that may be hidden takes its heading with it.
+  const bool is_lone = text.paragraphs.empty() && text.sentences.size() == 1;
+  std::string html = "<section class=\"card prose\"" +
+                     (is_lone ? when_html(page.sheet, text.sentences[0].when) : "") + "><h2>" +
+                     escape_html(text.heading) + "</h2>\n";
   for (const auto& paragraph : text.paragraphs) html += "<p>" + escape_html(paragraph) + "</p>\n";
   for (const auto& sentence : text.sentences) {
     html += sentence_html(page.sheet, sentence, "p") + "\n";
@@ -145,7 +149,9 @@ std::string section_html(const MoneyPage& page, const PageTable& table, std::siz
     html += "<tr" + when_html(page.sheet, n < table.whens.size() ? table.whens[n] : "") + ">";
     for (std::size_t i = 0; i < row.size(); ++i) {
       const bool named = stacks && i > 0 && i < table.headings.size() && !table.headings[i].empty();
-      html += (named ? "<td data-h=\"" + escape_html(table.headings[i]) + "\">" : "<td>") +
+      const char* kind = row[i].text == "\xE2\x80\x93" ? " class=\"out\"" : "";
+      html += std::string("<td") + kind +
+              (named ? " data-h=\"" + escape_html(table.headings[i]) + "\">" : ">") +
               cell_html(page.sheet, row[i]) + "</td>";
     }
     html += "</tr>\n";
@@ -197,6 +203,8 @@ Json chart_json(const MoneyPage& page, const PageChart& chart) {
                      {"label", item.label.empty() ? known : item.label},
                      {"total", item.is_total},
                      {"stated", item.is_stated}});
+    if (!item.to.empty()) items.back()["to"] = page.sheet.at(item.to).id;
+    if (!item.words.empty()) items.back()["words"] = item.words;
     for (const CurveKnot& knot : item.points) items.back()["points"].push_back({knot.x, knot.y});
   }
   if (!chart.target.empty()) (void)page.sheet.at(chart.target);

@@ -75,12 +75,14 @@ struct PageChartItem {
   std::string label = {};              // default: the line's
   bool is_total = false;               // of a waterfall: drawn from zero
   bool is_stated = false;              // of bars: no whisker, whoever stated it gave no range
+  std::string to = {}, words = {};     // of spans: the upper end's id; instead of the figures
   std::vector<CurveKnot> points = {};  // of lines
 };
 
 // bars       horizontal, one per item, with whiskers where it has a range
 // waterfall  each item adds to the one before; items with is_total stand on the ground
 // factors    each item multiplies, on a logarithmic axis
+// spans      each item from one figure to another, on a logarithmic axis
 // tornado    how far each ranged input moves `target`
 // curve      every item over the input `x` from x_low to x_high
 // lines      every item's points, x times the figure `id` where it names one; the axis of `unit`

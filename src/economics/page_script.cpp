@@ -49,10 +49,15 @@ const char* const kPageScript = R"js(
     return text.length > n ? text.slice(0, n - 1) + '\u2026' : text;
   }
 
-  function twoLines(text, n) {
-    if (text.length <= n) return [text];
-    const at = text.lastIndexOf(' ', n);
-    return at > 0 ? [text.slice(0, at), cut(text.slice(at + 1), n)] : [cut(text, n)];
+  // Words in lines of n characters; a longer word is cut.
+  function linesOf(text, n) {
+    const lines = [''];
+    for (const word of text.split(' ')) {
+      const last = lines[lines.length - 1];
+      if (last && last.length + 1 + word.length > n) lines.push(word);
+      else lines[lines.length - 1] = last ? last + ' ' + word : word;
+    }
+    return lines.map((line) => cut(line, n));
   }
   // The ticks whose words do not run into those before them: {x, text, anchor}.
   function apart(ts, X, words, W) {
@@ -69,32 +74,36 @@ const char* const kPageScript = R"js(
     });
   }
 
-  // A frame for rows of bars: label above the bar on narrow screens, beside it on wide ones.
-  function rows(svg, n) {
+  // A frame for rows of bars: label above the bar on narrow screens, beside it on wide ones; a row
+  // is as high as its label's lines.
+  function rows(svg, labels) {
     const W = Math.max(300, svg.clientWidth || 640),
-      narrow = W < 560,
-      step = narrow ? 44 : 30;
+      narrow = W < 560;
     const left = narrow ? 4 : Math.min(330, W * 0.36),
       right = narrow ? 92 : 128,
-      H = n * step + 26;
+      h = 18;
+    const said = labels.map((text) => linesOf(text, Math.floor(((narrow ? W : left) - 8) / 7.6)));
+    const steps = said.map(({ length }) =>
+      narrow ? 30 + 14 * length : Math.max(30, 2 + 14 * length),
+    );
+    const begin = steps.map((_, i) => steps.slice(0, i).reduce((a, b) => a + b, 0));
+    const H = steps.reduce((a, b) => a + b, 26);
     svg.setAttribute('viewBox', `0 0 ${W} ${H}`);
     svg.replaceChildren();
     return {
       W,
       H,
       narrow,
-      step,
       left,
       right,
-      top: (i) => i * step + (narrow ? 20 : 5),
-      h: 18,
-      label(i, text) {
-        const max = Math.floor((narrow ? W : left) / 7.6);
-        const said = narrow ? [cut(text, max)] : twoLines(text, max);
-        said.forEach((line, k) => {
-          const y = narrow ? 14 : said.length > 1 ? 12 + 14 * k : 19;
-          const at = narrow ? { x: left } : { x: left - 8, 'text-anchor': 'end' };
-          make('title', {}, text, make('text', { ...at, y: i * step + y }, line, svg));
+      top: (i) => begin[i] + (narrow ? steps[i] - 24 : (steps[i] - h) / 2 - 1),
+      h,
+      label(i) {
+        const first = narrow ? 14 : steps[i] / 2 + 4 - 7 * (said[i].length - 1);
+        said[i].forEach((line, k) => {
+          const at = narrow ? { x: left } : { x: left - 8, 'text-anchor': 'end' },
+            words = make('text', { ...at, y: begin[i] + first + 14 * k }, line, svg);
+          make('title', {}, labels[i], words);
         });
       },
       ticks(ts, X, unit) {
@@ -109,9 +118,10 @@ const char* const kPageScript = R"js(
       },
     };
   }
+  const labelsOf = (list) => list.map((item) => item.label);
   function drawBars(svg, chart) {
     const list = chart.items,
-      f = rows(svg, list.length),
+      f = rows(svg, labelsOf(list)),
       unit = byId[list[0].id].unit;
     const spans = list.map((i) =>
       isFinite(values[i.id]) && !i.stated ? range(lines, i.id, inputs) : [0, 0],
@@ -126,7 +136,7 @@ const char* const kPageScript = R"js(
       const v = values[item.id],
         y = f.top(i),
         m = y + f.h / 2;
-      f.label(i, item.label);
+      f.label(i);
       if (!isFinite(v)) {
         make('text', { class: 'soft', x: f.left + 6, y: y + 14 }, 'not stated', svg);
         return;
@@ -157,7 +167,7 @@ const char* const kPageScript = R"js(
   }
   function drawWaterfall(svg, chart, multiply) {
     const list = chart.items,
-      f = rows(svg, list.length),
+      f = rows(svg, labelsOf(list)),
       unit = byId[list[0].id].unit;
     let at = multiply ? 1 : 0;
     const spans = list.map((item) => {
@@ -182,7 +192,7 @@ const char* const kPageScript = R"js(
     list.forEach((item, i) => {
       const [a, b, ok] = spans[i],
         y = f.top(i);
-      f.label(i, item.label);
+      f.label(i);
       if (!ok) {
         make('text', { class: 'soft', x: X(a) + 6, y: y + 14 }, 'not stated', svg);
         return;
@@ -211,9 +221,38 @@ const char* const kPageScript = R"js(
         );
     });
   }
+  function drawSpans(svg, chart) {
+    const list = chart.items,
+      f = rows(svg, labelsOf(list)),
+      unit = byId[list[0].id].unit;
+    const ends = list.map((i) => [values[i.id], values[i.to ?? i.id]]),
+      low = Math.log10(Math.min(...ends.flat())),
+      high = Math.max(Math.log10(Math.max(...ends.flat())), low + 1e-12);
+    const X = (v) =>
+      f.left + 6 + ((Math.log10(v) - low) / (high - low)) * (f.W - f.left - f.right - 6);
+    const every = Math.ceil((high - low) / (f.narrow ? 3 : 8)),
+      ticks = [];
+    for (let k = Math.ceil(low); k <= high; k += every) ticks.push(10 ** k);
+    f.ticks(ticks, X, unit);
+    list.forEach((item, i) => {
+      const [a, b] = ends[i],
+        figures = a === b ? show(item.id, a) : show(item.id, a) + ' to ' + show(item.to, b);
+      const words = item.words ?? figures,
+        y = f.top(i),
+        fits = X(b) + 9 + 7.6 * words.length < f.W;
+      f.label(i);
+      bar(svg, X(a) - 2, X(b) + 2, y, f.h, 'up', item.label + ': ' + words);
+      make(
+        'text',
+        { x: fits ? X(b) + 9 : X(a) - 9, y: y + 14, 'text-anchor': fits ? 'start' : 'end' },
+        words,
+        svg,
+      );
+    });
+  }
   function drawTornado(svg, chart) {
     const list = swings(lines, chart.target, inputs).slice(0, 10),
-      f = rows(svg, Math.max(1, list.length));
+      f = rows(svg, list.length ? labelsOf(list) : ['']);
     const unit = byId[chart.target].unit,
       mid = values[chart.target];
     if (!list.length) {
@@ -234,7 +273,7 @@ const char* const kPageScript = R"js(
       const y = f.top(i),
         a = Math.min(s.low, s.high),
         b = Math.max(s.low, s.high);
-      f.label(i, s.label);
+      f.label(i);
       bar(
         svg,
         X(s.low),
@@ -266,7 +305,7 @@ const char* const kPageScript = R"js(
         svg,
       );
     });
-    make('line', { class: 'here', x1: X(mid), x2: X(mid), y1: 0, y2: f.H - 22 }, null, svg);
+    svg.prepend(make('line', { class: 'here', x1: X(mid), x2: X(mid), y1: 0, y2: f.H - 22 }));
   }
   // Axes, their ticks and the legend of a plane from (at.left, at.low) to (at.right, at.high).
   function plane(svg, items, at) {
@@ -277,14 +316,16 @@ const char* const kPageScript = R"js(
       room = Math.floor((W - L) / 7);
     let legend = L,
       T = 30;
-    const places = items.map((item) => {
-      const width = Math.min(room, item.label.length) * 7;
+    const said = items.map((item) => linesOf(item.label, room));
+    const places = said.map((lines) => {
+      const width = Math.max(...lines.map((line) => line.length)) * 7;
       if (legend > L && legend + width > W) {
         legend = L;
         T += 17;
       }
       const place = { x: legend, y: T - 14 };
       legend += width + 22;
+      T += 17 * (lines.length - 1);
       return place;
     });
     const H = 270 + T;
@@ -305,8 +346,11 @@ const char* const kPageScript = R"js(
     for (const t of apart(along, X, (v) => format(v, at.unitX), W))
       make('text', { class: 'soft', x: t.x, y: H - B + 17, 'text-anchor': t.anchor }, t.text, svg);
     make('text', { class: 'soft', x: W - R, y: H - 6, 'text-anchor': 'end' }, at.labelX, svg);
-    items.forEach((item, k) =>
-      make('text', { class: 's' + (k % 4), ...places[k] }, cut(item.label, room), svg),
+    said.forEach((lines, k) =>
+      lines.forEach((line, n) => {
+        const { x, y } = places[k];
+        make('text', { class: 's' + (k % 4), x, y: y + 17 * n }, line, svg);
+      }),
     );
     return { X, Y, T, bottom: H - B };
   }
@@ -390,6 +434,7 @@ const char* const kPageScript = R"js(
     bars: drawBars,
     waterfall: drawWaterfall,
     factors: (s, c) => drawWaterfall(s, c, true),
+    spans: drawSpans,
     tornado: drawTornado,
     curve: drawCurve,
     lines: drawLines,
@@ -474,6 +519,7 @@ const char* const kPageScript = R"js(
         'stroke',
         'stroke-width',
         'stroke-dasharray',
+        'paint-order',
         'font-size',
         'font-family',
       ])

@@ -242,6 +242,7 @@ const farthingSheet = (() => {
     if (unit.startsWith('USD/')) return dollars(v) + unit.slice(3);
     if (unit === 'x') return scaled(v) + 'x';
     if (unit === 'share') return scaled(v * 100) + ' %';
+    if (unit === 'bits/byte') return v.toFixed(4);
     return scaled(v) + (unit ? ' ' + unit : '');
   }
   return { evaluate, partsOf, swings, range, likely, chance, chanceWords, format };

@@ -15,14 +15,15 @@ font-size:14.5px}
 .prose code{font-size:12.5px;overflow-wrap:anywhere}
 .sliders>div{display:grid;grid-template-columns:repeat(auto-fill,minmax(250px,1fr));gap:10px 26px}
 .sliders label{display:grid;grid-template-columns:1fr auto;font-size:14px;gap:0 10px;
-align-items:end}
+align-items:end;align-content:end}
 .sliders label span{color:var(--soft)}.sliders input{grid-column:1/-1;width:100%;margin:2px 0;
 accent-color:var(--s0)}
 .sliders label.moved output{color:var(--s1);font-weight:600}
 .changed{background:color-mix(in srgb,var(--s1) 16%,transparent);border-radius:4px}
 figcaption{display:flex;justify-content:space-between;gap:10px;align-items:baseline}
 .save{font-size:12.5px;padding:1px 10px;color:var(--soft);white-space:nowrap}
-.money svg text{font-size:13px;fill:var(--ink)}.money svg text.soft{fill:var(--soft)}
+.money svg text{font-size:13px;fill:var(--ink);stroke:var(--card);stroke-width:3px;
+stroke-linejoin:round;paint-order:stroke}.money svg text.soft{fill:var(--soft)}
 .money .up{fill:var(--s0)}.money .down{fill:var(--c2)}.money .total{fill:var(--c0)}
 .money .low{fill:var(--c2)}.money .high{fill:var(--s1)}.money .whisker{stroke:var(--ink);
 stroke-width:1.5}
@@ -36,7 +37,8 @@ stroke-dasharray:4 3}
 .cite q{font-size:14px}
 details.card summary{font-size:17px}details[open] summary{margin-bottom:8px}
 @media(max-width:820px){.money svg text{font-size:13px}}
-.stacks td:last-child{width:38%}
+.prose.stacks td:last-child{width:38%}
+@media(min-width:721px){.prose td:first-child{min-width:8em}}
 @media(max-width:720px){.moneypage h1{font-size:25px}.prose td+td{min-width:9em}
 .moneypage th,.moneypage td{padding-left:6px;font-size:12.5px}
 .moneypage th,.moneypage td:first-child{white-space:normal}
@@ -44,7 +46,7 @@ details.card summary{font-size:17px}details[open] summary{margin-bottom:8px}
 .stacks thead{display:none}.stacks tr{display:block;border-top:1px solid var(--grid);
 padding:8px 0}.stacks tbody tr:first-child{border-top:0;padding-top:0}
 .stacks td,.stacks td+td{display:block;text-align:left;width:auto!important;border:0;padding:1px 0;min-width:0}
-.stacks td:first-child{font-weight:600}.stacks td:empty{display:none}
+.stacks td:first-child{font-weight:600}.stacks td:empty,.stacks .out{display:none}
 .stacks td[data-h]::before{content:attr(data-h) ": ";color:var(--soft)}}
 @media print{:root{--back:#fff;--card:#fff;--ink:#000;--soft:#444;--rule:#bbb;--grid:#ddd;
 --s0:#2563a8;

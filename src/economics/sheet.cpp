@@ -107,6 +107,7 @@ std::string format_figure(double value, const std::string& unit) {
   if (unit.starts_with("USD/")) return format_dollars(value) + unit.substr(3);
   if (unit == "x") return scaled(value) + "x";
   if (unit == "share") return scaled(value * 100) + " %";
+  if (unit == "bits/byte") return fmt::format("{:.4f}", value);
   return unit.empty() ? scaled(value) : fmt::format("{} {}", scaled(value), unit);
 }
 

@@ -103,7 +103,8 @@ class Sheet {
 };
 
 // A value as people read it: "$5.576M", "$87,072", "2.788M GPU-h", "43.7 %", "18.1x"; four digits;
-// money under a cent with two; NaN: "not stated", infinite: "without limit".
+// "bits/byte" four decimals, without the unit, which stands in a heading; money under a cent with
+// two; NaN: "not stated", infinite: "without limit".
 std::string format_figure(double value, const std::string& unit);
 std::string format_figure(const SheetRange& range, const std::string& unit);
 // "$5.576M", "$0.0031"; always "$".

@@ -104,6 +104,7 @@ TEST(Sheet, FiguresReadAsPeopleWriteThem) {
   EXPECT_EQ(format_figure(0.9996, "USD"), "$1.00");
   EXPECT_EQ(format_figure(2, "USD/h"), "$2.00/h");
   EXPECT_EQ(format_figure(2788000, "GPU-h"), "2.788M GPU-h");
+  EXPECT_EQ(format_figure(3.69, "bits/byte"), "3.6900");
   EXPECT_EQ(format_figure(18.1351, "x"), "18.14x");
   EXPECT_EQ(format_figure(0.19, "share"), "19 %");
   EXPECT_EQ(format_figure(NAN, "USD"), "not stated");

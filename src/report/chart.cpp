@@ -13,7 +13,7 @@ namespace farthing {
 namespace {
 
 // Of a line chart, in the units of its viewBox; the script of the page has the same numbers.
-constexpr double kWidth = 640, kHeight = 280, kLeft = 68, kRight = 14, kTop = 12, kBottom = 40;
+constexpr double kWidth = 640, kHeight = 280, kLeft = 78, kRight = 14, kTop = 12, kBottom = 40;
 constexpr int kHeatLevels = 10;
 
 struct Range {

@@ -185,8 +185,9 @@ std::string spending(const Receipt& receipt) {
 
 std::string plan_and_actual(const Receipt& receipt) {
   if (!receipt.beside_plan.is_known()) return "";
-  return "<section class=\"card\"><h2>Plan and actual</h2>\n" +
-         to_html(plan_and_actual_table(receipt)) + "</section>\n";
+  Table table = plan_and_actual_table(receipt);
+  table.headings[0].clear();
+  return "<section class=\"card\"><h2>Plan and actual</h2>\n" + to_html(table) + "</section>\n";
 }
 
 std::string sources(const Receipt& receipt) {

@@ -30,6 +30,7 @@ margin-bottom:16px}
 .tile span{color:var(--soft);font-size:13.5px}
 .pair{display:grid;grid-template-columns:minmax(0,1.15fr) minmax(0,1fr);gap:16px;
 align-items:start}
+.pair+.card,.card+.card{margin-top:16px}.pair>.card{margin-top:0}
 .card{padding:18px 20px}.card p{margin:10px 0 0}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:14.5px}
@@ -101,6 +102,7 @@ footer{color:var(--soft);font-size:13px;padding-top:10px;padding-bottom:30px;tex
 figure text,.wide svg text{font-size:18px}nav small{display:none}
 header,main,footer{padding-left:14px;padding-right:14px}.card{padding:16px}
 .tiles{grid-template-columns:repeat(2,minmax(0,1fr))}.tile b{font-size:20px}
+th:first-child,td:first-child{white-space:normal}
 .wide .lines path,.lines path{stroke-width:2.5}.lines path.faint{stroke-width:1.4}}
 
 @media screen and (max-width:480px){nav span,.pair th:nth-child(3),

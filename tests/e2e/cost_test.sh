@@ -16,6 +16,9 @@ three() {
     "{}" | "[]") ;;
     *) echo "FAILED $what --json: no JSON"; head -c 300 out; faults=$((faults + 1)) ;;
   esac
+  if grep -E '"[a-z0-9_]+": "not stated"' out | grep -vE '"(agreement|words|device)"' > err; then
+    fail "$what --json: words where a number may stand"
+  fi
   cp out alone.json
   expect 0 "$what --json --html" "$farthing" "$@" --json --html page.html
   cmp -s out alone.json || fail "$what --json --html: not the JSON alone"
@@ -32,6 +35,8 @@ expect 0 "factors" "$farthing" cost factors deepseek-v3  # 2 s: only once
 contains out "Shapley" "factors"
 three "history" "nanochat" cost compare
 three "factor chain" "x" cost compare gpt-4 deepseek-v3
+expect 2 "a model beside itself" "$farthing" cost compare gpt-4 gpt-4
+contains err "found gpt-4 twice, wanted two models" "a model beside itself"
 three "serving" "How good is the prediction" cost serve deepseek-v3 --cluster h800-2048 --rent 2
 expect 0 "serving another model" "$farthing" cost serve llama3.1-405b --cluster h100-512
 contains out "DeepSeek's published day" "serving another model: whose traffic"
@@ -198,17 +203,22 @@ expect 0 "compare a run with itself" "$farthing" compare trained trained
 contains out "the best are equal, no winner" "compare a run with itself"
 
 # 4c. A narrow terminal.
-for command in "cost explain deepseek-v3" "cost own-or-rent" "cost scenario indie-30b" "cost claims" \
-  "cost serve deepseek-v3 --cluster h800-2048 --rent 2" "cost compare" "cost compare gpt-4 deepseek-v3" \
-  "report trained" "cost project runs" "cost prices h100-sxm"; do
-  expect 0 "60 columns: $command" env COLUMNS=60 "$farthing" $command
-  widest=$(LC_ALL=C.UTF-8 awk '{ if (length($0) > m) { m = length($0); line = $0 } } END { print m ": " line }' out)
-  [ "${widest%%:*}" -le 60 ] || fail "60 columns: $command: $widest"
+for command in "cost explain deepseek-v3" "cost explain deepseek-v3.2" "cost own-or-rent" \
+  "cost scenario" "cost scenario indie-30b" "cost claims" "cost compare" \
+  "cost compare gpt-4 deepseek-v3" "cost serve deepseek-v3 --cluster h800-2048 --rent 2" \
+  "report trained" "cost project runs --runs" "cost prices" "cost validate anyones.json" \
+  "compare trained runs/acted runs/theirs anyones.json"; do
+  for columns in 50 80 100; do
+    expect 0 "$columns columns: $command" env COLUMNS=$columns "$farthing" $command
+    widest=$(LC_ALL=C.UTF-8 awk '{ if (length($0) > m) { m = length($0); line = $0 } } END { print m ": " line }' out)
+    [ "${widest%%:*}" -le $columns ] || fail "$columns columns: $command: $widest"
+  done
 done
 
-expect 0 "80 columns: compare" env COLUMNS=80 "$farthing" compare trained trained  # nine columns
-widest=$(LC_ALL=C.UTF-8 awk '{ if (length($0) > m) m = length($0) } END { print m }' out)
-[ "$widest" -le 80 ] || fail "80 columns: compare: $widest"
+expect 0 "50 columns: factors" env COLUMNS=50 "$farthing" cost factors deepseek-v3
+contains out "  multi-token prediction" "50 columns: no word is broken"
+expect 0 "50 columns: project" env COLUMNS=50 "$farthing" cost project runs
+contains out "post-training" "50 columns: no word is broken"
 
 # 4d. What a figure is: whose, of which case, and at most or at least.
 expect 0 "a ratio outside its estimates" "$farthing" cost compare gpt-4 deepseek-v3
@@ -216,6 +226,7 @@ contains out 'GPT-4: $117.8M here is outside' "a ratio outside its estimates: sa
 expect 0 "history" "$farthing" cost compare
 contains out 'less than $30.00' "history: TinyZero"
 expect 0 "history page" "$farthing" cost compare --html history.html
+contains history.html "PaLM 540B, estimate by Epoch AI\"" "history page: whose estimate"
 contains history.html "Llama 3.1 405B, disclosed hours, priced at 2 to 5 dollars" "history page: what was disclosed"
 expect 0 "claims" "$farthing" cost claims
 head -3 out | tr '\n' ' ' | grep -F "article 000, a discussion" > /dev/null || fail "claims: articles first"
