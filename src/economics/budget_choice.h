@@ -1,0 +1,23 @@
+// budget_choice.h - a model of a budget's ladder: devices, hours, tokens, chances; and none at all.
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "economics/budget.h"
+
+namespace farthing {
+
+BudgetPlan with_purse(const BudgetRequest& request);
+// BF16, and FP8 in blocks where the device has it; or what was asked for.
+std::vector<NumberFormat> precisions_of(const BudgetRequest& request);
+// nullopt: no run in any precision.
+std::optional<BudgetRung> choose_rung(const BudgetPlan& budget, const ModelShape& shape);
+
+// Says which budget or deadline `shape`, the smallest, wants.  REQUIRES: no run as asked.
+[[noreturn]] void refuse_budget(const BudgetPlan& plan, const ModelShape& shape);
+std::vector<std::string> budget_verdicts(const BudgetPlan& plan);
+// Why no other was tried.
+std::string only_precision_words(const BudgetRequest& request);
+std::string precision_words(const BudgetChoice& choice);  // "fp8_block"
+
+}  // namespace farthing
