@@ -124,27 +124,6 @@ void add_chances(BudgetChoice& choice, const BudgetPlan& plan, const Draws& draw
   choice.p_deadline = request.deadline_seconds > 0 ? in_time / n : 1;
 }
 
-// A batch that money or deadline leaves too small for the devices is no fault of the reader's.
-std::optional<Plan> try_plan(const BudgetRequest& request, const ModelShape& shape, double tokens,
-                             int devices, NumberFormat precision, bool wants_range) {
-  PlanRequest plan;
-  plan.model = shape;
-  plan.cluster = with_devices(request.cluster, devices);
-  plan.tokens = std::min(tokens, kMostTokens);
-  plan.precision = precision;
-  plan.n_best = 1;
-  plan.n_runs = 0;  // the ladder tries many, and draws its own chances
-  plan.wants_range = wants_range;
-  plan.wants_changes = false;
-  try {
-    Plan found = make_plan(plan);
-    return found.fits ? std::optional<Plan>(std::move(found)) : std::nullopt;
-  } catch (const Error& error) {
-    if (error.code != ErrorCode::kBadInput) throw;
-    return std::nullopt;
-  }
-}
-
 double start_up_seconds(const Cluster& cluster) { return reliability_of(cluster).restart_seconds; }
 
 // On the devices that the time wants; on more of them where these do not hold the model.
@@ -159,10 +138,10 @@ std::optional<Plan> try_devices(const BudgetRequest& request, const ModelShape& 
   return std::nullopt;
 }
 
-// Tokens that a paid device-hour trains: what waits for capacity is not paid.
+// Tokens that a paid device-hour trains.
 double tokens_per_paid_hour(const Plan& plan, const Cluster& cluster) {
-  const double useful = std::min(1.0, plan.goodput / availability_of(cluster));
-  return plan.best().time.tokens_per_second / plan.best().layout.n_devices() * kHour * useful;
+  return plan.best().time.tokens_per_second / plan.best().layout.n_devices() * kHour *
+         useful_share(plan, cluster);
 }
 
 bool is_run(const BudgetChoice& choice, const Cluster& cluster) {
@@ -215,6 +194,30 @@ std::optional<BudgetChoice> choose(const BudgetPlan& budget, const ModelShape& s
 }
 
 }  // namespace
+
+std::optional<Plan> try_plan(const BudgetRequest& request, const ModelShape& shape, double tokens,
+                             int devices, NumberFormat precision, bool wants_range) {
+  PlanRequest plan;
+  plan.model = shape;
+  plan.cluster = with_devices(request.cluster, devices);
+  plan.tokens = std::min(tokens, kMostTokens);
+  plan.precision = precision;
+  plan.n_best = 1;
+  plan.n_runs = 0;  // the ladder tries many, and draws its own chances
+  plan.wants_range = wants_range;
+  plan.wants_changes = false;
+  try {
+    Plan found = make_plan(plan);
+    return found.fits ? std::optional<Plan>(std::move(found)) : std::nullopt;
+  } catch (const Error& error) {
+    if (error.code != ErrorCode::kBadInput) throw;
+    return std::nullopt;
+  }
+}
+
+double useful_share(const Plan& plan, const Cluster& cluster) {
+  return std::min(1.0, plan.goodput / availability_of(cluster));
+}
 
 std::vector<NumberFormat> precisions_of(const BudgetRequest& request) {
   if (request.precision) return {*request.precision};
