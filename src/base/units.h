@@ -41,7 +41,8 @@ enum class Dimension {
 const char* unit_name(Dimension dimension);
 
 // The value in SI.  A unit is required but for counts and shares, and "Gb/s" is refused because it
-// is read as bits and as bytes.  Errors: Error{kBadInput} that names the units which would do.
+// is read as bits and as bytes; "$300k" is "300kUSD".  Errors: Error{kBadInput} that names the
+// units which would do.
 double parse_as(std::string_view text, Dimension dimension, const std::string& where);
 
 }  // namespace farthing

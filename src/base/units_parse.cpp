@@ -109,6 +109,10 @@ double size_of(std::string_view unit, const DimensionUnits& units) {
 const char* unit_name(Dimension dimension) { return units_of(dimension).si; }
 
 double parse_as(std::string_view text, Dimension dimension, const std::string& where) {
+  if (dimension == Dimension::kUsd && text.starts_with('$')) {
+    std::string worded(text.substr(1));
+    return parse_as(worded.append("USD"), dimension, where);
+  }
   const Quantity quantity = parse_quantity(text, where);
   const DimensionUnits& units = units_of(dimension);
   const double size = size_of(quantity.unit, units);

@@ -95,6 +95,13 @@ TEST(Units, QuantitiesSplitIntoValueAndUnit) {
   expect("-1", -1, "");
 }
 
+TEST(Units, DollarsMayStandInFront) {
+  EXPECT_DOUBLE_EQ(parse_as("$1", Dimension::kUsd, "--budget"), 1);
+  EXPECT_DOUBLE_EQ(parse_as("$300k", Dimension::kUsd, "--budget"), 3e5);
+  EXPECT_THROW(parse_as("$", Dimension::kUsd, "--budget"), Error);
+  EXPECT_THROW(parse_as("$5M", Dimension::kSeconds, "--deadline"), Error);
+}
+
 TEST(Units, WhatIsNotAQuantityIsBadInput) {
   for (const char* text : {"", "h", "inf", "nan", "1e999tok", "+5", "two"}) {
     try {

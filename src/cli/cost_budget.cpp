@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/units.h"
@@ -14,6 +15,12 @@
 
 namespace farthing {
 namespace {
+
+// Beside --budget the search decides it, or has no use for it.
+constexpr const char* kSearchedOrUnused =
+    "--pp --ep --tp --cp --vp --micro-batch --zero --schedule --recompute --tokens --seq "
+    "--global-batch --bom --csv --software --framework --forced-balance --routing --sensitivity "
+    "--from-runs --calibration";
 
 PriceEntry given_rent(const std::string& device, double rent) {
   PriceEntry entry;
@@ -40,6 +47,12 @@ double paid_share(const Cluster& cluster) {
   return cluster.spot.availability.is_known() ? cluster.spot.availability.value : 1;
 }
 
+Quantiles usd_of(const Plan& plan, double rate) {
+  Quantiles usd = plan.range.gpu_hours;
+  for (double* each : {&usd.p10, &usd.p50, &usd.p90}) *each *= rate;
+  return as_printed(usd);
+}
+
 }  // namespace
 
 Json plan_usd(const Plan& plan, const BudgetOptions& options) {
@@ -47,14 +60,13 @@ Json plan_usd(const Plan& plan, const BudgetOptions& options) {
   const auto price = price_of(cluster, options);
   if (!price) return nullptr;
   const double rate = price->value * paid_share(cluster);
-  const Quantiles& hours = plan.range.gpu_hours;
-  return {
-      {"total", rate * plan.gpu_hours},
-      {"range", {{"p10", rate * hours.p10}, {"p50", rate * hours.p50}, {"p90", rate * hours.p90}}},
-      {"usd_per_device_hour", price->value},
-      {"device", cluster.device.name},
-      {"source", price->source},
-      {"date", price->date}};
+  const Quantiles usd = usd_of(plan, rate);
+  return {{"total", rate * plan.gpu_hours},
+          {"range", {{"p10", usd.p10}, {"p50", usd.p50}, {"p90", usd.p90}}},
+          {"usd_per_device_hour", price->value},
+          {"device", cluster.device.name},
+          {"source", price->source},
+          {"date", price->date}};
 }
 
 std::string plan_usd_words(const Plan& plan, const BudgetOptions& options) {
@@ -66,17 +78,16 @@ std::string plan_usd_words(const Plan& plan, const BudgetOptions& options) {
                     kind_of(cluster), cluster.device.name));
   }
   const double rate = price->value * paid_share(cluster);
-  const Quantiles& hours = plan.range.gpu_hours;
+  const Quantiles usd = usd_of(plan, rate);
   return wrapped(fmt::format("Money: {} ({} to {}), at {}", format_dollars(rate * plan.gpu_hours),
-                             format_dollars(rate * hours.p10), format_dollars(rate * hours.p90),
-                             describe(*price)));
+                             format_dollars(usd.p10), format_dollars(usd.p90), describe(*price)));
 }
 
 void add_budget_options(Command& plan, BudgetOptions& o) {
   const Option* budget =
       plan.add_option("--budget", o.budget, "of the project, as 300kUSD: chooses model and tokens");
   plan.add_option("--experiments", o.experiments,
-                  "with --budget: share of it for experiments, 0 to 1")
+                  "with --budget: share of it for experiments, 0 to 0.99")
       ->needs(budget);
   plan.add_option("--failed", o.failed, "with --budget: failed attempts, of the final run")
       ->needs(budget);
@@ -85,11 +96,8 @@ void add_budget_options(Command& plan, BudgetOptions& o) {
       ->needs(budget);
   plan.add_option("--confidence", o.confidence, "with --budget: of staying inside, 0.05 to 0.99")
       ->needs(budget);
-  for (const char* searched :
-       {"--pp", "--ep", "--tp", "--cp", "--vp", "--micro-batch", "--zero", "--schedule",
-        "--recompute", "--tokens", "--seq", "--global-batch", "--bom", "--csv"}) {
-    plan.option(searched)->excludes(budget);  // the search decides it, or has no use for it
-  }
+  std::istringstream names(kSearchedOrUnused);
+  for (std::string name; names >> name;) plan.option(name)->excludes(budget);
   plan.add_option("--rent", o.rent, "USD per device-hour; else from the price list")
       ->range(1e-4, 1e6);
   plan.add_option("--prices", o.prices, "price list: a file, or a name under prices/");

@@ -3,23 +3,27 @@
 //   purse       budget - other; of it `experiments` for experiments, the rest for the final run
 //   draws       hours (the plan's P10 to P90, lognormal), price (low, value, high of the price
 //               list), failed attempts (0, f, 2.5 f of the run) and experiments (0.8, 1, 1.3 of the
-//               plan) are drawn kBudgetDraws times, triangular and independent
+//               plan) are drawn kBudgetDraws times, triangular, independent and each
+//               from a stream of its own, the same for every model
 //   size        the most device-hours H for which budget and deadline hold in `confidence` of draws
 //   tokens      H * tokens per device-hour of the plan (failures and checkpoints taken off)
-//   model       of the ladder, the fewest active parameters (the cheapest to serve) within 0.01
-//   nats
-//               of the least expected loss
+//   rung        every model of the ladder in BF16 and, where the device has it, in FP8, each with a
+//               search of its own; FP8 where it trains kWorthwhileFp8 times the tokens
+//   model       of the rungs, the fewest active parameters (the cheapest to serve) within
+//               kLevelLoss of the least expected loss
 //   loss        the dense law of simulate/scaling_laws.h (the first that applies); a mixture
 //               counts as a dense model of sqrt(active * all) parameters, the band from active to
 //               all
 //
 // Experiments come first in time as well: the deadline is the final run's, failed attempts
-// included.
+// included.  A run counts as one when its steps take longer than its start-up, buy at least one
+// batch, and the law's band ends under the loss of a model that has learnt nothing.
 // Source   OLMo (arXiv:2503.05804): development is half of the final run, a third of all; Olmo 3
 //          (arXiv:2605.01158): 82.2 % of all compute was not the final runs.
-// Errors   Error{kBadInput} for what is negative or absurd; Error{kOutOfResource} when nothing can
-//          be trained for the money, with what would help.
-// Cost     two plans for each rung of the ladder: a few seconds.
+// Errors   Error{kBadInput} for what is negative or absurd, or more than the cluster can spend in a
+//          century; Error{kOutOfResource} when no run can be had for the money or by the deadline,
+//          with the least that would do.
+// Cost     two searches for each rung and precision: a few seconds.
 #pragma once
 #include <functional>
 #include <optional>
@@ -35,8 +39,9 @@
 namespace farthing {
 
 inline constexpr int kBudgetDraws = 2000;
-inline constexpr std::size_t kMostRungs = 8;  // of the ladder, in text
-inline constexpr double kLevelLoss = 0.01;    // nats: far inside every band
+inline constexpr std::size_t kMostRungs = 8;   // of the ladder, in text
+inline constexpr double kLevelLoss = 0.01;     // nats: far inside every band
+inline constexpr double kWorthwhileFp8 = 1.1;  // below it the software costs more than it saves
 
 // What is drawn for each of kBudgetDraws cases, before anybody's ranges: five decimals, so that a
 // page can carry them.
@@ -55,7 +60,7 @@ struct BudgetRequest {
   double other_usd = 0;         // data, storage, people paid from the budget
   double confidence = 0.8;
   std::optional<ModelShape> model;        // given: only this one
-  std::optional<NumberFormat> precision;  // absent: bf16, fp8 where it pays
+  std::optional<NumberFormat> precision;  // given: only this one
   PriceEntry price;                       // USD per device-hour, what is paid
   const PriceEntry* on_demand = nullptr;  // for the comparison; null: not stated
   const PriceEntry* spot = nullptr;
@@ -92,6 +97,12 @@ struct BudgetChoice {
   double money_hours = 0, slow = 1, hours_sd = 0.2;  // sd of the logarithm
 };
 
+// A model of the ladder in the precision that is worth more.
+struct BudgetRung : BudgetChoice {
+  std::optional<BudgetChoice> other;  // in the other precision, where that fits
+  double fp8_speedup() const;         // tokens in FP8 over those in BF16; 0: one of them is missing
+};
+
 struct WayToPay {
   std::string name;
   double usd_per_hour = 0;  // NaN: not stated
@@ -110,11 +121,10 @@ struct OpenModel {
 struct BudgetPlan {
   BudgetRequest request;
   double experiments_usd = 0;
-  double purse_usd = 0;  // of the final run and its failed attempts
-  BudgetChoice best;
-  std::vector<BudgetChoice> ladder;  // by expected loss, the least first
+  double purse_usd = 0;            // of the final run and its failed attempts
+  std::vector<BudgetRung> ladder;  // by expected loss, the least first
+  BudgetRung best;                 // one of them
   std::optional<BudgetChoice> best_dense, best_moe;
-  double fp8_speedup = 0;  // 0: the device has none
   std::vector<WayToPay> ways;
   std::optional<OpenModel> open;
   // such final runs for the whole budget, if nothing else is paid

@@ -16,12 +16,13 @@ int rounded(double value, int step) {
 }
 
 std::string size_words(const ModelShape& shape) {
-  const auto billions = [](std::int64_t count) {
+  const auto words = [](std::int64_t count) {
     const double value = static_cast<double>(count) / 1e9;
+    if (value < 0.95) return fmt::format("{:.0f}m", 1000 * value);
     return fmt::format("{:.{}f}b", value, value < 9.95 ? 1 : 0);
   };
-  const std::string all = billions(count_parameters(shape).total());
-  const std::string active = billions(count_active_parameters(shape).total());
+  const std::string all = words(count_parameters(shape).total());
+  const std::string active = words(count_active_parameters(shape).total());
   return shape.is_moe() ? "moe-" + all + "-a" + active : "dense-" + all;
 }
 

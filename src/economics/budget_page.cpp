@@ -5,15 +5,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "economics/budget_choice.h"
 #include "economics/budget_sheet.h"
 #include "plan/accounting.h"
 
 namespace farthing {
 namespace {
-
-std::string precision_of(const BudgetChoice& choice) {
-  return name(choice.plan.request.precision.value_or(NumberFormat::kBf16));
-}
 
 PageCell band_cell(const std::string& at) {
   PageCell cell = figure_cell("loss_low" + at);
@@ -41,7 +38,7 @@ PageTable answer_cells(const BudgetPlan& plan, const BudgetSheet& made) {
   PageTable table{.heading = "What it buys", .headings = {}, .rows = {}};
   PageCell model;
   for (std::size_t k = 0; k < plan.ladder.size(); ++k) {
-    model.sentences.push_back({plan.ladder[k].shape.name + ", " + precision_of(made.chosen(k)),
+    model.sentences.push_back({plan.ladder[k].shape.name + ", " + precision_words(plan.ladder[k]),
                                "chosen" + BudgetSheet::of_model(k)});
   }
   table.rows.push_back({{.text = "model"}, model});
@@ -65,23 +62,38 @@ PageTable answer_cells(const BudgetPlan& plan, const BudgetSheet& made) {
 }
 
 PageTable ladder_cells(const BudgetPlan& plan, const BudgetSheet& made) {
+  const bool has_others = precisions_of(plan.request).size() > 1;
   PageTable table{.heading = "The ladder: other models for the same money",
-                  .headings = {"", "", "active", "tokens", "devices", made.time_unit(),
-                               "loss, nats per token", "its band"},
+                  .headings = {"", "", "active", "precision", "tokens", "devices", made.time_unit(),
+                               "loss", "its band"},
                   .rows = {},
-                  .note = std::string("Each on the devices and at the speed of its own plan, in ") +
-                          precision_of(plan.ladder.front()) + ". " + kBudgetLossNote};
+                  .note = fmt::format(
+                      "Losses in nats per token. Each model on the devices, in the precision and "
+                      "at the speed of its own plan. Chosen, of those within {:g} of the least "
+                      "loss, is the model with the fewest active parameters. {}",
+                      kLevelLoss, kBudgetLossNote)};
+  if (has_others) table.headings.push_back("other precision");
   table.stacks = true;
   for (std::size_t k = 0; k < plan.ladder.size(); ++k) {
+    const BudgetRung& rung = plan.ladder[k];
     const std::string at = BudgetSheet::of_model(k);
-    table.rows.push_back({{.text = plan.ladder[k].shape.name},
-                          when_chosen("chosen", k),
+    PageCell marks = when_chosen("chosen", k);
+    if (made.sheet().find("is_least" + at) != nullptr) {
+      marks.sentences.push_back(
+          {rung.shape.is_moe() ? " best mixture" : " best dense", "is_least" + at});
+    }
+    table.rows.push_back({{.text = rung.shape.name},
+                          marks,
                           figure_cell("active" + at),
+                          {.text = precision_words(rung)},
                           figure_cell("tokens" + at),
-                          {.text = std::to_string(plan.ladder[k].devices)},
+                          {.text = std::to_string(rung.devices)},
                           figure_cell("time" + at),
                           figure_cell("loss" + at),
                           band_cell(at)});
+    if (!has_others) continue;
+    table.rows.back().push_back(rung.other ? figure_cell("loss" + BudgetSheet::of_other(k))
+                                           : PageCell{.text = "no layout"});
   }
   return table;
 }
@@ -99,7 +111,7 @@ PageTable ways_cells(const BudgetPlan& plan) {
 }
 
 // Of the chosen model; the page has all of them.
-PageTable found_cells(const BudgetPlan& plan, const BudgetSheet& made) {
+PageTable found_cells(const BudgetPlan& plan) {
   PageTable table{.heading = "What the planner's search found for this model",
                   .headings = {},
                   .rows = {},
@@ -115,17 +127,27 @@ PageTable found_cells(const BudgetPlan& plan, const BudgetSheet& made) {
     table.whens.push_back("chosen" + BudgetSheet::of_model(k));
   };
   for (std::size_t k = 0; k < plan.ladder.size(); ++k) {
-    const BudgetChoice& choice = made.chosen(k);
+    const BudgetChoice& choice = plan.ladder[k];
     add(k, "model", choice.shape.name + ": " + describe(choice.shape));
     for (const auto& row : layout_rows(choice, plan.request.cluster.name)) add(k, row[0], row[1]);
-    if (k == made.as_asked() && plan.fp8_speedup > 0) {
-      add(k, "FP8 beside BF16", fmt::format("{:.2f} times the speed", plan.fp8_speedup));
-    } else if (k != made.as_asked() && !plan.request.precision &&
-               plan.request.cluster.device.fp8_peak.is_known()) {
-      add(k, "FP8 beside BF16", "not searched: the model as asked was another");
-    }
   }
   return table;
+}
+
+template <class Say>
+void say_precision(const BudgetPlan& plan, const Say& say) {
+  for (std::size_t k = 0; k < plan.ladder.size(); ++k) {
+    const BudgetRung& rung = plan.ladder[k];
+    const std::string own = BudgetSheet::of_model(k), other = BudgetSheet::of_other(k);
+    const std::string& fp8 = rung.is_fp8 ? own : other;
+    const std::string& bf16 = rung.is_fp8 ? other : own;
+    const std::string pair = ": {loss" + fp8 + "} nats for " + rung.shape.name + " in FP8, {loss" +
+                             bf16 + "} in BF16, {fp8_speedup" + own + "} the tokens";
+    say("FP8 pays here" + pair + ".", "fp8_pays" + own);
+    say("FP8 does not pay here" + pair +
+            fmt::format("; under {:g} times its software costs more.", kWorthwhileFp8),
+        "fp8_loses" + own);
+  }
 }
 
 PageText live_verdicts(const BudgetPlan& plan, const BudgetSheet& made) {
@@ -137,7 +159,7 @@ PageText live_verdicts(const BudgetPlan& plan, const BudgetSheet& made) {
   say("The deadline binds, not the money: more devices, or more time, would spend the rest.",
       "deadline_binds");
   for (std::size_t k = 0; k < plan.ladder.size(); ++k) {
-    const double batch = made.chosen(k).plan.best().batch.tokens();
+    const double batch = plan.ladder[k].plan.best().batch.tokens();
     say("The money does not buy one step: {tokens} tokens of a batch of " +
             format_figure(batch, "") + ".",
         "no_step" + BudgetSheet::of_model(k));
@@ -146,13 +168,17 @@ PageText live_verdicts(const BudgetPlan& plan, const BudgetSheet& made) {
                     std::log(plan.ladder[k].shape.vocab_size)),
         "untrained" + BudgetSheet::of_model(k));
   }
-  say("A mixture of experts does not pay at this scale: {moe_loss} against {dense_loss} nats for "
-      "the dense model.",
-      "moe_loses");
-  say("A mixture of experts gains {moe_gain} nats over the dense model, within the band: it pays "
-      "only if its parameters count as hoped.",
+  const std::string pair =
+      "{moe_loss} nats for the best of them, {dense_loss} for the best dense model";
+  say("A mixture of experts does not pay at this scale: " + pair + ".", "moe_loses");
+  say("A mixture of experts may pay: " + pair +
+          ", within the band, so only if its parameters count as hoped.",
       "moe_may_pay");
-  say("A mixture of experts pays: {moe_gain} nats under the best dense model.", "moe_pays");
+  say("A mixture of experts pays: " + pair + ".", "moe_pays");
+  if (precisions_of(plan.request).size() == 1) {
+    text.sentences.push_back({only_precision_words(plan.request)});
+  }
+  say_precision(plan, say);
   for (std::size_t i = 0; i < plan.ways.size(); ++i) {
     say("Cheapest by the hour: " + plan.ways[i].name + ", {" + BudgetSheet::numbered("way", i + 1) +
             "}.",
@@ -164,7 +190,7 @@ PageText live_verdicts(const BudgetPlan& plan, const BudgetSheet& made) {
          " tokens; the law gives it {open_loss} nats against {loss} here. To continue it for 100 "
          "billion tokens costs about {open_continue}, to fine-tune it on one billion about "
          "{open_tune}."});
-    say("That is the cheaper way to a better model, unless your data or licence need a new one.",
+    say("It is the cheaper way to a better model, unless your data or licence need a new one.",
         "open_better");
   }
   return text;
@@ -194,7 +220,7 @@ MoneyPage budget_page(const BudgetPlan& plan) {
   page.add(answer_cells(plan, made));
   page.add(live_verdicts(plan, made));
   page.add(ladder_cells(plan, made));
-  const std::string tokens = "tokens" + made.of_chosen(made.as_asked());
+  const std::string tokens = "tokens" + BudgetSheet::of_model(made.as_asked());
   page.add(
       PageChart{.kind = "curve",
                 .heading = "Tokens of " + plan.best.shape.name + " by the share of experiments, %",
@@ -207,7 +233,7 @@ MoneyPage budget_page(const BudgetPlan& plan) {
                      .items = {},
                      .target = tokens});
   page.add(ways_cells(plan));
-  page.add(found_cells(plan, made));
+  page.add(found_cells(plan));
   page.sources = {"device-hour: " + describe(request.price)};
   for (const auto& way : plan.ways) page.sources.push_back(way.name + ": " + way.note);
   return page;

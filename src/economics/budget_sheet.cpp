@@ -40,14 +40,15 @@ BudgetSheet::BudgetSheet(const BudgetPlan& plan)
     : plan_(plan), unit_(time_unit_of(plan.best.days)) {
   add_request();
   for (std::size_t k = 0; k < plan_.ladder.size(); ++k) {
-    add_run(of_model(k), plan_.ladder[k]);
-    if (of_chosen(k) != of_model(k)) add_run(of_chosen(k), plan_.best);
+    add_run(of_model(k), plan_.ladder[k], false);
+    if (plan_.ladder[k].other) add_run(of_other(k), *plan_.ladder[k].other, true);
   }
   add_choice();
   add_chosen();
   add_purse();
   add_draws();
   add_mixture();
+  add_precisions();
   add_ways();
   add_open();
   sheet_.finish("budget");
@@ -75,15 +76,6 @@ std::size_t BudgetSheet::as_asked() const {
   return 0;
 }
 
-std::string BudgetSheet::of_chosen(std::size_t k) const {
-  const bool in_fp8 = plan_.best.is_fp8 && !plan_.ladder[k].is_fp8 && k == as_asked();
-  return in_fp8 ? "_fp8" : of_model(k);
-}
-
-const BudgetChoice& BudgetSheet::chosen(std::size_t k) const {
-  return k == as_asked() ? plan_.best : plan_.ladder[k];
-}
-
 PageDraws BudgetSheet::draws() const {
   PageDraws draws{{"draw_hours", "draw_price", "draw_failed", "draw_experiments"}, {}};
   for (const BudgetVariates& drawn : budget_variates()) {
@@ -109,7 +101,7 @@ void BudgetSheet::formula(const std::string& id, const std::string& label, const
 void BudgetSheet::select(const std::string& id, const std::string& label, const std::string& unit) {
   std::vector<std::string> terms;
   for (std::size_t k = 0; k < plan_.ladder.size(); ++k) {
-    terms.push_back("chosen" + of_model(k) + " * " + id + of_chosen(k));
+    terms.push_back("chosen" + of_model(k) + " * " + id + of_model(k));
   }
   formula(id, label, unit, fmt::format("{}", fmt::join(terms, " + ")));
 }
@@ -173,8 +165,9 @@ std::string BudgetSheet::hours_formula(const std::string& at) const {
            at));
 }
 
-// Hours, tokens, time and loss of a model; `at` is "_3" for the third, "_fp8" for it in FP8.
-void BudgetSheet::add_run(const std::string& at, const BudgetChoice& choice) {
+// Hours, tokens, time and loss of a model; `at` is "_3" for the third, "_3_other" for it in the
+// other precision.
+void BudgetSheet::add_run(const std::string& at, const BudgetChoice& choice, bool is_other) {
   const std::string name = choice.shape.name + (choice.is_fp8 ? " in FP8: " : ": ");
   const double price = plan_.request.price.value, failed = 1 + plan_.request.failed;
   const auto active = static_cast<double>(count_active_parameters(choice.shape).total());
@@ -182,7 +175,10 @@ void BudgetSheet::add_run(const std::string& at, const BudgetChoice& choice) {
         "its plan", false),
       keep();
   input("devices" + at, name + "devices", "", choice.devices, "its plan", false), keep();
-  input("active" + at, name + "active parameters", "", active, "its layers counted", false), keep();
+  if (!is_other) {
+    input("active" + at, name + "active parameters", "", active, "its layers counted", false);
+    keep();
+  }
   const double reserve = 100 * (1 - choice.money_hours * price * failed / plan_.purse_usd) -
                          100 * (1 - plan_.best.money_hours * price * failed / plan_.purse_usd);
   formula("kept" + at, "", "%", fmt::format("reserve + {}", reserve), true);
@@ -197,7 +193,7 @@ void BudgetSheet::add_run(const std::string& at, const BudgetChoice& choice) {
       keep();
   formula("rate" + at, name + "the same at the speed assumed", "", with("speed@ * pace", at), true);
   // The same four formulas for every model: the list of numbers has them once.
-  const bool brief = at != of_chosen(as_asked());
+  const bool brief = is_other || at != of_model(as_asked());
   formula("hours" + at, name + "device-hours of the final run", "h", hours_formula(at), brief);
   formula("tokens" + at, name + "tokens that it trains", "", with("hours@ * rate@", at), brief);
   formula("time" + at, name + unit_.name + ", failed attempts included", "",
@@ -247,9 +243,9 @@ void BudgetSheet::add_chosen() {
   select("hours_sd", "spread of its hours, of the logarithm", "");
   select("kept", "its reserve, of the purse", "%");
   for (std::size_t k = 0; k < plan_.ladder.size(); ++k) {
-    const double batch = chosen(k).plan.best().batch.tokens();
+    const double batch = plan_.ladder[k].plan.best().batch.tokens();
     formula("no_step" + of_model(k), "", "",
-            fmt::format("chosen{} * if({} - tokens{}, 1, 0)", of_model(k), batch, of_chosen(k)),
+            fmt::format("chosen{} * if({} - tokens{}, 1, 0)", of_model(k), batch, of_model(k)),
             true);
     formula("untrained" + of_model(k), "", "",
             fmt::format("chosen{} * if(loss_high - {}, 1, 0)", of_model(k),
@@ -323,6 +319,26 @@ void BudgetSheet::add_mixture() {
   formula("moe_loses", "", "", "if(moe_gain, 0, 1)", true);
   formula("moe_pays", "", "", fmt::format("if(moe_gain - {}, 1, 0)", band.high - band.mid), true);
   formula("moe_may_pay", "", "", "1 - moe_loses - moe_pays", true);
+  for (std::size_t k = 0; k < plan_.ladder.size(); ++k) {
+    const std::string least_of_kind = plan_.ladder[k].shape.is_moe() ? "moe_loss" : "dense_loss";
+    formula("is_least" + of_model(k), "", "",
+            "if(loss" + of_model(k) + " - " + least_of_kind + ", 0, 1)", true);
+  }
+}
+
+// What FP8 does for each model, said of the chosen one.
+void BudgetSheet::add_precisions() {
+  for (std::size_t k = 0; k < plan_.ladder.size(); ++k) {
+    const BudgetRung& rung = plan_.ladder[k];
+    if (!rung.other) continue;
+    const std::string own = "tokens" + of_model(k), other = "tokens" + of_other(k);
+    formula("fp8_speedup" + of_model(k), rung.shape.name + ": tokens in FP8 over those in BF16",
+            "x", rung.is_fp8 ? own + " / " + other : other + " / " + own, true);
+    formula("fp8_loses" + of_model(k), "", "",
+            with(fmt::format("chosen@ * if({} - fp8_speedup@, 1, 0)", kWorthwhileFp8), of_model(k)),
+            true);
+    formula("fp8_pays" + of_model(k), "", "", with("chosen@ - fp8_loses@", of_model(k)), true);
+  }
 }
 
 void BudgetSheet::add_ways() {
@@ -368,7 +384,7 @@ void BudgetSheet::add_open() {
   formula("open_continue", plan_.open->name + ": 100 billion tokens more", "USD",
           "10 ** 11 * price / rate * open_ratio");
   formula("open_tune", plan_.open->name + ": one billion tokens", "USD", "open_continue / 100");
-  formula("open_better", "", "", "if(loss - open_loss, 1, 0)", true);
+  formula("open_better", "", "", "if(loss - open_loss, if(final_usd - open_tune, 1, 0), 0)", true);
 }
 
 }  // namespace farthing

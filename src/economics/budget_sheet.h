@@ -4,11 +4,13 @@
 //   hours_k    min(purse * (1 - reserve_k) / (1 + failed) / price, what the deadline leaves)
 //   tokens_k   hours_k * rate_k      loss_k = endless_k + B / tokens_k ** beta
 //   chosen_k   1 for the fewest active parameters within kLevelLoss of the least loss, else 0
-//   hours, tokens, loss ...          of the chosen one; in FP8 where the search found that to pay
+//   hours, tokens, loss ...          of the chosen one
+//   tokens_k_other                   of the model in the other precision, where it fits
 //   inside     1 where a case of draws() stays inside the budget, in_time by the deadline
 //
-// Given, not followed: devices, layout and speed of each model, which the planner's search found
-// for the budget and deadline as asked; the reserve, which the draws gave for its confidence.
+// Given, not followed: devices, layout, precision and speed of each model, which the planner's
+// search found for the budget and deadline as asked; the reserve, which the draws gave for its
+// confidence.
 #pragma once
 #include <string>
 #include <vector>
@@ -27,9 +29,8 @@ class BudgetSheet {
   static std::string numbered(const char* what, std::size_t i);
   // "_3": the lines of the third model of the ladder.
   static std::string of_model(std::size_t k) { return "_" + std::to_string(k + 1); }
-  // The same where it is the chosen one: "_fp8" for the model that the search put into FP8.
-  std::string of_chosen(std::size_t k) const;
-  const BudgetChoice& chosen(std::size_t k) const;
+  // The same in its other precision.
+  static std::string of_other(std::size_t k) { return of_model(k) + "_other"; }
   std::size_t as_asked() const;  // which the search chose
   const char* time_unit() const { return unit_.name; }
 
@@ -46,7 +47,8 @@ class BudgetSheet {
                const std::string& text, bool condition = false);
   void select(const std::string& id, const std::string& label, const std::string& unit);
   void add_request();
-  void add_run(const std::string& at, const BudgetChoice& choice);
+  void add_run(const std::string& at, const BudgetChoice& choice, bool is_other);
+  void add_precisions();
   std::string hours_formula(const std::string& at) const;
   void add_choice();
   void add_chosen();

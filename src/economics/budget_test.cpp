@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "base/error.h"
 #include "config/share.h"
@@ -97,38 +98,166 @@ TEST(Budget, LossFallsWithTokensAndItsBandOpensForMixtures) {
   }
 }
 
-TEST(Budget, WhatBuysNothingSaysWhatWouldHelp) {
-  BudgetRequest asked = request();
-  asked.usd = 1;
-  asked.price = price(1000, 1000, 1000);
+// The message with which a budget is refused, and the first figure after "wanted ".
+std::string refusal(const BudgetRequest& asked) {
   try {
     plan_budget(asked);
-    FAIL();
   } catch (const Error& error) {
-    EXPECT_EQ(error.code, ErrorCode::kOutOfResource);
-    EXPECT_NE(error.message.find("more money"), std::string::npos);
+    EXPECT_EQ(error.code, ErrorCode::kOutOfResource) << error.message;
+    return error.message;
+  }
+  ADD_FAILURE() << "a plan for " << asked.usd << " USD, " << asked.deadline_seconds << " s";
+  return "";
+}
+double wanted(const std::string& message) {
+  const auto at = message.find("wanted ");
+  return at == std::string::npos
+             ? 0
+             : std::stod(message.substr(message.find_first_of("0123456789", at)));
+}
+
+TEST(Budget, WhatBuysNoRunSaysTheLeastThatDoes) {
+  BudgetRequest asked = request();
+  asked.model.reset();
+  asked.usd = 1;
+  const std::string message = refusal(asked);
+  EXPECT_NE(message.find("dense-96m on"), std::string::npos) << message;
+  asked.usd = wanted(message);
+  EXPECT_GT(asked.usd, 1);
+  EXPECT_LT(asked.usd, 100);
+  const BudgetPlan least = plan_budget(asked);
+  EXPECT_LT(least.best.loss.high, std::log(least.best.shape.vocab_size));
+  asked.usd *= 0.9;
+  refusal(asked);
+}
+
+TEST(Budget, ADeadlineThatLeavesNoRunSaysTheLeastThatDoes) {
+  BudgetRequest asked = request();
+  asked.model.reset();
+  asked.deadline_seconds = 1;
+  const std::string message = refusal(asked);
+  EXPECT_NE(message.find("--deadline"), std::string::npos) << message;
+  asked.deadline_seconds = 60 * wanted(message);
+  EXPECT_LT(asked.deadline_seconds, 3600);
+  EXPECT_TRUE(plan_budget(asked).best.limited_by_deadline);
+  asked.deadline_seconds *= 0.8;
+  refusal(asked);
+  asked.cluster = load_cluster("h100-512");  // 512 devices split no batch of 8 sequences
+  refusal(asked);
+}
+
+TEST(Budget, NoPlanHasLearntNothing) {
+  BudgetRequest asked = request();
+  asked.precision = NumberFormat::kBf16;
+  asked.cluster.device.bf16_peak.value /= 3000;  // so slow that a start-up is soon over
+  asked.deadline_seconds = 0;
+  int n_plans = 0, n_refused = 0;
+  for (asked.usd = 20; asked.usd < 1000; asked.usd *= 1.2) {
+    try {
+      const BudgetPlan plan = plan_budget(asked);
+      EXPECT_LT(plan.best.loss.high, std::log(plan.best.shape.vocab_size)) << asked.usd;
+      ++n_plans;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code, ErrorCode::kOutOfResource) << error.message;
+      ++n_refused;
+    }
+  }
+  EXPECT_GT(n_plans, 0);
+  EXPECT_GT(n_refused, 0);
+}
+
+TEST(Budget, AModelThatTheUsualDevicesDoNotHoldGetsMore) {
+  BudgetRequest asked = request();
+  asked.model = load_model_shape("deepseek-v3");
+  asked.cluster = load_cluster("h800-2048");
+  asked.deadline_seconds = 0;
+  asked.usd = 20000;  // eight devices would do for the time, and hold a tenth of it
+  EXPECT_GE(plan_budget(asked).best.devices, 64);
+}
+
+TEST(Budget, MoneyThatTheClusterCannotSpendIsSaid) {
+  BudgetRequest asked = request();
+  asked.deadline_seconds = 0;
+  asked.usd = 1e9;
+  const std::string verdict = plan_budget(asked).verdicts.front();
+  EXPECT_NE(verdict.find("years"), std::string::npos) << verdict;
+  asked.usd = 1e12;
+  try {
+    plan_budget(asked);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kBadInput);
+    EXPECT_NE(error.message.find("in a century"), std::string::npos) << error.message;
   }
 }
 
-TEST(Budget, ADeadlineThatLeavesNothingIsNamed) {
+TEST(Budget, ExperimentsThatTakeAllAreNamed) {
   BudgetRequest asked = request();
-  asked.model.reset();
-  asked.cluster = load_cluster("h100-512");  // 512 devices split no batch of 8 sequences
-  asked.deadline_seconds = 1;
-  EXPECT_TRUE(plan_budget(asked).best.limited_by_deadline);
-  asked.cluster = load_cluster("h100-spot");
-  const BudgetPlan hurried = plan_budget(asked);
-  EXPECT_TRUE(std::any_of(hurried.verdicts.begin(), hurried.verdicts.end(), [](const auto& line) {
-    return line.find("out of the law's range") != std::string::npos;
-  })) << hurried.best.loss.mid;
-  asked.deadline_seconds = 1e-3;
-  try {
-    plan_budget(asked);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code, ErrorCode::kOutOfResource) << error.message;
-    EXPECT_NE(error.message.find("a later deadline"), std::string::npos) << error.message;
+  asked.experiments = 0.99;
+  EXPECT_NE(refusal(asked).find("fewer experiments"), std::string::npos);
+}
+
+// A ladder of both kinds where a few devices are searched quickly.
+const BudgetPlan& small() {
+  static const BudgetPlan plan = [] {
+    BudgetRequest asked = request();
+    asked.model.reset();
+    asked.usd = 3000;
+    asked.deadline_seconds = 0;
+    return plan_budget(asked);
+  }();
+  return plan;
+}
+
+TEST(Budget, EveryRungIsTriedInEveryPrecision) {
+  for (const NumberFormat precision : {NumberFormat::kBf16, NumberFormat::kFp8Block}) {
+    BudgetRequest asked = small().request;
+    asked.precision = precision;
+    const BudgetPlan alone = plan_budget(asked);
+    EXPECT_LE(small().ladder.front().loss.mid, alone.ladder.front().loss.mid + 0.5 * kLevelLoss);
+    for (const BudgetRung& rung : small().ladder) {
+      const BudgetChoice& choice = rung.is_fp8 == is_fp8(precision) ? rung : rung.other.value();
+      const auto same =
+          std::find_if(alone.ladder.begin(), alone.ladder.end(),
+                       [&](const auto& each) { return each.shape.name == rung.shape.name; });
+      ASSERT_NE(same, alone.ladder.end()) << rung.shape.name;
+      EXPECT_EQ(same->loss.mid, choice.loss.mid) << rung.shape.name;
+      EXPECT_EQ(rung.is_fp8, rung.fp8_speedup() >= kWorthwhileFp8) << rung.shape.name;
+    }
   }
+}
+
+TEST(Budget, VerdictsCompareWhatTheTablePrints) {
+  const std::string text = to_text(small());
+  const std::string table = text.substr(text.find("for the same money"));
+  const std::string rows = table.substr(0, table.find("\n\n"));
+  int n_figures = 0;
+  for (const std::string& line : small().verdicts) {
+    if (line.find(" pay") == std::string::npos && line.find(" would have ") == std::string::npos) {
+      continue;
+    }
+    static const std::regex kLoss("[0-9]\\.[0-9]{3}(?!x)");
+    for (std::sregex_iterator it(line.begin(), line.end(), kLoss), end; it != end; ++it) {
+      EXPECT_NE(rows.find(it->str()), std::string::npos) << line << "\n" << rows;
+      ++n_figures;
+    }
+  }
+  EXPECT_GE(n_figures, 4);
+  EXPECT_NE(rows.find(small().best.shape.name + ", chosen"), std::string::npos) << rows;
+}
+
+TEST(Budget, ThePageHasBothPrecisions) {
+  const BudgetSheet made(small());
+  const auto values = made.sheet().values_with({});
+  for (std::size_t k = 0; k < small().ladder.size(); ++k) {
+    const BudgetRung& rung = small().ladder[k];
+    EXPECT_NEAR(values.at("loss" + BudgetSheet::of_model(k)), rung.loss.mid, 1e-9);
+    EXPECT_NEAR(values.at("loss" + BudgetSheet::of_other(k)), rung.other->loss.mid, 1e-9);
+    const bool is_best = k == made.as_asked();
+    EXPECT_EQ(values.at("fp8_pays" + BudgetSheet::of_model(k)) > 0, is_best && rung.is_fp8);
+    EXPECT_EQ(values.at("fp8_loses" + BudgetSheet::of_model(k)) > 0, is_best && !rung.is_fp8);
+  }
+  EXPECT_NEAR(values.at("tokens"), small().best.tokens, 1e-6 * small().best.tokens);
 }
 
 TEST(Budget, AbsurdRequestsAreRefused) {
@@ -198,11 +327,8 @@ TEST(Budget, ThePagesDrawsGiveTheChances) {
 }
 
 TEST(Budget, ThePagesChoiceFollowsTheMoney) {
-  BudgetRequest asked = request();
-  asked.model.reset();
-  asked.usd = 3000;  // few devices are searched quickly
-  asked.deadline_seconds = 0;
-  const BudgetPlan plan = plan_budget(asked);
+  const BudgetRequest& asked = small().request;
+  const BudgetPlan& plan = small();
   const BudgetSheet made(plan);
   const auto active_at = [&](double budget) {
     const auto values = made.sheet().values_with({{"budget", budget}});

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
-#include "economics/budget.h"
+#include "economics/budget_choice.h"
 #include "economics/scenario.h"
 #include "plan/accounting.h"
 #include "report/table.h"
@@ -23,6 +23,9 @@ std::string loss_words(const LossBand& loss) {
   return fmt::format("{:.3f} ({:.2f} to {:.2f})", loss.mid, loss.low, loss.high);
 }
 
+// What kBudgetDraws cases support.
+double hundredths(double chance) { return std::round(100 * chance) / 100; }
+
 std::string percent(double share) { return fmt::format("{:.0f} %", 100 * share); }
 
 // What the days hold beside the final run's own hours.
@@ -34,10 +37,6 @@ std::string days_words(const BudgetPlan& plan) {
       "{} of the final run and {} of it for failed attempts{}", format_seconds(hours * 3600),
       percent(plan.request.failed),
       waits ? "; capacity is there " + percent(availability.value) + " of the time" : "");
-}
-
-std::string precision_words(const BudgetChoice& choice) {
-  return name(choice.plan.request.precision.value_or(NumberFormat::kBf16));
 }
 
 Table answer_table(const BudgetPlan& plan) {
@@ -70,17 +69,35 @@ Table purse_table(const BudgetPlan& plan) {
                    row("reserve for " + percent(plan.request.confidence) + " confidence", rest)}};
 }
 
+// The best few, and whatever a verdict speaks of.
+std::vector<const BudgetRung*> rungs_to_show(const BudgetPlan& plan) {
+  std::vector<const BudgetRung*> shown;
+  for (std::size_t k = 0; k < plan.ladder.size(); ++k) {
+    const BudgetRung& rung = plan.ladder[k];
+    const auto is = [&](const auto& choice) { return choice.shape.name == rung.shape.name; };
+    const bool is_named = is(plan.best) || (plan.best_dense && is(*plan.best_dense)) ||
+                          (plan.best_moe && is(*plan.best_moe));
+    if (k < kMostRungs || is_named) shown.push_back(&rung);
+  }
+  return shown;
+}
+
 Table ladder_table(const BudgetPlan& plan) {
-  Table table{.headings = {"for the same money", "active", "tokens", "precision", "devices", "time",
-                           "loss", "P(inside)"},
+  Table table{.headings = {"for the same money", "active", "precision", "tokens", "devices", "time",
+                           "loss"},
               .rows = {}};
-  for (const BudgetChoice& choice : plan.ladder) {
-    if (table.rows.size() == kMostRungs) break;
-    table.rows.push_back({choice.shape.name, format_figure(active_of(choice.shape), ""),
-                          format_figure(choice.tokens, ""), precision_words(choice),
-                          std::to_string(choice.devices),
-                          format_seconds(choice.days * kSecondsOfADay), loss_words(choice.loss),
-                          chance_words(choice.p_budget)});
+  const bool has_others = precisions_of(plan.request).size() > 1;
+  if (has_others) table.headings.push_back("other precision");
+  for (const BudgetRung* rung : rungs_to_show(plan)) {
+    const bool is_best = rung->shape.name == plan.best.shape.name;
+    table.rows.push_back({rung->shape.name + (is_best ? ", chosen" : ""),
+                          format_figure(active_of(rung->shape), ""), precision_words(*rung),
+                          format_figure(rung->tokens, ""), std::to_string(rung->devices),
+                          format_seconds(rung->days * kSecondsOfADay), loss_words(rung->loss)});
+    if (!has_others) continue;
+    const auto& other = rung->other;
+    table.rows.back().push_back(
+        other ? fmt::format("{} {:.3f}", precision_words(*other), other->loss.mid) : "no layout");
   }
   return table;
 }
@@ -95,6 +112,10 @@ Table ways_table(const BudgetPlan& plan) {
 }
 
 }  // namespace
+
+std::string precision_words(const BudgetChoice& choice) {
+  return name(choice.plan.request.precision.value_or(NumberFormat::kBf16));
+}
 
 std::string chance_words(double share) {
   return share > 0.995 ? "over 99 %" : share < 0.005 ? "under 1 %" : percent(share);
@@ -139,8 +160,8 @@ std::string to_text(const BudgetPlan& plan) {
   for (const WayToPay& way : plan.ways) text += folded(way.name + ": " + way.note);
   text += folded(kBudgetLossNote);
   text += folded(fmt::format(
-      "Experiments take {} of the compute: OLMo's development took a third of all, Olmo 3's 82 % "
-      "(--experiments).",
+      "Experiments take {} of the compute: OLMo's development took half of its final run, a third "
+      "of all, Olmo 3's 82 % of all (--experiments).",
       percent(request.experiments)));
   return text;
 }
@@ -158,11 +179,14 @@ Json to_json(const BudgetPlan& plan) {
             {"days_of_final_run", choice.final_hours / choice.devices / 24},
             {"final_usd", choice.final_usd},
             {"failed_usd", choice.failed_usd},
-            {"precision", choice.is_fp8 ? "fp8_block" : "bf16"},
+            {"precision", precision_words(choice)},
             {"expected_loss",
              {{"low", choice.loss.low}, {"mid", choice.loss.mid}, {"high", choice.loss.high}}},
-            {"p_inside_budget", choice.p_budget},
-            {"p_by_deadline", choice.p_deadline}};
+            {"p_inside_budget", hundredths(choice.p_budget)},
+            {"p_by_deadline", hundredths(choice.p_deadline)}};
+  };
+  const auto speedup_json = [](const BudgetRung& rung) {
+    return rung.other ? Json(rung.fp8_speedup()) : Json(nullptr);
   };
   Json json = choice_json(plan.best);
   json["budget_usd"] = plan.request.usd;
@@ -174,10 +198,15 @@ Json to_json(const BudgetPlan& plan) {
   json["global_batch_tokens"] = plan.best.plan.best().batch.tokens();
   json["checkpoint_every_seconds"] = plan.best.plan.checkpoint_every_seconds;
   json["usd"] = {{"total", plan.request.usd}, {"final_run", plan.best.final_usd}};
-  json["fp8_speedup"] = plan.fp8_speedup > 0 ? Json(plan.fp8_speedup) : Json(nullptr);
+  json["fp8_speedup"] = speedup_json(plan.best);
   json["runs_a_year"] = plan.runs_a_year;
   json["ladder"] = Json::array();
-  for (const auto& choice : plan.ladder) json["ladder"].push_back(choice_json(choice));
+  for (const BudgetRung& rung : plan.ladder) {
+    Json row = choice_json(rung);
+    row["fp8_speedup"] = speedup_json(rung);
+    row["other_precision"] = rung.other ? choice_json(*rung.other) : Json(nullptr);
+    json["ladder"].push_back(std::move(row));
+  }
   json["ways_to_pay"] = Json::array();
   for (const auto& way : plan.ways) {
     json["ways_to_pay"].push_back({{"name", way.name},

@@ -174,6 +174,8 @@ void act_out(Plan& plan) {
   const Spread spread = spread_of(days);
   plan.range.days.p10 = spread.p10;
   plan.range.days.p90 = spread.p90;
+  plan.range.days.relative_error =
+      std::max(quantile_error(days, 0.1) / spread.p10, quantile_error(days, 0.9) / spread.p90);
   if (request.deadline_seconds > 0) {
     const auto in_time = std::count_if(days.begin(), days.end(), [&](double each) {
       return each * kDay <= request.deadline_seconds;
@@ -187,8 +189,8 @@ void add_run(Plan& plan) {
   const Candidate& best = plan.best();
   plan.checkpoint_bytes = checkpoint_bytes(request.model, best.layout);
   plan.n_steps = request.tokens / best.batch.tokens();
-  plan.sensitivities = sensitivities_of(request, best);
-  const double sd = spread_of_step(plan.sensitivities);
+  if (request.wants_range) plan.sensitivities = sensitivities_of(request, best);
+  const double sd = request.wants_range ? spread_of_step(plan.sensitivities) : 0;
   plan.range.step_seconds = quantiles(best.time.step_seconds, sd);
   plan.range.tokens_per_second = quantiles(best.time.tokens_per_second, sd);
   plan.range.mfu = quantiles(best.time.mfu, sd);
@@ -201,6 +203,7 @@ void add_run(Plan& plan) {
   plan.days = plan.range.days.p50 = seconds / kDay;
   plan.range.gpu_hours.p10 = plan.range.days.p10 * devices * 24;
   plan.range.gpu_hours.p90 = plan.range.days.p90 * devices * 24;
+  plan.range.gpu_hours.relative_error = plan.range.days.relative_error;
   const Cluster& cluster = request.cluster;
   const double node =
       cluster.node.devices.value * cluster.device.power.value + cluster.node.host_power.value;
@@ -301,6 +304,13 @@ PlanRequest with_enough_devices(PlanRequest request) {
 
 }  // namespace
 
+Quantiles as_printed(Quantiles quantiles) {
+  for (double* each : {&quantiles.p10, &quantiles.p90}) {
+    *each = rounded_to_error(*each, *each * quantiles.relative_error);
+  }
+  return quantiles;
+}
+
 Candidate evaluate(const PlanRequest& request, const Layout& layout, bool whole_pipeline) {
   const PlanRequest whole = filled(request);
   Candidate candidate{.layout = layout, .batch = whole.batch, .time = {}, .memory = {}};
@@ -320,7 +330,8 @@ Plan make_plan(const PlanRequest& request) {
   if (whole.choose_devices) whole = with_enough_devices(whole);
   Plan plan = whole.layout ? plan_given(whole) : plan_searched(whole);
   add_run(plan);
-  if (plan.fits) plan.changes = best_changes(plan.request, plan.best_layouts);
+  if (plan.fits && whole.wants_changes)
+    plan.changes = best_changes(plan.request, plan.best_layouts);
   if (static_cast<int>(plan.best_layouts.size()) > whole.n_best) {
     plan.best_layouts.resize(static_cast<std::size_t>(std::max(1, whole.n_best)));
   }

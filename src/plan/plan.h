@@ -39,7 +39,9 @@ struct PlanRequest {
   std::string routing;                    // the run whose routing was measured; empty: assumed
   bool choose_devices = false;            // smallest count that meets the deadline
   int n_best = 5;
-  int n_runs = 1000;  // acted out for goodput and the range of days; 0: the closed form
+  int n_runs = 1000;          // acted out for goodput and the range of days; 0: the closed form
+  bool wants_range = true;    // else medians alone
+  bool wants_changes = true;  // what other inputs would do
 };
 
 struct Candidate {
@@ -74,7 +76,10 @@ struct Shortfall {
 
 struct Quantiles {
   double p10 = 0, p50 = 0, p90 = 0;
+  double relative_error = 0;  // standard error of P10 and P90 over their value; 0: no draws
 };
+// P10 and P90 no finer than their error.
+Quantiles as_printed(Quantiles quantiles);
 
 struct PlanRange {
   Quantiles step_seconds, tokens_per_second, mfu, gpu_hours, days;

@@ -1,6 +1,7 @@
 // plan_report.cpp - a plan as JSON and as text.
 #include <fmt/core.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
@@ -38,7 +39,8 @@ Json json_of(const MemoryUse& memory) {
           {"fullest_stage", memory.stage}};
 }
 
-Json json_of(const Quantiles& quantiles) {
+Json json_of(const Quantiles& exact) {
+  const Quantiles quantiles = as_printed(exact);
   return {{"p10", quantiles.p10}, {"p50", quantiles.p50}, {"p90", quantiles.p90}};
 }
 
@@ -84,7 +86,9 @@ void add_run(Json& json, const Plan& plan) {
   const Figure& pue = plan.request.cluster.facility.pue;
   json["pue"] = pue.is_known() ? pue.value : kUsualPue;
   json["meets_deadline"] = plan.meets_deadline;
-  json["p_deadline"] = plan.request.deadline_seconds > 0 ? Json(plan.p_deadline) : Json(nullptr);
+  json["p_deadline"] = plan.request.deadline_seconds > 0
+                           ? Json(std::round(100 * plan.p_deadline) / 100)
+                           : Json(nullptr);
   json["range"] = {{"step_seconds", json_of(plan.range.step_seconds)},
                    {"tokens_per_second", json_of(plan.range.tokens_per_second)},
                    {"mfu", json_of(plan.range.mfu)},
@@ -116,7 +120,8 @@ std::string memory_text(const Plan& plan) {
                         {"usable", format_bytes(plan.usable_memory_bytes)}}});
 }
 
-std::string seconds_range(const Quantiles& q, double seconds) {
+std::string seconds_range(const Quantiles& exact, double seconds) {
+  const Quantiles q = as_printed(exact);
   return fmt::format("{} ({} to {})", format_seconds(q.p50 * seconds),
                      format_seconds(q.p10 * seconds), format_seconds(q.p90 * seconds));
 }
@@ -134,8 +139,8 @@ std::string run_text(const Plan& plan) {
   rows.push_back({"device-hours, no interruption", format_count(plan.compute_gpu_hours)});
   rows.push_back({"device-hours, with failures",
                   fmt::format("{} ({} to {})", format_count(plan.range.gpu_hours.p50),
-                              format_count(plan.range.gpu_hours.p10),
-                              format_count(plan.range.gpu_hours.p90))});
+                              format_count(as_printed(plan.range.gpu_hours).p10),
+                              format_count(as_printed(plan.range.gpu_hours).p90))});
   rows.push_back({"time", seconds_range(plan.range.days, 86400)});
   if (plan.request.deadline_seconds > 0) {
     rows.push_back({"done within " + format_seconds(plan.request.deadline_seconds),

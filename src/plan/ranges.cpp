@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "base/rng.h"
+#include "base/hash.h"
 
 namespace farthing {
 namespace {
@@ -70,18 +70,43 @@ double quantile(const UncertainInput& input, double probability) {
   return input.median * std::exp(std::abs(z) / kP90 * std::log(edge / input.median));
 }
 
+Rng factor_stream(std::uint64_t seed, std::string_view factor) {
+  return {seed, RngStream::kSampling, hash64(factor)};
+}
+
+double rounded_to_error(double value, double error) {
+  if (!(error > 0) || !std::isfinite(value) || !std::isfinite(error)) return value;
+  const double decade = std::pow(10, std::floor(std::log10(error)));
+  const double lead = error / decade;
+  const double unit = decade * (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10);
+  return std::round(value / unit) * unit;
+}
+
+double quantile_error(std::vector<double> draws, double probability) {
+  std::sort(draws.begin(), draws.end());
+  const auto n = static_cast<double>(draws.size());
+  const double sd = std::sqrt(n * probability * (1 - probability));
+  const auto at = [&](double rank) {
+    return draws[static_cast<std::size_t>(std::clamp(std::round(rank), 0.0, n - 1))];
+  };
+  return draws.empty() ? 0 : (at(n * probability + sd) - at(n * probability - sd)) / 2;
+}
+
 std::vector<double> draw_outputs(const std::vector<UncertainInput>& inputs,
                                  const RangeFunction& function, const RangeOptions& options) {
   for (const UncertainInput& input : inputs) check(input);
-  const Rng rng(options.seed, RngStream::kSampling, 1);
+  std::vector<Rng> streams;
+  for (const UncertainInput& input : inputs) {
+    streams.push_back(factor_stream(options.seed, input.name));
+  }
   std::vector<double> values(inputs.size()), outputs;
   outputs.reserve(static_cast<std::size_t>(options.n_draws));
-  std::uint64_t index = 0;
-  for (int draw = 0; draw < options.n_draws; ++draw) {
+  for (int n = 0; n < options.n_draws; ++n) {
+    const auto draw = static_cast<std::uint64_t>(n);
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-      values[i] = quantile(inputs[i], rng.uniform(index++));
+      values[i] = quantile(inputs[i], streams[i].uniform(draw));
     }
-    outputs.push_back(function(values, options.seed + static_cast<std::uint64_t>(draw)));
+    outputs.push_back(function(values, options.seed + draw));
   }
   return outputs;
 }

@@ -4,7 +4,8 @@
 //
 // An input is stated as low, median, high. Lognormal: low and high are its P10 and P90, each side
 // with its own width, so that all three are met exactly.  Triangular: low and high are its ends,
-// median its mode.  Fixed: the median.  Inputs are independent.
+// median its mode.  Fixed: the median.  Inputs are independent: each is drawn from a stream of its
+// own, by its name, so that another beside it changes none of its draws.
 //
 // Tornado: the function at an input's P10 and at its P90, others at their medians; where the
 // function is itself random (failures), the mean of n_repeats of it with common random numbers.
@@ -16,8 +17,10 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/rng.h"
 #include "plan/run_simulation.h"
 
 namespace farthing {
@@ -36,6 +39,16 @@ struct UncertainInput {
 double quantile(const UncertainInput& input, double probability);
 // phi^-1, Acklam's rational approximation: relative error under 1.2e-9.
 double normal_quantile(double probability);
+
+// Of a factor that is drawn: its n-th draw is the stream's uniform(n).
+Rng factor_stream(std::uint64_t seed, std::string_view factor);
+
+// To the nearest multiple of the least 1, 2 or 5 of a decade that is no finer than `error`; as it
+// is where that is 0.
+double rounded_to_error(double value, double error);
+// The standard error of a quantile of independent draws: half the distance of those at ranks
+// n p +- sqrt(n p (1 - p)).
+double quantile_error(std::vector<double> draws, double probability);
 
 struct RangeOptions {
   int n_draws = 10'000;

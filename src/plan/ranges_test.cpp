@@ -45,6 +45,36 @@ TEST(Ranges, AProductOfLognormalsHasTheKnownWidth) {
   EXPECT_NEAR(result.tornado[0].output_high, 1.4, 1e-6);
 }
 
+TEST(Ranges, AnInputMoreShiftsNobodysDraws) {
+  const UncertainInput step = lognormal("step", 19, 20, 21), rate = lognormal("rate", 1, 2, 4);
+  const UncertainInput other = lognormal("other", 5, 6, 7);
+  const auto last = [](std::span<const double> v, std::uint64_t) {
+    return v.back() * v[v.size() - 2];
+  };
+  EXPECT_EQ(draw_outputs({other, step, rate}, last, {.n_draws = 100}),
+            draw_outputs({step, rate}, last, {.n_draws = 100}));
+  EXPECT_NE(draw_outputs({step, other}, last, {.n_draws = 100}),
+            draw_outputs({step, rate}, last, {.n_draws = 100}));
+}
+
+TEST(Ranges, TheErrorOfAQuantileIsWhatSeedsDifferBy) {
+  const std::vector<UncertainInput> inputs = {lognormal("a", 1 / 1.15, 1, 1.15),
+                                              lognormal("b", 1 / 1.05, 1, 1.05)};
+  const auto product = [](std::span<const double> v, std::uint64_t) { return v[0] * v[1]; };
+  double sum = 0, squares = 0, errors = 0;
+  constexpr int kSeeds = 60;
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const auto draws = draw_outputs(inputs, product, {.n_draws = 1000, .seed = seed});
+    const double p90 = spread_of(draws).p90;
+    sum += p90, squares += p90 * p90, errors += quantile_error(draws, 0.9) / kSeeds;
+  }
+  const double sd = std::sqrt((squares - sum * sum / kSeeds) / (kSeeds - 1));
+  EXPECT_NEAR(errors / sd, 1, 0.3);  // an sd of 60 is known to a tenth
+  EXPECT_DOUBLE_EQ(rounded_to_error(48.29354, 0.26), 48.5);
+  EXPECT_DOUBLE_EQ(rounded_to_error(-2373724.56, 11000), -2380000);
+  EXPECT_DOUBLE_EQ(rounded_to_error(1.2345, 0), 1.2345);
+}
+
 TEST(Ranges, TenThousandSimulatedRunsInASecond) {
   const auto begin = std::chrono::steady_clock::now();
   const std::vector<UncertainInput> inputs = {lognormal("step", 19, 20, 21),

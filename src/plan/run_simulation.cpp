@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "base/rng.h"
 
 namespace farthing {
@@ -15,20 +16,41 @@ namespace {
 constexpr double kNever = std::numeric_limits<double>::infinity();
 constexpr double kMostStretch = 50;  // of the useful time, before a run gives up
 
-// Random numbers of one run, in the order in which they are needed.
+// Random numbers of one factor of a run, in the order in which they are needed: one that is drawn
+// more often leaves the others as they were.
 class Draws {
  public:
-  explicit Draws(std::uint64_t seed) : rng_(seed, RngStream::kSampling) {}
+  Draws(std::uint64_t seed, std::string_view factor)
+      : rng_(seed, RngStream::kSampling, hash64(factor)) {}
   double exponential(double mean) { return -mean * std::log1p(-rng_.uniform(index_++)); }
   // Lognormal around a median.
   double around(double median, double sigma) {
     return sigma > 0 ? median * std::exp(sigma * rng_.normal(index_++)) : median;
   }
   double uniform() { return rng_.uniform(index_++); }
+  // Until something that happens every `mean` seconds.
+  double clock(double mean) { return std::isfinite(mean) && mean > 0 ? exponential(mean) : kNever; }
 
  private:
   Rng rng_;
   std::uint64_t index_ = 0;
+};
+
+struct RunDraws {
+  explicit RunDraws(std::uint64_t seed)
+      : failure(seed, "failure"),
+        start_failure(seed, "failure while starting"),
+        cause(seed, "cause"),
+        detect(seed, "detect"),
+        restart(seed, "restart"),
+        repair(seed, "repair"),
+        planned(seed, "planned"),
+        preempt(seed, "preempt"),
+        capacity(seed, "capacity"),
+        straggler(seed, "straggler"),
+        found(seed, "straggler found") {}
+  Draws failure, start_failure, cause, detect, restart, repair;
+  Draws planned, preempt, capacity, straggler, found;
 };
 
 class RunSimulator {
@@ -40,21 +62,24 @@ class RunSimulator {
     CHECK(job.devices_per_node > 0);
     useful_ = job.n_steps * job.step_seconds;
     const double nodes = std::ceil(static_cast<double>(job.n_devices) / job.devices_per_node);
-    const double rate = draws_.around(model.failures_per_device_hour, model.rate_sigma);
+    const auto around = [&](const char* factor, double median, double sigma) {
+      return Draws(seed, factor).around(median, sigma);
+    };
+    const double rate = around("failure rate", model.failures_per_device_hour, model.rate_sigma);
     failure_mean_ = 3600 / (rate * job.n_devices);
     planned_mean_ = 86400 / model.planned_per_day;
     preempt_mean_ = 3600 / (model.preemptions_per_node_hour * nodes);
     straggler_mean_ = 30 * 86400 / (model.stragglers_per_node_month * nodes);
-    detect_ = draws_.around(model.detect_seconds, model.duration_sigma);
-    restart_ = draws_.around(model.restart_seconds, model.duration_sigma);
-    repair_ = draws_.around(model.repair_seconds, model.duration_sigma);
+    detect_ = around("usual detection", model.detect_seconds, model.duration_sigma);
+    restart_ = around("usual restart", model.restart_seconds, model.duration_sigma);
+    repair_ = around("usual repair", model.repair_seconds, model.duration_sigma);
     outcome_.failures_by_cause.assign(failure_causes().size(), 0);
     outcome_.checkpoint_interval = interval();
     repairs_.assign(static_cast<std::size_t>(std::max(0, model.spare_nodes)), 0);
   }
 
   SimulatedOutcome run() {
-    add(RunSecond::kRestart, begin_attempt(draws_.exponential(restart_)));
+    add(RunSecond::kRestart, begin_attempt(draws_.restart.exponential(restart_)));
     reset_clocks();
     while (!attempt_over(next_stop())) {
     }
@@ -76,13 +101,11 @@ class RunSimulator {
   void add(RunSecond kind, double seconds) {
     outcome_.seconds[static_cast<std::size_t>(kind)] += seconds;
   }
-  static double clock(Draws& draws, double mean) {
-    return std::isfinite(mean) && mean > 0 ? draws.exponential(mean) : kNever;
-  }
   void reset_clocks() {
-    to_planned_ = clock(draws_, planned_mean_);
-    to_preempt_ = clock(draws_, preempt_mean_);
-    to_straggler_ = clock(draws_, straggler_mean_);
+    to_failure_ = draws_.failure.clock(failure_mean_);
+    to_planned_ = draws_.planned.clock(planned_mean_);
+    to_preempt_ = draws_.preempt.clock(preempt_mean_);
+    to_straggler_ = draws_.straggler.clock(straggler_mean_);
   }
   double begin_attempt(double start_up) {
     attempt_ = {};
@@ -95,7 +118,6 @@ class RunSimulator {
 
   // Runs until a clock rings or the work is done.
   AttemptEnd next_stop() {
-    to_failure_ = clock(draws_, failure_mean_);
     double slow_left = kNever;  // until a straggler is found
     for (;;) {
       const double next = std::min(
@@ -116,7 +138,7 @@ class RunSimulator {
       if (to_planned_ <= 0) return AttemptEnd::kPlanned;
       if (slow_left <= 0) return AttemptEnd::kStraggler;
       attempt_.slow_from = attempt_.run_seconds;
-      slow_left = draws_.exponential(model_.straggler_found_seconds);
+      slow_left = draws_.found.exponential(model_.straggler_found_seconds);
     }
   }
 
@@ -187,7 +209,7 @@ class RunSimulator {
     add(RunSecond::kRecomputed, lost);
   }
   void detect() {
-    attempt_.detect = draws_.exponential(detect_);
+    attempt_.detect = draws_.detect.exponential(detect_);
     add(RunSecond::kDetect, attempt_.detect);
     now_ += attempt_.detect;
   }
@@ -198,7 +220,7 @@ class RunSimulator {
   }
   // A node leaves; repairs_ holds when each spare is (again) ready.
   void replace_node() {
-    const double back = draws_.around(repair_, model_.duration_sigma);
+    const double back = draws_.repair.around(repair_, model_.duration_sigma);
     if (repairs_.empty()) {
       wait(RunSecond::kNoNode, back);
       return;
@@ -224,11 +246,12 @@ class RunSimulator {
         break;
       case AttemptEnd::kFailure:
         fail();
+        to_failure_ = draws_.failure.clock(failure_mean_);
         break;
       case AttemptEnd::kPlanned:
         ++outcome_.n_planned;
         save(job_.checkpoint_stall_seconds);
-        to_planned_ = clock(draws_, planned_mean_);
+        to_planned_ = draws_.planned.clock(planned_mean_);
         break;
       case AttemptEnd::kPreempted:
         preempt();
@@ -237,7 +260,7 @@ class RunSimulator {
         ++outcome_.n_stragglers;
         save(job_.checkpoint_stall_seconds);
         replace_node();
-        to_straggler_ = clock(draws_, straggler_mean_);
+        to_straggler_ = draws_.straggler.clock(straggler_mean_);
         break;
     }
     saved_ = attempt_.saved;
@@ -250,7 +273,7 @@ class RunSimulator {
   void fail() {
     ++outcome_.n_failures;
     const auto& causes = failure_causes();
-    double point = draws_.uniform();
+    double point = draws_.cause.uniform();
     std::size_t cause = 0;
     while (cause + 1 < causes.size() && point >= causes[cause].share) {
       point -= causes[cause++].share;
@@ -270,14 +293,14 @@ class RunSimulator {
     }
     const double share = std::clamp(model_.availability, 1e-3, 1.0);
     if (share < 1)
-      wait(RunSecond::kNoCapacity, draws_.exponential(preempt_mean_ * (1 / share - 1)));
-    to_preempt_ = clock(draws_, preempt_mean_);
+      wait(RunSecond::kNoCapacity, draws_.capacity.exponential(preempt_mean_ * (1 / share - 1)));
+    to_preempt_ = draws_.preempt.clock(preempt_mean_);
   }
   // Start-up, which a failure can interrupt too.
   void restart() {
     for (;;) {
-      const double needed = draws_.exponential(restart_);
-      const double failure = clock(draws_, failure_mean_);
+      const double needed = draws_.restart.exponential(restart_);
+      const double failure = draws_.start_failure.clock(failure_mean_);
       if (failure >= needed || now_ > kMostStretch * useful_) {
         add(RunSecond::kRestart, begin_attempt(needed));
         return;
@@ -291,7 +314,7 @@ class RunSimulator {
 
   const SimulatedJob& job_;
   const ReliabilityModel& model_;
-  Draws draws_;
+  RunDraws draws_;
   bool keeps_attempts_;
   SimulatedOutcome outcome_;
   SimulatedAttempt attempt_;

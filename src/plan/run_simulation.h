@@ -16,6 +16,9 @@
 //
 // Goodput = useful seconds / wall seconds.  Categories add up to the wall time exactly.
 //
+// Each kind of event has a stream of random numbers of its own: with other preemptions or stops the
+// same failures come after the same seconds of running.
+//
 // Exact    a function of (job, reliability, seed).   Units seconds.
 // Errors   CHECK for a job without devices or steps.  A run that cannot finish within 50 times its
 //          useful time has finished = false.

@@ -39,6 +39,33 @@ TEST(RunSimulation, WithoutInterruptionsOnlyCheckpointsCost) {
   EXPECT_EQ(outcome.n_failures + outcome.n_planned + outcome.n_stragglers, 0);
 }
 
+// Seconds of running until the first failure, planned stops and preemptions walked over.
+double first_failure(const SimulatedOutcome& outcome) {
+  double ran = 0;
+  for (const SimulatedAttempt& attempt : outcome.attempts) {
+    ran += attempt.run_seconds;
+    if (attempt.reason == AttemptEnd::kFailure) return ran;
+    ran -= 10;  // what was saved at the stop
+  }
+  return -1;
+}
+
+TEST(RunSimulation, OtherStopsLeaveTheFailuresWhereTheyWere) {
+  ReliabilityModel model = nothing_happens();
+  model.failures_per_device_hour = 2e-5;
+  ReliabilityModel stopped = model;
+  stopped.planned_per_day = 2;
+  stopped.preemptions_per_node_hour = 1e-4;
+  stopped.notice_seconds = 600;
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    const SimulatedJob job = job_of(2048, 10);
+    const double alone = first_failure(simulate_run(job, model, seed, true));
+    const double beside = first_failure(simulate_run(job, stopped, seed, true));
+    EXPECT_GT(alone, 0);
+    EXPECT_NEAR(beside, alone, 1e-3) << seed;
+  }
+}
+
 TEST(RunSimulation, EverySecondIsInOneCategoryAndEveryAttemptInTheRun) {
   ReliabilityModel model;
   model.spare_nodes = 1;

@@ -86,10 +86,11 @@ std::string plan_tiles(const Plan& plan) {
       plan_tile(fmt::format("{:.1f} %", 100 * best.time.mfu),
                 fmt::format("MFU; {:.1f} to {:.1f} %", 100 * range.mfu.p10, 100 * range.mfu.p90));
   html += plan_tile(format_seconds(plan.days * 86400),
-                    "the run; " + between_seconds(range.days, 86400));
-  html += plan_tile(format_count(plan.gpu_hours),
-                    fmt::format("device-hours; {} to {}", format_count(range.gpu_hours.p10),
-                                format_count(range.gpu_hours.p90)));
+                    "the run; " + between_seconds(as_printed(range.days), 86400));
+  html +=
+      plan_tile(format_count(plan.gpu_hours),
+                fmt::format("device-hours; {} to {}", format_count(as_printed(range.gpu_hours).p10),
+                            format_count(as_printed(range.gpu_hours).p90)));
   html += plan_tile(format_bytes(best.memory.total()),
                     "fullest device, of " + format_bytes(plan.usable_memory_bytes));
   return html + "</section>\n";

@@ -51,10 +51,14 @@ contains out "Own or rent 256 h100-sxm for a run of 400,000 h" "own or rent of o
 contains out "committed: rent of a device-hour committed for three years" "own or rent of others"
 grep -E 'committed: rent of a device-hour .*[$]2[.]59/h' out > /dev/null || fail "own or rent of others: committed price"
 contains out "what was published is of another case" "own or rent of others: no check"
-for settled in "--pp 4" "--tokens 5T" --bom; do  # the search decides, or has no use for it
+for settled in "--pp 4" "--tokens 5T" --bom --sensitivity "--framework fsdp"; do  # the search decides, or has no use for it
   # shellcheck disable=SC2086
   expect 2 "a budget with $settled" "$farthing" plan --budget 300kUSD --cluster h100-spot $settled
 done
+expect 4 "a budget of a dollar" "$farthing" plan --budget '$1' --cluster h100-spot
+contains err "or more: dense-96m on" "a budget of a dollar: what would do"
+expect 4 "a deadline of a second" "$farthing" plan --budget 300kUSD --deadline 1s --cluster h100-spot
+contains err "min or more: dense-96m on" "a deadline of a second: what would do"
 expect 3 "own or rent of absurd hours" "$farthing" cost own-or-rent --hours 1e30
 three "scenario" "Answers" cost scenario indie-30b
 expect 0 "prices" "$farthing" cost prices h100-sxm

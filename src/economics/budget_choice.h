@@ -1,0 +1,29 @@
+// budget_choice.h - a model of a budget's ladder: devices, hours, tokens, chances; and none at all.
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "economics/budget.h"
+
+namespace farthing {
+
+BudgetPlan with_purse(const BudgetRequest& request);
+// BF16, and FP8 in blocks where the device has it; or what was asked for.
+std::vector<NumberFormat> precisions_of(const BudgetRequest& request);
+// nullopt: no layout fits, or no batch: one that money or deadline leaves too small for the devices
+// is no fault of the reader's.
+std::optional<Plan> try_plan(const BudgetRequest& request, const ModelShape& shape, double tokens,
+                             int devices, NumberFormat precision, bool wants_range = true);
+// Of the hours that are paid: what waits for capacity is not.
+double useful_share(const Plan& plan, const Cluster& cluster);
+// nullopt: no run in any precision.
+std::optional<BudgetRung> choose_rung(const BudgetPlan& budget, const ModelShape& shape);
+
+// Says which budget or deadline `shape`, the smallest, wants.  REQUIRES: no run as asked.
+[[noreturn]] void refuse_budget(const BudgetPlan& plan, const ModelShape& shape);
+std::vector<std::string> budget_verdicts(const BudgetPlan& plan);
+// Why no other was tried.
+std::string only_precision_words(const BudgetRequest& request);
+std::string precision_words(const BudgetChoice& choice);  // "fp8_block"
+
+}  // namespace farthing
