@@ -178,10 +178,25 @@ std::optional<Plan> try_plan(const BudgetRequest& request, const ModelShape& sha
   }
 }
 
-// Tokens that a paid device-hour trains: what waits for capacity is not paid.
+// What waits for capacity is not paid.
+double useful_share(const Plan& plan, const Cluster& cluster) {
+  return std::min(1.0, plan.goodput / availability_of(cluster));
+}
 double tokens_per_paid_hour(const Plan& plan, const Cluster& cluster) {
-  const double useful = std::min(1.0, plan.goodput / availability_of(cluster));
-  return plan.best().time.tokens_per_second / plan.best().layout.n_devices() * kHour * useful;
+  return plan.best().time.tokens_per_second / plan.best().layout.n_devices() * kHour *
+         useful_share(plan, cluster);
+}
+
+// Hours for the same tokens on devices that no market takes back, over those of spot capacity;
+// failures of hardware hit both.
+double calm_share(const BudgetRequest& request, const BudgetChoice& choice) {
+  if (!request.cluster.spot.preemptions.is_known()) return 1;
+  BudgetRequest calm = request;
+  calm.cluster.spot = {};
+  const auto plan = try_plan(calm, choice.shape, choice.tokens, choice.devices,
+                             choice.plan.best().layout.precision);
+  if (!plan || !plan->fits) return 1;
+  return useful_share(choice.plan, request.cluster) / useful_share(*plan, calm.cluster);
 }
 
 std::optional<BudgetChoice> choose(const BudgetPlan& budget, const ModelShape& shape,
@@ -235,9 +250,11 @@ double fp8_speedup(const BudgetPlan& budget, const BudgetChoice& choice) {
 
 void add_ways(BudgetPlan& plan) {
   const BudgetRequest& request = plan.request;
-  const double hours = plan.best.final_hours;
+  plan.calm_share = calm_share(request, plan.best);
   const auto add = [&](const char* name, double price, const std::string& note) {
-    plan.ways.push_back({name, price, hours * price, note});
+    const bool is_spot = std::string_view(name) == "spot";
+    const double hours = plan.best.final_hours * (is_spot ? 1 : plan.calm_share);
+    plan.ways.push_back({name, price, hours * price, note, hours});
   };
   const auto price_of = [](const PriceEntry* entry) {
     return entry == nullptr ? kNone : entry->value;
