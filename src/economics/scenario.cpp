@@ -135,6 +135,7 @@ class ScenarioReader {
     settings_.read(element("given", i, "whole"), whole, {});
     const SettingRule rule{.low = least, .high = line.unit == "%" && !above ? 100 : most};
     rules_[line.id] = {rule.low, rule.high, whole};
+    line.whole = whole, line.least = rule.low, line.most = rule.high;
     const std::string path = element("given", i, "value");
     bool unknown = false;  // not_stated = true: nobody published it
     settings_.read(element("given", i, "not_stated"), unknown, {});
@@ -541,6 +542,8 @@ std::vector<std::string> spoken(const Scenario& scenario) {
     if (!sentence.when.empty() && !(sentence.when.evaluate(value_of) > 0)) continue;
     lines.push_back(filled(sentence.text, scenario));
   }
+  const std::vector<CashMonth> months = cash_months(scenario);
+  for (auto& line : least_words(months)) lines.push_back(std::move(line));
   return lines;
 }
 

@@ -113,8 +113,8 @@ struct CashMonth {
   double net = 0, balance = 0;
 };
 std::vector<CashMonth> cash_months(const Scenario& scenario);
-// "At the end of a month the purse holds at least $8.496M, in month 22."; empty without months.
-std::string least_words(const std::vector<CashMonth>& months);
+// "At the end of a month the purse holds at least $8.496M.", and from which month on it is empty.
+std::vector<std::string> least_words(const std::vector<CashMonth>& months);
 
 // A check as it comes out; none where quantities were changed.
 struct CheckResult {
@@ -130,7 +130,7 @@ std::vector<CheckResult> run_checks(const Scenario& scenario);
 std::map<std::string, std::vector<double>> draw(const Scenario& scenario,
                                                 const ScenarioChart& chart, int n_points = 61);
 
-// {id} and {id:range} replaced; only the sentences whose condition holds.
+// {id} and {id:range} replaced; only the sentences whose condition holds; least_words() last.
 std::vector<std::string> spoken(const Scenario& scenario);
 // {device} alone replaced; {id} stay for a page to fill.
 std::string with_device(std::string text, const Scenario& scenario);

@@ -71,7 +71,8 @@ PageTable live_checks(const Scenario& scenario, Sheet& sheet) {
       .note = std::string("A slider moves the computed side: then it is no longer the sources' "
                           "case. ")
                   .append(kOffByRule),
-      .is_prose = true};
+      .is_prose = true,
+      .stacks = true};
   for (std::size_t i = 0; !scenario.is_changed && i < scenario.checks.size(); ++i) {
     const PublishedFigure& check = scenario.checks[i];
     const std::string unit = sheet.at(check.of).unit;

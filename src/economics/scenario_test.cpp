@@ -97,6 +97,17 @@ TEST(Scenario, AnArticlesFigureStandsAsStatedAndIsJudgedAsAClaim) {
       "a row of claims/article_costs.csv");
 }
 
+TEST(Scenario, APagesSlidersKeepToWhatCanBe) {
+  const std::string html = to_html(scenario_page(shipped("own-or-rent"), "2026-11-25"));
+  const auto slider = [&](const std::string& id) {
+    const std::size_t at = html.find("data-slider=\"" + id + "\"");
+    return html.substr(at, html.find('>', at) - at);
+  };
+  EXPECT_NE(slider("devices").find("step=\"1\""), std::string::npos) << slider("devices");
+  EXPECT_NE(slider("server_factor").find("min=\"1\""), std::string::npos);
+  EXPECT_NE(slider("rent").find("step=\"any\""), std::string::npos);
+}
+
 TEST(Scenario, WhatNoClusterIsIsRefusedOrWarnedOf) {
   const auto refused = [](const char* change) {
     try {
@@ -155,8 +166,9 @@ TEST(Scenario, TheStartUpsIncomeIsItsRevenueAndServingIsPaid) {
   EXPECT_EQ(scenario.flows[1].label, "serving");
   EXPECT_NEAR(100 * (1 - serving / revenue), scenario.sheet.value("gross_margin"), 1e-9);
   EXPECT_NE(answers_table(scenario).rows[3][2].find("under the value"), std::string::npos);
-  EXPECT_NE(least_words(cash_months(shipped("indie-year"))).find("empty first in month 9"),
-            std::string::npos);
+  const auto lines = least_words(cash_months(shipped("indie-year")));
+  EXPECT_EQ(lines.at(0), "At the end of a month the purse holds at least -$540,000.");
+  EXPECT_EQ(lines.at(1), "It is empty first in month 9.");
 }
 
 TEST(Scenario, BreakEvenOfBareDevicesServersAndNetwork) {

@@ -106,18 +106,18 @@ Table months_table(const Scenario& scenario) {
   return table;
 }
 
-std::string least_words(const std::vector<CashMonth>& months) {
-  if (months.empty()) return "";
-  const auto by_balance = [](const CashMonth& a, const CashMonth& b) {
-    return a.balance < b.balance;
-  };
-  const CashMonth& least = *std::min_element(months.begin(), months.end(), by_balance);
-  const auto empty = std::find_if(months.begin(), months.end(),
-                                  [](const CashMonth& month) { return month.balance < 0; });
-  return fmt::format(
-      "At the end of a month the purse holds at least {}, in month {}{}.",
-      format_dollars(least.balance), least.month,
-      empty == months.end() ? "" : fmt::format("; it is empty first in month {}", empty->month));
+std::vector<std::string> least_words(const std::vector<CashMonth>& months) {
+  if (months.empty()) return {};
+  double least = months.front().balance;
+  int empty = 0;  // the first month that ends below zero
+  for (const CashMonth& month : months) {
+    least = std::min(least, month.balance);
+    if (empty == 0 && month.balance < 0) empty = month.month;
+  }
+  std::vector<std::string> lines = {"At the end of a month the purse holds at least " +
+                                    format_dollars(least) + "."};
+  if (empty > 0) lines.push_back(fmt::format("It is empty first in month {}.", empty));
+  return lines;
 }
 
 Table checks_table(const Scenario& scenario) {
@@ -136,8 +136,6 @@ std::string scenario_text(const Scenario& scenario, const std::string& today) {
   const std::string lucky = lucky_words(scenario, likely_ranges(scenario));
   if (!lucky.empty()) text += folded("  " + lucky);
   for (const auto& line : spoken(scenario)) text += folded("  " + line);
-  const std::string least = least_words(cash_months(scenario));
-  if (!least.empty()) text += folded("  " + least);
   text += "\n";
   text += headed("Month by month", months_table(scenario));
   text += headed("Against what was published", checks_table(scenario));
