@@ -158,7 +158,8 @@ void add_compare_command(Command& app) {
                       "that all have");
   compare->add_option("--prices", options->prices,
                       "prices all of them again: a file, or a name under prices/");
-  compare->add_option("--html", options->html, "write one self-contained page to this file");
+  refuse_empty(
+      compare->add_option("--html", options->html, "write one self-contained page to this file"));
   add_json_flag(*compare, options->json);
   set_example(*compare, "farthing compare runs/a runs/b --against tokens");
   compare->callback([options] { compare_command(*options); });

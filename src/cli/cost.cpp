@@ -18,7 +18,8 @@ Command& cost_command(Command& app) {
 
 void add_cost_output(Command& command, CostOutput& output, bool with_prices) {
   add_json_flag(command, output.json);
-  command.add_option("--html", output.html, "write one self-contained page to this file");
+  refuse_empty(
+      command.add_option("--html", output.html, "write one self-contained page to this file"));
   if (!with_prices) return;
   command.add_option("--prices", output.prices, "price list: a file, or a name under prices/");
 }

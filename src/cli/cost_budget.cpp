@@ -101,7 +101,7 @@ void add_budget_options(Command& plan, BudgetOptions& o) {
   plan.add_option("--rent", o.rent, "USD per device-hour; else from the price list")
       ->range(1e-4, 1e6);
   plan.add_option("--prices", o.prices, "price list: a file, or a name under prices/");
-  plan.add_option("--html", o.html, "write one self-contained page to this file");
+  refuse_empty(plan.add_option("--html", o.html, "write one self-contained page to this file"));
 }
 
 void budget_command(const BudgetOptions& options, const BudgetPlace& place) {

@@ -18,15 +18,6 @@
 namespace farthing {
 namespace {
 
-// "25,215" are two lines, "813-816" several; neither is a thousand.
-std::string lines_words(std::string lines) {
-  const bool several = lines.find_first_of(",-") != std::string::npos;
-  for (std::size_t at = lines.find(','); at != std::string::npos; at = lines.find(',', at + 2)) {
-    lines.insert(at + 1, " ");
-  }
-  return (several ? ", lines " : ", line ") + lines;
-}
-
 struct ClaimsOptions {
   std::string word;
   std::string file = "article_costs";
@@ -60,13 +51,6 @@ Json to_json(const Claim& claim) {
           {"note", claim.note}};
 }
 
-std::string source_of(const Claim& claim) {
-  std::string text = claim.article;
-  if (claim.article.size() == 3) text = "article " + text;
-  if (claim.lines != "-" && !claim.lines.empty()) text += lines_words(claim.lines);
-  return text + (claim.speaker.empty() ? "" : ", " + claim.speaker);
-}
-
 std::string text_of(const Claim& claim) {
   const std::string computed = claim.computed_words();
   std::string text = wrap_text(fmt::format("{}: {}: {}", claim.id, claim.name, claim.verdict()), 0);
@@ -77,7 +61,7 @@ std::string text_of(const Claim& claim) {
   }
   text += wrap_text(sums, 4);
   if (!claim.note.empty()) text += wrap_text(claim.note, 4);
-  return text + wrap_text(source_of(claim), 4);
+  return text + wrap_text(claim.source(), 4);
 }
 
 std::string summary_of(const std::vector<Claim>& claims) {
@@ -131,12 +115,13 @@ MoneyPage page_of(const std::vector<Claim>& claims, const ClaimsOptions& options
   PageTable table{.heading = "Claim by claim",
                   .headings = {"claim", "stated", "recomputed", "verdict", "where", "why"}};
   table.is_prose = true;
+  table.note = kOffByRule;
   for (const auto& claim : claims) {
     table.rows.push_back({{claim.name},
                           {claim.stated_words()},
                           {claim.computed_words()},
                           {claim.verdict()},
-                          {source_of(claim)},
+                          {claim.source()},
                           {claim.note}});
   }
   page.add(table);
@@ -168,7 +153,7 @@ void claims_command(const ClaimsOptions& options) {
   for (const auto& claim : claims) text += text_of(claim) + "\n";
   std::cout << "The articles\n"
             << articles_of(claims) << "\n"
-            << text << wrap_text(summary_of(claims), 0);
+            << text << wrap_text(summary_of(claims), 0) << wrap_text(kOffByRule, 0);
 }
 
 void add_cost_claims(Command& app) {
@@ -178,7 +163,7 @@ void add_cost_claims(Command& app) {
   claims->add_flag("--wrong", options->wrong, "only those whose sum or source fails");
   claims->add_option("--file", options->file, "a CSV of claims, or a name under claims/");
   add_cost_output(*claims, options->output, false);
-  set_example(*claims, "farthing cost claims --wrong power");
+  set_example(*claims, "farthing cost claims --wrong power\n\n" + wrap_text(kOffByRule, 0, 80));
   claims->callback([options] { claims_command(*options); });
 }
 

@@ -29,6 +29,10 @@ std::string stated_words(const CaseFigure& figure) {
   return figure.stated.empty() ? "nobody stated it" : figure.stated;
 }
 
+std::string why_of(const CostCase& result, const CaseFigure& figure) {
+  return (result.is_readers(figure) ? "With the sources' values: " : "") + figure.why;
+}
+
 // The lines behind a figure, each with its value and where that comes from; what an earlier figure
 // has worked out is not worked out again.
 class Walk {
@@ -136,7 +140,8 @@ std::vector<std::string> articles_of(const CostCase& result) {
 
 std::string text_of(const CostCase& result, const Definitions& definitions,
                     const std::string& prices) {
-  std::string text = wrapped(result.title) + wrap_text(result.answer, 0) + "\n";
+  std::string text = wrapped(result.title) + wrap_text(result.changed_words(), 0) +
+                     wrap_text(result.answer, 0) + "\n";
   if (prices != "default") text += wrap_text(prices_words(prices), 0) + "\n";
   Table table{.headings = {"published", "computed", "agreement", "by"}, .rows = {}};
   for (const auto& figure : result.figures) {
@@ -147,7 +152,7 @@ std::string text_of(const CostCase& result, const Definitions& definitions,
   Walk walk(result);
   for (const auto& figure : result.figures) {
     text += "\n" + wrapped(stated_words(figure) + ": " + figure.who);
-    text += wrap_text(figure.why, 2) + walk.of(figure);
+    text += wrap_text(why_of(result, figure), 2) + walk.of(figure);
     text +=
         wrap_text(result.agreement(figure) + "; as " + definitions.at(figure.definition).label, 4);
   }
@@ -174,6 +179,7 @@ Json json_of(const CostCase& result, const Definitions& definitions) {
   };
   Json json = {{"name", result.name},
                {"title", result.title},
+               {"changed", result.changed},
                {"figures", Json::array()},
                {"definitions", Json::array()},
                {"warnings", result.stale_prices(today())},
@@ -208,25 +214,11 @@ PageCell agreement_cell(const CostCase& result, std::size_t i, Sheet& sheet) {
   const CaseFigure& figure = result.figures[i];
   const std::string words = result.agreement(figure);
   if (words.find("follow") == std::string::npos) return {words};
-  const std::string name = fmt::format("agreement_{}", i + 1);
-  const auto add = [&](const std::string& id, const std::string& formula) {
-    sheet.add({.id = id, .label = id, .unit = "%", .formula = formula, .condition = true});
-    return id;
-  };
-  const std::string& to = figure.to.empty() ? figure.id : figure.to;
   const std::string off = figure.high
-                              ? fmt::format("100 * max(abs({} / {} - 1), abs({} / {} - 1))",
-                                            figure.id, *figure.low, to, *figure.high)
+                              ? off_formula({*figure.low, *figure.high}, figure.id, figure.to)
                               : fmt::format("if({} - 0.99 * {}, 0, 100)", figure.id, *figure.low);
-  add(name + "_off", off);
-  add(name, fmt::format("floor({}_off + 0.5)", name));
-  PageCell cell;
-  cell.sentences = {
-      {"follows", add(name + "_close", fmt::format("1 - {}_off", name))},
-      {"follows, rounded", add(name + "_near", fmt::format("min({0}_off - 1, 6 - {0}_off)", name))},
-      {"does not follow (off by {" + name + "})",
-       add(name + "_far", fmt::format("{}_off - 6", name))}};
-  return cell;
+  return sum_cell(sheet, fmt::format("agreement_{}", i + 1), off,
+                  {"follows", "follows, rounded", "does not follow (off by {})"});
 }
 
 PageTable figures_table(const CostCase& result, const Definitions& definitions, Sheet& sheet) {
@@ -234,6 +226,8 @@ PageTable figures_table(const CostCase& result, const Definitions& definitions, 
   table.heading = "Every figure, and how it follows";
   table.headings = {"published", "computed", "agreement", "by", "counts", "why"};
   table.is_prose = true;
+  table.note = std::string(kOffByRule) +
+               " A slider moves the computed side: then it is no longer the sources' case.";
   for (std::size_t i = 0; i < result.figures.size(); ++i) {
     const CaseFigure& figure = result.figures[i];
     std::vector<PageCell> row = {{stated_words(figure)},
@@ -241,7 +235,7 @@ PageTable figures_table(const CostCase& result, const Definitions& definitions, 
                                  agreement_cell(result, i, sheet),
                                  {figure.who},
                                  {definitions.at(figure.definition).label},
-                                 {figure.why}};
+                                 {why_of(result, figure)}};
     row[1].to = figure.to;
     table.rows.push_back(row);
   }
@@ -303,6 +297,7 @@ MoneyPage page_of(const CostCase& result, const Definitions& definitions,
   MoneyPage page;
   page.title = result.title;
   page.answer = result.answer;
+  if (!result.changed.empty()) page.answer.insert(0, result.changed_words() + " ");
   page.sheet = result.sheet;
   PageChart bars;
   bars.kind = "bars";

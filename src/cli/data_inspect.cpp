@@ -88,7 +88,7 @@ void add_inspect(Command& data) {
       ->add_option("--sequence-length", command->options.sequence_length,
                    "of the windows whose packing is compared")
       ->range(2, 1 << 24);
-  inspect->add_option("--html", command->html, "write a self-contained page there");
+  refuse_empty(inspect->add_option("--html", command->html, "write a self-contained page there"));
   add_json_flag(*inspect, command->json);
   set_example(*inspect, "farthing data inspect data/book --html book.html");
   inspect->callback([command] { inspect_command(*command); });

@@ -83,7 +83,7 @@ void add_simulate_command(Command& app) {
   add_plan_options(*simulate, o.plan);
   simulate->add_option("--run", o.run, "new run folder to write; report and compare read it");
   simulate->add_option("--trace", o.trace, "Chrome trace of one step, for Perfetto");
-  simulate->add_option("--html", o.plan.html, "one self-contained page to write");
+  refuse_empty(simulate->add_option("--html", o.plan.html, "one self-contained page to write"));
   simulate->add_option("--seed", o.simulation.seed, "of the failures");
   simulate->add_option("--runs", o.simulation.n_runs, "simulated for the band")
       ->range(1, 1'000'000);

@@ -44,11 +44,25 @@ void check(const BudgetRequest& request) {
   }
 }
 
+// Hours for the same tokens on devices that no market takes back, over those of spot capacity;
+// failures of hardware hit both.
+double calm_share(const BudgetRequest& request, const BudgetChoice& choice) {
+  if (!request.cluster.spot.preemptions.is_known()) return 1;
+  BudgetRequest calm = request;
+  calm.cluster.spot = {};
+  const auto plan = try_plan(calm, choice.shape, choice.tokens, choice.devices,
+                             choice.plan.best().layout.precision);
+  if (!plan || !plan->fits) return 1;
+  return useful_share(choice.plan, request.cluster) / useful_share(*plan, calm.cluster);
+}
+
 void add_ways(BudgetPlan& plan) {
   const BudgetRequest& request = plan.request;
-  const double hours = plan.best.final_hours;
+  plan.calm_share = calm_share(request, plan.best);
   const auto add = [&](const char* name, double price, const std::string& note) {
-    plan.ways.push_back({name, price, hours * price, note});
+    const bool is_spot = std::string_view(name) == "spot";
+    const double hours = plan.best.final_hours * (is_spot ? 1 : plan.calm_share);
+    plan.ways.push_back({name, price, hours * price, note, hours});
   };
   const auto price_of = [](const PriceEntry* entry) {
     return entry == nullptr ? kNone : entry->value;

@@ -108,6 +108,7 @@ struct WayToPay {
   double usd_per_hour = 0;  // NaN: not stated
   double final_usd = 0;
   std::string note;
+  double hours = 0;  // of the final run; what the market interrupts is spot's alone
 };
 
 struct OpenModel {
@@ -126,6 +127,7 @@ struct BudgetPlan {
   BudgetRung best;                 // one of them
   std::optional<BudgetChoice> best_dense, best_moe;
   std::vector<WayToPay> ways;
+  double calm_share = 1;  // hours on demand or owned over hours on spot capacity
   std::optional<OpenModel> open;
   // such final runs for the whole budget, if nothing else is paid
   double runs_a_year = 0;
@@ -147,6 +149,8 @@ std::string chance_words(double share);
 std::vector<std::vector<std::string>> layout_rows(const BudgetChoice& choice,
                                                   const std::string& cluster);
 extern const char* const kBudgetLossNote;
+inline constexpr const char* kCalmNote =
+    "Only spot capacity is taken back by the market; failures of hardware hit every way.";
 
 std::string to_text(const BudgetPlan& plan);
 Json to_json(const BudgetPlan& plan);

@@ -31,7 +31,7 @@ std::vector<SheetLine> own_device_hour(const std::string& device, const std::str
   listed("own_server", "owned: server over device", {"server-overhead"}, false);
   listed("own_network", "owned: network, of the cluster", {"network-share"}, false);
   listed("own_life", "owned: years of service", {"hardware-life"}, true);
-  input("own_repairs", "owned: repairs a year, of the purchase", "%", 3, "assumption", false);
+  input("own_repairs", "owned: repairs a year, of the purchase", "%", 3, "assumption", true);
   input("own_busy", "owned: hours used of all hours", "%", 70, "assumption", true);
   priced("own_tdp", "owned: rated power of a device", *tdp, false);
   listed("own_use", "owned: power at work over the rating", {"tdp-use"}, false);

@@ -100,10 +100,12 @@ PageTable ladder_cells(const BudgetPlan& plan, const BudgetSheet& made) {
 
 PageTable ways_cells(const BudgetPlan& plan) {
   PageTable table{.heading = "Ways to pay for the final run's hours",
-                  .headings = {"", "a device-hour", "together"},
+                  .headings = {"", "hours", "a device-hour", "together"},
                   .rows = {}};
+  if (plan.calm_share != 1) table.note = kCalmNote;
   for (std::size_t i = 0; i < plan.ways.size(); ++i) {
     table.rows.push_back({{.text = plan.ways[i].name},
+                          figure_cell(BudgetSheet::numbered("way_hours", i + 1)),
                           figure_cell(BudgetSheet::numbered("way", i + 1)),
                           figure_cell(BudgetSheet::numbered("way_usd", i + 1))});
   }

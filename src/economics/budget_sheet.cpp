@@ -344,6 +344,9 @@ void BudgetSheet::add_precisions() {
 void BudgetSheet::add_ways() {
   for (const SheetLine& line : plan_.request.own) sheet_.add(line);
   std::vector<std::string> hours;
+  input("calm_share", "hours where no market takes devices back, over spot's", "x",
+        plan_.calm_share, "the plan with and without preemptions", false),
+      keep();
   for (std::size_t i = 0; i < plan_.ways.size(); ++i) {
     const WayToPay& way = plan_.ways[i];
     const std::string id = numbered("way", i + 1);
@@ -355,7 +358,11 @@ void BudgetSheet::add_ways() {
       input(id, way.name, "USD/h", way.usd_per_hour, way.note, std::isfinite(way.usd_per_hour)),
           keep();
     }
-    formula(numbered("way_usd", i + 1), way.name + ", the final run", "USD", "hours * " + id);
+    const std::string its_hours = numbered("way_hours", i + 1);
+    formula(its_hours, way.name + ", device-hours", "h",
+            way.name == "spot" ? "hours" : "hours * calm_share");
+    formula(numbered("way_usd", i + 1), way.name + ", the final run", "USD",
+            its_hours + " * " + id);
     if (std::isfinite(way.usd_per_hour)) hours.push_back(id);
   }
   if (hours.empty()) return;

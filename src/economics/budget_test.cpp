@@ -283,6 +283,31 @@ TEST(Budget, TextJsonAndPageSayTheSame) {
   EXPECT_NEAR(page.sheet.value("tokens"), plan.best.tokens, 1e-6 * plan.best.tokens);
 }
 
+// 2 % of the nodes an hour stretch the run by 2.5 %: only spot hours pay for that.
+TEST(Budget, TheMarketInterruptsSpotAlone) {
+  BudgetRequest asked = request();
+  const PriceList list = load_price_list();
+  asked.own = own_device_hour("h100", "us", list, list);
+  const PriceEntry rent = price(3, 3, 3), spot = price(2.5, 2, 3);
+  asked.on_demand = &rent, asked.spot = &spot;
+  asked.cluster.spot = {};
+  const BudgetPlan owned = plan_budget(asked);
+  for (const WayToPay& way : owned.ways) EXPECT_EQ(way.hours, owned.best.final_hours) << way.name;
+  asked.cluster.spot.preemptions.value = 0.02 / 3600;
+  asked.cluster.spot.preemptions.text = "0.02/h";
+  const BudgetPlan plan = plan_budget(asked);
+  EXPECT_LT(plan.calm_share, 0.99);
+  for (const WayToPay& way : plan.ways) {
+    const double share = way.name == "spot" ? 1 : plan.calm_share;
+    EXPECT_NEAR(way.hours, share * plan.best.final_hours, 1e-6) << way.name;
+    EXPECT_NEAR(way.final_usd, way.hours * way.usd_per_hour, 1e-6);
+  }
+  const Sheet sheet = budget_page(plan).sheet;
+  EXPECT_NEAR(sheet.value("way_usd_1"), plan.ways.at(0).final_usd, 1e-6);
+  EXPECT_NEAR(sheet.value("way_usd_2"), plan.ways.at(1).final_usd, 1e-6);
+  EXPECT_TRUE(sheet.at("own_repairs").slider);
+}
+
 TEST(Budget, ThePagesFormulasGiveThePlanAndFollowTheMoney) {
   BudgetRequest asked = request();
   const PriceList list = load_price_list();

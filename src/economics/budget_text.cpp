@@ -103,10 +103,12 @@ Table ladder_table(const BudgetPlan& plan) {
 }
 
 Table ways_table(const BudgetPlan& plan) {
-  Table table{.headings = {"the final run's hours", "a device-hour", "together"}, .rows = {}};
+  Table table{.headings = {"the final run's hours", "hours", "a device-hour", "together"},
+              .rows = {}};
   for (const WayToPay& way : plan.ways) {
-    table.rows.push_back(
-        {way.name, format_figure(way.usd_per_hour, "USD/h"), format_figure(way.final_usd, "USD")});
+    table.rows.push_back({way.name, format_figure(way.hours, "h"),
+                          format_figure(way.usd_per_hour, "USD/h"),
+                          format_figure(way.final_usd, "USD")});
   }
   return table;
 }
@@ -157,6 +159,7 @@ std::string to_text(const BudgetPlan& plan) {
   for (const auto& line : plan.verdicts) text += folded(line);
   text += "\n";
   text += folded("Price: " + describe(request.price));
+  if (plan.calm_share != 1) text += folded(kCalmNote);
   for (const WayToPay& way : plan.ways) text += folded(way.name + ": " + way.note);
   text += folded(kBudgetLossNote);
   text += folded(fmt::format(
@@ -210,6 +213,7 @@ Json to_json(const BudgetPlan& plan) {
   json["ways_to_pay"] = Json::array();
   for (const auto& way : plan.ways) {
     json["ways_to_pay"].push_back({{"name", way.name},
+                                   {"device_hours", or_null(way.hours)},
                                    {"usd_per_hour", or_null(way.usd_per_hour)},
                                    {"final_usd", or_null(way.final_usd)},
                                    {"note", way.note}});

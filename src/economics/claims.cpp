@@ -11,6 +11,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "config/share.h"
 
 namespace farthing {
 namespace {
@@ -114,16 +115,6 @@ double relative(double found, double stated) {
   return stated == 0 ? std::abs(found) : std::abs(found - stated) / std::abs(stated);
 }
 
-double deviation_of(const SheetRange& stated, const SheetRange& computed) {
-  const bool one_stated = stated.low == stated.high, one_computed = computed.low == computed.high;
-  if (!one_stated && !one_computed) {
-    return std::max(relative(computed.low, stated.low), relative(computed.high, stated.high));
-  }
-  if (computed.low <= stated.high && computed.high >= stated.low) return 0;
-  return computed.low > stated.high ? relative(computed.low, stated.high)
-                                    : relative(computed.high, stated.low);
-}
-
 // A formula that is one number computes nothing.
 bool is_bare(const std::string& formula) {
   char* end = nullptr;
@@ -137,21 +128,77 @@ void judge(Claim& claim) {
   } else if (!claim.stated) {
     claim.arithmetic = SumCheck::kNothingStated;
   } else {
-    claim.deviation = deviation_of(*claim.stated, *claim.computed);
-    claim.arithmetic = claim.deviation < kExact     ? SumCheck::kExact
-                       : claim.deviation < kRounded ? SumCheck::kRounded
-                                                    : SumCheck::kOff;
+    claim.deviation = off_by(*claim.stated, *claim.computed);
+    claim.arithmetic = sum_check(claim.deviation);
   }
 }
 
+double scale_of(const std::string& unit) { return unit == "M$" ? 1e6 : unit == "K$" ? 1e3 : 1; }
+
+// "25,215" are two lines, "813-816" several; neither is a thousand.
+std::string lines_words(std::string lines) {
+  const bool several = lines.find_first_of(",-") != std::string::npos;
+  for (std::size_t at = lines.find(','); at != std::string::npos; at = lines.find(',', at + 2)) {
+    lines.insert(at + 1, " ");
+  }
+  return (several ? ", lines " : ", line ") + lines;
+}
+
 std::string in_words(const SheetRange& range, const std::string& unit) {
-  const double scale = unit == "M$" ? 1e6 : unit == "K$" ? 1e3 : 1;
+  const double scale = scale_of(unit);
   const bool money = unit == "$" || unit == "M$" || unit == "K$";
   const std::string shown = money ? "USD" : unit.starts_with("$/") ? "USD" + unit.substr(1) : unit;
   return format_figure(SheetRange{range.low * scale, range.high * scale}, shown);
 }
 
 }  // namespace
+
+double off_by(const SheetRange& stated, const SheetRange& recomputed) {
+  SheetRange s = stated, r = recomputed;
+  const bool one_stated = s.low == s.high, one_recomputed = r.low == r.high;
+  if (one_stated && !one_recomputed) r.low = r.high = std::clamp(s.low, r.low, r.high);
+  if (one_recomputed && !one_stated) s.low = s.high = std::clamp(r.low, s.low, s.high);
+  return std::max(relative(r.low, s.low), relative(r.high, s.high));
+}
+
+SumCheck sum_check(double off) {
+  return off < kExact ? SumCheck::kExact : off < kRounded ? SumCheck::kRounded : SumCheck::kOff;
+}
+
+std::string sum_words(double off) {
+  const SumCheck check = sum_check(off);
+  return check == SumCheck::kOff ? fmt::format("off by {:.0f} %", 100 * off) : to_string(check);
+}
+
+std::string off_formula(const SheetRange& stated, const std::string& from, const std::string& to) {
+  const bool one_stated = stated.low == stated.high;
+  if (one_stated == to.empty()) {
+    return fmt::format("100 * max(abs({} / {} - 1), abs({} / {} - 1))", from, stated.low,
+                       to.empty() ? from : to, stated.high);
+  }
+  if (to.empty()) {
+    return fmt::format("100 * max(0, 1 - {0} / {1}, {0} / {2} - 1)", from, stated.low, stated.high);
+  }
+  return fmt::format("100 * max(0, {0} / {2} - 1, 1 - {1} / {2})", from, to, stated.low);
+}
+
+PageCell sum_cell(Sheet& sheet, const std::string& name, const std::string& off_formula,
+                  const std::array<std::string, 3>& words) {
+  const auto add = [&](const std::string& id, const std::string& formula) {
+    sheet.add({.id = id, .label = id, .unit = "%", .formula = formula, .condition = true});
+    return id;
+  };
+  const std::string off = add(name + "_off", off_formula);
+  const std::string shown = add(name, "floor(" + off + " + 0.5)");
+  std::string far = words[2];
+  far.replace(far.find("{}"), 2, "{" + shown + "}");
+  PageCell cell;
+  cell.sentences = {
+      {words[0], add(name + "_close", "1 - " + off)},
+      {words[1], add(name + "_near", fmt::format("min({0} - 1 + 1e-12, 6 - {0})", off))},
+      {far, add(name + "_far", off + " - 6 + 1e-12")}};
+  return cell;
+}
 
 const char* to_string(SumCheck arithmetic) {
   switch (arithmetic) {
@@ -193,9 +240,10 @@ std::string Claim::verdict() const {
       {"ambiguous", "ambiguous"},
       {"plausible", "plausible"}};
   const auto found = kWords.find(evidence);
-  std::string words = found == kWords.end() ? evidence : found->second;
-  if (arithmetic == SumCheck::kOff) words += fmt::format(" (off by {:.0f} %)", 100 * deviation);
-  return words;
+  const std::string words = found == kWords.end() ? evidence : found->second;
+  if (arithmetic != SumCheck::kOff) return words;
+  const bool is_sum = evidence == "arith_error";  // "wrong sum (off by 32 %)"
+  return words + (is_sum ? " (" : ", its sum ") + sum_words(deviation) + (is_sum ? ")" : "");
 }
 
 std::string Claim::stated_words() const {
@@ -207,6 +255,22 @@ std::string Claim::stated_words() const {
 
 std::string Claim::computed_words() const {
   return arithmetic == SumCheck::kNone || !computed ? "" : in_words(*computed, unit);
+}
+
+std::string Claim::source() const {
+  std::string text = article;
+  if (article.size() == 3) text.insert(0, "article ");
+  if (lines != "-" && !lines.empty()) text += lines_words(lines);
+  return text + (speaker.empty() ? "" : ", " + speaker);
+}
+
+std::optional<SheetRange> Claim::stated_usd() const {
+  if (!stated) return std::nullopt;
+  return SheetRange{stated->low * scale_of(unit), stated->high * scale_of(unit)};
+}
+
+std::vector<Claim> article_claims() {
+  return make_claims(read_csv(find_shared("claims", "article_costs", ".csv")));
 }
 
 std::vector<Claim> make_claims(const Csv& csv) {

@@ -8,12 +8,14 @@
 #include <map>
 
 #include "base/error.h"
+#include "config/share.h"
 
 namespace farthing {
 namespace {
 
-std::vector<Claim> article_claims() {
-  return make_claims(read_csv(std::string(FARTHING_SOURCE_DIR) + "/claims/article_costs.csv"));
+std::vector<Claim> all_claims() {
+  set_share_folder(FARTHING_SOURCE_DIR);
+  return article_claims();
 }
 
 Claim claim_of(const std::string& inputs, const std::string& formula, const std::string& stated) {
@@ -36,7 +38,7 @@ std::string fault_of(const std::string& inputs, const std::string& formula,
 // The file's recomputed column was written with six digits.
 TEST(Claims, EveryFormulaGivesWhatIsRecorded) {
   int compared = 0;
-  for (const Claim& claim : article_claims()) {
+  for (const Claim& claim : all_claims()) {
     if (claim.recorded.empty()) continue;
     ASSERT_TRUE(claim.computed) << claim.id;
     const std::size_t dots = claim.recorded.find("..");
@@ -52,7 +54,7 @@ TEST(Claims, EveryFormulaGivesWhatIsRecorded) {
 
 TEST(Claims, EveryVerdictOnTheArithmeticIsTheRecordedOne) {
   std::map<std::string, int> counts;
-  for (const Claim& claim : article_claims()) {
+  for (const Claim& claim : all_claims()) {
     std::string expected = claim.recorded_arithmetic;
     if (expected == "n/a") expected = "nothing stated";
     if (expected == "no_arithmetic") expected = "no arithmetic";
@@ -72,7 +74,7 @@ TEST(Claims, EveryVerdictOnTheArithmeticIsTheRecordedOne) {
 
 TEST(Claims, TheJudgementsAreConsistent) {
   int wrong = 0;
-  for (const Claim& claim : article_claims()) {
+  for (const Claim& claim : all_claims()) {
     if (claim.evidence == "arith_error") {
       EXPECT_TRUE(claim.arithmetic == SumCheck::kOff || claim.arithmetic == SumCheck::kRounded)
           << claim.id;
@@ -95,6 +97,28 @@ TEST(Claims, RangesAreComparedEndByEnd) {
   EXPECT_EQ(claim_of("p=9", "p*1", "").arithmetic, SumCheck::kNothingStated);
   EXPECT_EQ(claim_of("", "9", "9").arithmetic, SumCheck::kNone);
   EXPECT_TRUE(claim_of("", "9", "100+").stated_or_more);
+}
+
+// One rule, as a number and as a formula of a page.
+TEST(Claims, HowFarASumIsOffHasOneRule) {
+  const SheetRange wide{5, 10}, one{8, 8}, low{2, 2};
+  EXPECT_EQ(off_by(wide, one), 0);
+  EXPECT_EQ(off_by(one, wide), 0);
+  EXPECT_NEAR(off_by(wide, low), 0.6, 1e-12);
+  EXPECT_NEAR(off_by(low, wide), 1.5, 1e-12);
+  EXPECT_NEAR(off_by(wide, {4, 10}), 0.2, 1e-12);
+  EXPECT_NEAR(off_by(one, low), 0.75, 1e-12);
+  for (const auto& stated : {wide, one, low}) {
+    for (const auto& computed : {wide, one, low, SheetRange{4, 10}}) {
+      const bool is_range = computed.low != computed.high;
+      const Formula formula = Formula::parse(off_formula(stated, "a", is_range ? "b" : ""), "t");
+      const double percent = formula.evaluate(
+          [&](const std::string& name) { return name == "a" ? computed.low : computed.high; });
+      EXPECT_NEAR(percent, 100 * off_by(stated, computed), 1e-9);
+    }
+  }
+  EXPECT_EQ(sum_words(0.005), "exact");
+  EXPECT_EQ(sum_words(0.32), "off by 32 %");
 }
 
 TEST(Claims, HostileRowsSayWhereTheyStand) {

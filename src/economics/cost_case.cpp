@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "config/settings.h"
 #include "config/share.h"
+#include "economics/claims.h"
 
 namespace farthing {
 namespace {
@@ -245,17 +246,45 @@ std::vector<std::string> CostCase::sources() const {
   return found;
 }
 
+bool CostCase::is_readers(const CaseFigure& figure) const {
+  for (const auto* id : {&figure.id, &figure.to}) {
+    if (id->empty()) continue;
+    const std::vector<std::string> parts = sheet.parts_of(*id);
+    if (std::any_of(parts.begin(), parts.end(),
+                    [&](const std::string& part) { return changed.contains(part); })) {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::string CostCase::changed_words() const {
+  if (changed.empty()) return "";
+  std::string words = "With your values: ";
+  for (const auto& [id, before] : changed) {
+    const SheetLine& line = sheet.at(id);
+    if (!words.ends_with(": ")) words += "; ";
+    words += line.label + " " + format_figure(line.value, line.unit) + " instead of " +
+             format_figure(before, line.unit);
+  }
+  return words +
+         ". What is computed from them is yours and is held against nobody; the texts speak of the "
+         "sources' values.";
+}
+
 std::string CostCase::agreement(const CaseFigure& figure) const {
   const double from = sheet.value(figure.id);
   const double to = figure.to.empty() ? from : sheet.value(figure.to);
   if (!std::isfinite(from) || !std::isfinite(to)) return "not stated";
+  if (is_readers(figure)) return "with your values";
   if (is_quoted(figure.id)) return "quoted, not computed";
   if (!figure.low) return "computed here";
   if (!figure.high) return from >= *figure.low * 0.99 ? "follows" : "does not follow";
-  const double off = std::max(std::abs(from / *figure.low - 1), std::abs(to / *figure.high - 1));
-  if (off < 0.01) return "follows";
-  return off < 0.06 ? "follows, rounded"
-                    : fmt::format("does not follow (off by {:.0f} %)", 100 * off);
+  const double off = off_by({*figure.low, *figure.high}, {from, to});
+  const SumCheck check = sum_check(off);
+  return check == SumCheck::kExact     ? "follows"
+         : check == SumCheck::kRounded ? "follows, rounded"
+                                       : "does not follow (" + sum_words(off) + ")";
 }
 
 std::vector<std::string> CostCase::stale_prices(const std::string& today) const {
@@ -320,9 +349,8 @@ CostCase parse_cost_case(const std::string& toml, const std::string& where,
   CasePrices prices(changes.prices);
   for (std::size_t i = 0; i < n_lines; ++i)
     lines.push_back(read_line(settings, fmt::format("line.{}.", i), prices, result.listed));
-  std::map<std::string, double> original;
   for (const auto& change : changes.changes) {
-    original.emplace(change.id, apply_case_change(change, lines, result.name));
+    result.changed.emplace(change.id, apply_case_change(change, lines, result.name));
   }
   for (SheetLine& line : lines) result.sheet.add(std::move(line));
   const std::size_t n_figures = settings.count("figure");
@@ -358,7 +386,7 @@ CostCase parse_cost_case(const std::string& toml, const std::string& where,
   }
   check_ids(settings, result, definitions);
   settings.finish();
-  refuse_broken(result.sheet, changes.changes, original);
+  refuse_broken(result.sheet, changes.changes, result.changed);
   return result;
 }
 

@@ -20,6 +20,7 @@
 // claims/definitions.toml: [[part]] id name label, [[definition]] id label meaning parts[].
 // Errors   Error{kBadInput}, every fault with its line.
 #pragma once
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -74,8 +75,14 @@ struct CostCase {
   std::vector<std::string> stale_prices(const std::string& today) const;
   // Each source of an input once, in order.
   std::vector<std::string> sources() const;
+  std::map<std::string, double> changed;  // inputs that the reader replaced: what they were
+  // Whether a replaced input is in the figure: then it is his, and no source is held to it.
+  bool is_readers(const CaseFigure& figure) const;
+  // What was replaced, and whose the texts are; empty where nothing was.
+  std::string changed_words() const;
   // "follows", "follows, rounded", "does not follow (off by 12 %)", "quoted, not computed" (the
-  // figure is itself an input), "computed here" (nobody stated one), "not stated".
+  // figure is itself an input), "computed here" (nobody stated one), "not stated", "with your
+  // values".
   std::string agreement(const CaseFigure& figure) const;
   bool is_quoted(const std::string& id) const;
   bool is_least(const std::string& id) const;  // stated as "over" it

@@ -99,7 +99,12 @@ TEST(CostCase, InputsAndPriceListsCanBeReplaced) {
   EXPECT_EQ(v3.sheet.at("list_price").source, "an offer");
   EXPECT_DOUBLE_EQ(v3.sheet.value("official"), 2788000 * 3.0);
   EXPECT_FALSE(v3.sheet.at("price").low);
-  EXPECT_EQ(v3.agreement(v3.figures[0]), "does not follow (off by 50 %)");
+  EXPECT_EQ(v3.agreement(v3.figures[0]), "with your values");
+  EXPECT_NE(v3.changed_words().find("$3.00/h instead of $2.00/h"), std::string::npos);
+  bool others = false;  // a figure without the price is its source's still
+  for (const auto& figure : v3.figures) others |= v3.agreement(figure).starts_with("follows");
+  EXPECT_TRUE(others);
+  EXPECT_EQ(load_cost_case(kClaims + "deepseek-v3.toml", definitions()).changed_words(), "");
   const std::string file =
       "title = \"t\"\nanswer = \"a\"\n[[line]]\nid = \"a\"\nlabel = \"a\"\n"
       "unit = \"USD\"\nvalue = 1\nsource = \"s\"\n[[figure]]\nid = \"a\"\n"

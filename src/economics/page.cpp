@@ -89,6 +89,9 @@ SliderScale scale_of(const SheetLine& line) {
   if (line.unit == "share") scale.high = 1;
   if (line.unit == "%") scale.high = 100;
   if (line.id.starts_with("pue")) scale.low = 1;
+  scale.low = std::max(scale.low, line.least.value_or(scale.low));
+  scale.high = std::min(scale.high, line.most.value_or(scale.high));
+  if (line.whole) scale.low = std::ceil(scale.low);
   if (!(scale.high > scale.low)) scale.high = scale.low + 1;
   scale.step = std::pow(10, std::floor(std::log10((scale.high - scale.low) / 100)));
   return scale;
@@ -101,9 +104,9 @@ std::string sliders(const MoneyPage& page) {
     const SliderScale scale = scale_of(line);
     rows += fmt::format(
         "<label><span>{}</span><output data-id=\"{}\">{}</output><input type=\"range\" "
-        "data-slider=\"{}\" min=\"{}\" max=\"{}\" step=\"any\" value=\"{}\"></label>\n",
+        "data-slider=\"{}\" min=\"{}\" max=\"{}\" step=\"{}\" value=\"{}\"></label>\n",
         escape_html(line.label), line.id, escape_html(format_figure(line.value, line.unit)),
-        line.id, scale.low, scale.high, line.value);
+        line.id, scale.low, scale.high, line.whole ? "1" : "any", line.value);
   }
   if (rows.empty()) return "";
   return "<section class=\"card sliders\" hidden><h2>Change the assumptions</h2>\n<div>" + rows +

@@ -201,8 +201,15 @@ const farthingSheet = (() => {
     if (share < 0.005) return 'under 1 %';
     return commas(100 * share) + ' %';
   }
+  // To p digits, an exact tie to the even one, as the program prints it.
+  const even = (v, p) => {
+    const m = Math.abs(v).toExponential(60).replace('.', '');
+    const tie = /^50*e/.test(m.slice(p)) && /[02468]/.test(m[p - 1]);
+    const down = Number(m[0] + '.' + m.slice(1, p) + m.slice(m.indexOf('e')));
+    return tie ? Math.sign(v) * down : Number(v.toPrecision(p));
+  };
   const four = (v) => {
-    const t = Number(v.toPrecision(4));
+    const t = even(v, 4);
     return Math.abs(t) < 1e-4 && t !== 0
       ? t.toExponential().replace(/e([+-])(\d)$/, 'e$10$2')
       : String(t);

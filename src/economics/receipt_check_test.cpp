@@ -51,35 +51,145 @@ std::string with(const std::string& pointer, const Json& value) {
 
 TEST(ReceiptCheck, AnyonesReceiptMayBeValid) { EXPECT_EQ(first_of(v3_receipt()), ""); }
 
-TEST(ReceiptCheck, OurOwnReceiptConforms) {
+// One of this program, of a run on two cores.
+Json own_receipt(const char* purpose = "final") {
   const std::string events =
       "{\"time_unix\":1700000000,\"t_monotonic\":0,\"attempt\":1,\"rank\":0,\"kind\":\"run_start\","
-      "\"n_threads\":2,\"recipe_hash\":\"0123456789abcdef0123456789abcdef\"}\n"
+      "\"n_threads\":2,\"precision\":\"fp32\",\"fp32_peak_flops\":3e11,"
+      "\"recipe_hash\":\"0123456789abcdef0123456789abcdef\"}\n"
       "{\"time_unix\":1700000100,\"t_monotonic\":100,\"attempt\":1,\"rank\":0,\"kind\":\"step\","
       "\"step\":1,"
       "\"tokens\":1000,\"step_tokens\":1000,\"loss\":3,\"model_flops\":1e12,\"seconds\":{"
       "\"compute\":90}}\n";
+  ReportInput input;
+  input.name = "r", input.run.purpose = purpose;
+  input.history = parse_history(events, "e");
+  input.book = load_price_book(std::string(FARTHING_SOURCE_DIR) + "/prices/default.toml");
+  return Json::parse(to_json(make_receipt(input)).dump());
+}
+
+// Errors alone, a line each.
+std::string errors_of(const Json& receipt) {
+  std::string lines;
+  for (const auto& finding : check_receipt(receipt, schema())) {
+    if (!finding.is_warning) lines += finding.where + ": " + finding.what + "\n";
+  }
+  return lines;
+}
+
+TEST(ReceiptCheck, OurOwnReceiptConforms) {
   for (const char* purpose : {"final", "experiment"}) {
-    ReportInput input;
-    input.name = "r", input.run.purpose = purpose;
-    input.history = parse_history(events, "e");
-    input.book = load_price_book(std::string(FARTHING_SOURCE_DIR) + "/prices/default.toml");
-    const Json receipt = to_json(make_receipt(input));
-    for (const auto& finding : check_receipt(receipt, schema())) {
-      EXPECT_TRUE(finding.is_warning) << finding.where << " " << finding.what;
-    }
+    const Json receipt = own_receipt(purpose);
+    EXPECT_EQ(errors_of(receipt), "");
     EXPECT_EQ(receipt.at("definitions").at("final_run").is_object(),
               std::string(purpose) == "final");
     EXPECT_EQ(receipt.at("dates").at("begun"), "2023-11-14");
-    Json forged = receipt;
-    forged["usd"]["total"] = 5;
-    EXPECT_NE(first_of(forged).find("sum of its categories"), std::string::npos);
-    forged = receipt;
-    forged["energy"]["kwh"] = 1;
-    EXPECT_NE(first_of(forged), "");
-    forged = receipt;
-    forged["compute"]["usd_per_device_hour"] = 4;
-    EXPECT_NE(first_of(forged).find("device_hours x"), std::string::npos);
+  }
+}
+
+// Each figure altered alone, by half and by one part in a hundred.
+TEST(ReceiptCheck, EveryFigureThatFollowsFromOthersIsHeldToThem) {
+  const Json receipt = own_receipt();
+  for (const char* pointer : {"/tokens",
+                              "/tokens_per_second",
+                              "/model_flops",
+                              "/seconds/compute",
+                              "/seconds/total",
+                              "/core_seconds",
+                              "/joules",
+                              "/usd/total",
+                              "/usd/by_category/compute",
+                              "/usd/rented",
+                              "/usd/owned",
+                              "/usd/depreciation",
+                              "/usd/electricity",
+                              "/usd/per_million_tokens",
+                              "/farthings",
+                              "/price/rent/value",
+                              "/price/machine/value",
+                              "/price/machine/years",
+                              "/price/power/value",
+                              "/price/cooling/value",
+                              "/price/electricity/value",
+                              "/price/sterling/value",
+                              "/share_of_fp32_peak",
+                              "/fp32_peak_flops",
+                              "/compute/training_flops",
+                              "/compute/training_time_hours",
+                              "/compute/device_hours",
+                              "/compute/usd_per_device_hour",
+                              "/energy/kwh",
+                              "/energy/pue",
+                              "/prices/0/value",
+                              "/definitions/final_run/usd"}) {
+    for (const double factor : {0.5, 1.02}) {
+      Json forged = receipt;
+      Json& place = forged[Json::json_pointer(pointer)];
+      place = place.get<double>() * factor;
+      EXPECT_NE(errors_of(forged), "") << pointer << " times " << factor;
+    }
+  }
+}
+
+TEST(ReceiptCheck, AContradictionNamesBothFiguresAndTheirValues) {
+  Json forged = own_receipt();
+  forged["tokens_per_second"] = 11;
+  EXPECT_EQ(errors_of(forged),
+            "/tokens_per_second: 11, but tokens (1000) / seconds.total (100) is 10\n");
+  forged = own_receipt();
+  forged["usd"]["owned"] = 1;
+  EXPECT_NE(errors_of(forged).find("/usd/owned: 1, but usd.depreciation ("), std::string::npos);
+  forged = own_receipt();
+  forged["energy"]["basis"] = "measured";
+  EXPECT_NE(errors_of(forged).find("but joules_estimated is true"), std::string::npos);
+  forged = own_receipt();
+  forged["weights_hash"] = "00000000000000000000000000000000";
+  forged["hashes"]["weights"] = "xxh3-128:10000000000000000000000000000000";
+  EXPECT_NE(errors_of(forged).find("but weights_hash is"), std::string::npos);
+}
+
+TEST(ReceiptCheck, ImpossibleFiguresAreRefused) {
+  const auto forged = [](const char* pointer, const Json& value) {
+    Json receipt = own_receipt();
+    receipt[Json::json_pointer(pointer)] = value;
+    return errors_of(receipt);
+  };
+  EXPECT_EQ(forged("/steps", -1), "/steps: found -1, wanted at least 0\n");
+  EXPECT_EQ(forged("/steps", 1.5), "/steps: found 1.5, wanted of type \"integer\"\n");
+  EXPECT_NE(forged("/steps", 2000).find("0.5 tokens a step, wanted at least 1"), std::string::npos);
+  EXPECT_NE(forged("/seconds/eval", -3).find("at least 0"), std::string::npos);
+  EXPECT_NE(forged("/price/rent/value", -3).find("at least 0"), std::string::npos);
+  EXPECT_NE(forged("/price/rent/confidence", "sure").find("one of"), std::string::npos);
+  EXPECT_NE(forged("/prices/0/confidence", "very high").find("one of"), std::string::npos);
+  EXPECT_NE(forged("/origin", "bought").find("one of"), std::string::npos);
+  EXPECT_NE(forged("/share_of_fp32_peak", 1.4).find("wanted 0 to 1.25"), std::string::npos);
+  Json fast = own_receipt();  // ten times the work in the same time, told consistently
+  for (const char* key : {"fp32_peak_flops", "precision"}) fast.erase(key);
+  fast["share_of_fp32_peak"] = 20;
+  EXPECT_NE(errors_of(fast).find("wanted 0 to 16"), std::string::npos);
+}
+
+TEST(ReceiptCheck, WhatIsLeftOutOrRoundedIsNoContradiction) {
+  const Json receipt = own_receipt();
+  for (const char* key :
+       {"origin", "steps", "model_flops", "seconds", "core_seconds", "attempts", "joules",
+        "joules_estimated", "usd", "farthings", "price", "tokens_per_second", "precision",
+        "fp32_peak_flops", "share_of_fp32_peak", "weights_hash"}) {
+    Json less = receipt;
+    less.erase(key);
+    EXPECT_EQ(errors_of(less), "") << key;
+  }
+  for (const char* format : {"%.3g", "%.4g", "%.6g"}) {  // as somebody would print it
+    Json rounded = receipt;
+    for (Json& value : {std::ref(rounded["usd"]), std::ref(rounded["compute"])}) {
+      for (auto& [key, figure] : value.items()) {
+        if (!figure.is_number_float()) continue;
+        char text[40];
+        std::snprintf(text, sizeof text, format, figure.get<double>());
+        figure = std::atof(text);
+      }
+    }
+    EXPECT_EQ(errors_of(rounded), "") << format;
   }
 }
 
@@ -108,9 +218,12 @@ TEST(ReceiptCheck, FindsWhatContradictsItself) {
   EXPECT_NE(with("/definitions/final_run/low", 6e6).find("above"), std::string::npos);
   EXPECT_NE(with("/definitions/programme", Json{{"usd", 0}, {"basis", "x"}}).find("not known"),
             std::string::npos);
-  EXPECT_NE(with("/compute/usd_per_device_hour", 2.1).find("device_hours x"), std::string::npos);
-  EXPECT_NE(with("/compute/devices", 1024).find("more than 1024 devices"), std::string::npos);
-  EXPECT_NE(with("/compute/training_flops", 1e30).find("no device"), std::string::npos);
+  EXPECT_EQ(with("/compute/usd_per_device_hour", 2.1),
+            "/definitions/final_run/usd: 5.576e+06, but compute.device_hours (2788000) x "
+            "compute.usd_per_device_hour (2.1) is 5.8548e+06");
+  EXPECT_NE(with("/compute/devices", 1024).find("hours of a device in an hour"), std::string::npos);
+  EXPECT_NE(with("/compute/training_flops", 1e30).find("FLOP/s of one device, wanted 0 to 1e+17"),
+            std::string::npos);
   EXPECT_NE(with("/energy/kwh", 2927).find("W a device"), std::string::npos);
   EXPECT_NE(with("/energy/kwh", 2.9e9).find("W a device"), std::string::npos);
   EXPECT_NE(with("/prices/0/unit", "CNY/h").find("found CNY/h, wanted USD"), std::string::npos);
@@ -131,7 +244,7 @@ TEST(ReceiptCheck, ZeroIsNotUnknownAndACostHasAPrice) {
                                    {"unit", "USD/h"},
                                    {"date", "2024-12"},
                                    {"source", "x"}})
-                .find("usd_per_device_hour"),
+                .find("prices.0.value (20)"),
             std::string::npos);
 }
 

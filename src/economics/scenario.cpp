@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "config/settings.h"
 #include "config/share.h"
+#include "economics/claims.h"
 
 namespace farthing {
 namespace {
@@ -53,6 +54,9 @@ class ScenarioReader {
     for (SheetLine& line : lines_) scenario_.sheet.add(std::move(line));
     scenario_.sheet.finish(where_);
     check_names();
+    for (PublishedFigure& figure : scenario_.checks) {
+      if (figure.label.empty()) figure.label = scenario_.sheet.at(figure.of).label;
+    }
     refuse_broken(scenario_.sheet, changes, original_);
     scenario_.is_changed = !changes.empty();
     return std::move(scenario_);
@@ -124,11 +128,14 @@ class ScenarioReader {
     settings_.read(element("given", i, "above_100"), above, {});
     double most = kMostQuantity;
     settings_.read(element("given", i, "at_most"), most, {.low = 0, .high = kMostQuantity});
-    const SettingRule rule{.low = negative                     ? -kMostQuantity
-                                  : line.id.starts_with("pue") ? 1
-                                                               : 0,
-                           .high = line.unit == "%" && !above ? 100 : most};
-    rules_[line.id] = {rule.low, rule.high};
+    double least = negative ? -kMostQuantity : line.id.starts_with("pue") ? 1 : 0;
+    settings_.read(element("given", i, "at_least"), least,
+                   {.low = -kMostQuantity, .high = kMostQuantity});
+    bool whole = false;
+    settings_.read(element("given", i, "whole"), whole, {});
+    const SettingRule rule{.low = least, .high = line.unit == "%" && !above ? 100 : most};
+    rules_[line.id] = {rule.low, rule.high, whole};
+    line.whole = whole, line.least = rule.low, line.most = rule.high;
     const std::string path = element("given", i, "value");
     bool unknown = false;  // not_stated = true: nobody published it
     settings_.read(element("given", i, "not_stated"), unknown, {});
@@ -192,11 +199,29 @@ class ScenarioReader {
     for (std::size_t i = 0; i < n; ++i) {
       PublishedFigure figure;
       text(element("check", i, "of"), figure.of, true);
-      text(element("check", i, "source"), figure.source, true);
-      settings_.read(element("check", i, "stated"), figure.stated, {});
-      settings_.read(element("check", i, "within"), figure.within, {.low = 0, .high = 1});
+      text(element("check", i, "to"), figure.to, false);
+      text(element("check", i, "label"), figure.label, false);
+      std::string claim;  // a row of claims/article_costs.csv
+      text(element("check", i, "claim"), claim, false);
+      text(element("check", i, "source"), figure.source, claim.empty());
+      settings_.read(element("check", i, "stated"), figure.stated.low, {});
+      figure.stated.high = figure.stated.low;
+      settings_.read(element("check", i, "stated_to"), figure.stated.high, {});
+      if (!claim.empty()) take_claim(element("check", i, "claim"), claim, figure);
       scenario_.checks.push_back(std::move(figure));
     }
+  }
+
+  void take_claim(const std::string& path, const std::string& id, PublishedFigure& figure) {
+    if (claims_.empty()) claims_ = article_claims();
+    const auto claim = std::find_if(claims_.begin(), claims_.end(),
+                                    [&](const Claim& each) { return each.id == id; });
+    if (claim == claims_.end() || !claim->stated) {
+      return settings_.add_fault(path, id,
+                                 "a row of claims/article_costs.csv with a stated figure");
+    }
+    figure.stated = *claim->stated_usd();
+    if (figure.source.empty()) figure.source = claim->source();
   }
 
   void read_months() {
@@ -242,16 +267,25 @@ class ScenarioReader {
       const auto line = std::find_if(lines_.begin(), lines_.end(),
                                      [&](const SheetLine& each) { return each.id == change.id; });
       if (line == lines_.end() || !line->formula.empty()) refuse(change);
-      const auto [low, high] = rules_[change.id];
-      if (!(change.value >= low && change.value <= high)) {
-        throw_bad_input({change.whose(), line->label, fmt::format("{}", change.value),
-                         fmt::format("{} to {}", low, high), ""});
-      }
+      check_value(change, *line);
       original_.emplace(change.id, line->value);
       line->value = change.value, line->low = change.low, line->high = change.high;
       line->source = change.source, line->date = change.date;
       line->confidence = change.confidence;
     }
+  }
+
+  void check_value(const ScenarioChange& change, const SheetLine& line) const {
+    const Bounds& bounds = rules_.at(change.id);
+    const double value = change.value;
+    const bool is_whole = !bounds.whole || value == std::floor(value);
+    if (value >= bounds.low && value <= bounds.high && is_whole) return;
+    const bool is_share = line.unit == "%" && value > 0 && value < 1;
+    throw_bad_input(
+        {change.whose(), line.label, fmt::format("{}{}", value, is_share ? " %" : ""),
+         fmt::format("{}{} to {}{}", bounds.whole ? "a whole number, " : "", bounds.low,
+                     bounds.high, line.unit.empty() ? "" : " " + line.unit),
+         is_share ? fmt::format("{:.6g} % is written {:.6g}", 100 * value, 100 * value) : ""});
   }
 
   [[noreturn]] void refuse(const ScenarioChange& change) const {
@@ -288,7 +322,10 @@ class ScenarioReader {
       need(chart.x, "chart " + chart.id);
       for (const auto& id : chart.lines) need(id, "chart " + chart.id);
     }
-    for (const auto& figure : scenario_.checks) need(figure.of, "check");
+    for (const auto& figure : scenario_.checks) {
+      need(figure.of, "check");
+      if (!figure.to.empty()) need(figure.to, "check");
+    }
     need_all(scenario_.title, "scenario.title");
     for (const auto& sentence : scenario_.sentences) {
       for (const auto& id : sentence.when.names()) need(id, "say");
@@ -306,8 +343,13 @@ class ScenarioReader {
   std::string where_;
   const PriceList& prices_;
   Scenario scenario_;
+  std::vector<Claim> claims_;
   std::vector<SheetLine> lines_;
-  std::map<std::string, std::pair<double, double>> rules_;
+  struct Bounds {
+    double low = 0, high = 0;
+    bool whole = false;
+  };
+  std::map<std::string, Bounds> rules_;
   std::map<std::string, double> original_;  // of what a change replaced
   std::vector<std::pair<std::string, std::string>> foreign_;
   std::set<std::string> rates_;
@@ -443,9 +485,10 @@ std::vector<CheckResult> run_checks(const Scenario& scenario) {
   std::vector<CheckResult> results;
   if (scenario.is_changed) return results;
   for (const PublishedFigure& figure : scenario.checks) {
-    const double value = scenario.sheet.value(figure.of);
-    const double error = value / figure.stated - 1;
-    results.push_back({&figure, value, error, std::abs(error) <= figure.within});
+    const double from = scenario.sheet.value(figure.of);
+    const double to = figure.to.empty() ? from : scenario.sheet.value(figure.to);
+    const SheetRange computed{std::min(from, to), std::max(from, to)};
+    results.push_back({&figure, computed, off_by(figure.stated, computed)});
   }
   return results;
 }
@@ -499,6 +542,8 @@ std::vector<std::string> spoken(const Scenario& scenario) {
     if (!sentence.when.empty() && !(sentence.when.evaluate(value_of) > 0)) continue;
     lines.push_back(filled(sentence.text, scenario));
   }
+  const std::vector<CashMonth> months = cash_months(scenario);
+  for (auto& line : least_words(months)) lines.push_back(std::move(line));
   return lines;
 }
 

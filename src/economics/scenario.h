@@ -10,7 +10,9 @@
 //   flow      an amount per month, from month `first` to `last`, into (+) or out of (-) the purse;
 //             its formula may use `month`, 1 for the first
 //   say       a sentence for when a formula is above zero; {id} is its value, {id:range} its range
-//   check     a published figure that the sheet must give within a share
+//   check     a published figure as it was stated, by a row of claims/article_costs.csv or by
+//   number,
+//             beside what the sheet gives; the verdict is claims.h's: exact, rounded, off by 32 %
 //
 // A given may take its value, range, date and source from the price list: price = "h100-sxm/spot",
 // "electricity/industrial/us" (item/kind/region), so that --prices prices it again.
@@ -56,8 +58,9 @@ struct Sentence {
 };
 
 struct PublishedFigure {
-  std::string of, source;
-  double stated = 0, within = 0;
+  std::string of, to, source;  // lines; `to` is empty for a single figure
+  std::string label;           // default: the line's
+  SheetRange stated;
 };
 
 struct Scenario {
@@ -110,14 +113,14 @@ struct CashMonth {
   double net = 0, balance = 0;
 };
 std::vector<CashMonth> cash_months(const Scenario& scenario);
+// "At the end of a month the purse holds at least $8.496M.", and from which month on it is empty.
+std::vector<std::string> least_words(const std::vector<CashMonth>& months);
 
-// Whether a check holds now, with the value that the sheet gives; none where quantities were
-// changed.
+// A check as it comes out; none where quantities were changed.
 struct CheckResult {
   const PublishedFigure* figure = nullptr;
-  double value = 0;
-  double error = 0;  // value / stated - 1
-  bool holds = false;
+  SheetRange computed;
+  double off = 0;  // off_by() of claims.h
 };
 inline constexpr const char* kNotTheirCase =
     "Quantities were changed: what was published is of another case, and is not held against this.";
@@ -127,7 +130,7 @@ std::vector<CheckResult> run_checks(const Scenario& scenario);
 std::map<std::string, std::vector<double>> draw(const Scenario& scenario,
                                                 const ScenarioChart& chart, int n_points = 61);
 
-// {id} and {id:range} replaced; only the sentences whose condition holds.
+// {id} and {id:range} replaced; only the sentences whose condition holds; least_words() last.
 std::vector<std::string> spoken(const Scenario& scenario);
 // {device} alone replaced; {id} stay for a page to fill.
 std::string with_device(std::string text, const Scenario& scenario);

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <set>
 
+#include "economics/claims.h"
 #include "economics/scenario.h"
 
 namespace farthing {
@@ -39,7 +40,7 @@ PageTable live_months(const Scenario& scenario, Sheet& sheet) {
                .formula = formula});
     return id;
   };
-  std::string purse = scenario.opening.empty() ? "0" : scenario.opening.text();
+  std::string purse = scenario.opening.empty() ? "0" : scenario.opening.text(), least;
   for (int month = 1; month <= scenario.n_months; ++month) {
     std::string in = "0", out = "0";
     for (const CashFlow& flow : scenario.flows) {
@@ -51,6 +52,8 @@ PageTable live_months(const Scenario& scenario, Sheet& sheet) {
     const std::string in_id = add("in", month, "in", in), out_id = add("out", month, "out", out);
     const std::string net = add("net", month, "net", in_id + " + " + out_id);
     purse = add("purse", month, "in the purse", "(" + purse + ") + " + net);
+    least = add("least", month, "least in the purse so far",
+                least.empty() ? purse : "min(" + least + ", " + purse + ")");
     table.rows.push_back({{.text = std::to_string(month)},
                           figure_cell(in_id),
                           figure_cell(out_id),
@@ -63,23 +66,26 @@ PageTable live_months(const Scenario& scenario, Sheet& sheet) {
 PageTable live_checks(const Scenario& scenario, Sheet& sheet) {
   PageTable table{
       .heading = "Against what was published",
-      .headings = {"published", "stated", "computed", "error", "wanted within"},
+      .headings = {"published", "stated", "computed", "the sum", "where"},
       .rows = {},
-      .note = "A slider moves the computed side: then it is no longer the sources' case.",
+      .note = std::string("A slider moves the computed side: then it is no longer the sources' "
+                          "case. ")
+                  .append(kOffByRule),
+      .is_prose = true,
       .stacks = true};
   for (std::size_t i = 0; !scenario.is_changed && i < scenario.checks.size(); ++i) {
     const PublishedFigure& check = scenario.checks[i];
-    const SheetLine& line = sheet.at(check.of);
-    const std::string id = fmt::format("check_{}_error", i + 1);
-    table.rows.push_back({{.text = line.label},
-                          {.text = format_figure(check.stated, line.unit)},
-                          figure_cell(check.of),
-                          figure_cell(id),
-                          {.text = fmt::format("{:.3g} %", 100 * check.within)}});
-    sheet.add({.id = id,
-               .label = "error of: " + line.label,
-               .unit = "%",
-               .formula = fmt::format("100 * ({} / {} - 1)", check.of, check.stated)});
+    const std::string unit = sheet.at(check.of).unit;
+    PageCell computed = figure_cell(check.of);
+    computed.to = check.to;
+    PageCell verdict =
+        sum_cell(sheet, fmt::format("check_{}", i + 1),
+                 off_formula(check.stated, check.of, check.to), {"exact", "rounded", "off by {}"});
+    table.rows.push_back({{.text = check.label},
+                          {.text = format_figure(check.stated, unit)},
+                          computed,
+                          verdict,
+                          {.text = check.source}});
   }
   return table;
 }
@@ -116,7 +122,14 @@ MoneyPage scenario_page(const Scenario& scenario, const std::string& today) {
   PageTable checks = live_checks(scenario, page.sheet);
   PageTable months = live_months(scenario, page.sheet);
   page.sheet.finish(scenario.name);
+  if (scenario.n_months > 0) {
+    words.sentences.push_back({fmt::format(
+        "At the end of a month the purse holds at least {{month_{}_least}}.", scenario.n_months)});
+  }
   const auto likely = likely_ranges(scenario);
+  if (const std::string lucky = lucky_words(scenario, likely); !lucky.empty()) {
+    page.answer += " " + lucky;
+  }
   PageTable answers{.heading = "Answers",
                     .headings = {"", "value (lowest to highest)", "P10 to P90"},
                     .rows = {}};
@@ -134,8 +147,7 @@ MoneyPage scenario_page(const Scenario& scenario, const std::string& today) {
   answers.note =
       "Lowest to highest: every range at the end that lowers, or raises, this answer. P10 to P90: "
       "1,000 draws, every quantity with a range triangular between its ends; a slider "
-      "moves the middle. With the sources' values some may lie outside it: those sit at one end of "
-      "their ranges.";
+      "moves the middle.";
   page.add(std::move(answers));
   if (!words.sentences.empty()) page.add(std::move(words));
   for (const ScenarioChart& chart : scenario.charts) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "economics/claims.h"
 #include "economics/scenario.h"
 
 namespace farthing {
@@ -14,6 +15,10 @@ std::string range_words(const Sheet& sheet, const std::string& id) {
   const auto range = sheet.range(id);
   if (!range || range->low == range->high) return "";
   return format_figure(*range, sheet.at(id).unit);
+}
+
+Json range_json(const SheetRange& range) {
+  return Json::array({or_null(range.low), or_null(range.high)});
 }
 
 std::string headed(const std::string& heading, const Table& table) {
@@ -35,7 +40,8 @@ std::string lucky_words(const Scenario& scenario, const std::map<std::string, Sh
     names += (names.empty() ? "" : "; ") + scenario.sheet.at(id).label;
   }
   if (names.empty()) return "";
-  return "Outside P10 to P90 with the sources' values, which sit at one end of their ranges: " +
+  return "The sources' values sit at one end of their ranges, so that what they give is no middle: "
+         "nine or more draws in ten lie to one side of it. So it is with: " +
          names + ".";
 }
 
@@ -46,8 +52,13 @@ Table answers_table(const Scenario& scenario) {
     const SheetLine& line = scenario.sheet.at(id);
     const auto found = likely.find(id);
     const bool spread = found != likely.end() && found->second.low < found->second.high;
-    table.rows.push_back({line.label, format_figure(scenario.sheet.value(id), line.unit),
-                          spread ? format_figure(found->second, line.unit) : "",
+    const double value = scenario.sheet.value(id);
+    const char* outside = !spread                      ? ""
+                          : value > found->second.high ? ", under the value"
+                          : value < found->second.low  ? ", over the value"
+                                                       : "";
+    table.rows.push_back({line.label, format_figure(value, line.unit),
+                          spread ? format_figure(found->second, line.unit) + outside : "",
                           range_words(scenario.sheet, id)});
   }
   return table;
@@ -95,14 +106,26 @@ Table months_table(const Scenario& scenario) {
   return table;
 }
 
+std::vector<std::string> least_words(const std::vector<CashMonth>& months) {
+  if (months.empty()) return {};
+  double least = months.front().balance;
+  int empty = 0;  // the first month that ends below zero
+  for (const CashMonth& month : months) {
+    least = std::min(least, month.balance);
+    if (empty == 0 && month.balance < 0) empty = month.month;
+  }
+  std::vector<std::string> lines = {"At the end of a month the purse holds at least " +
+                                    format_dollars(least) + "."};
+  if (empty > 0) lines.push_back(fmt::format("It is empty first in month {}.", empty));
+  return lines;
+}
+
 Table checks_table(const Scenario& scenario) {
-  Table table{.headings = {"published", "stated", "computed", "error", ""}, .rows = {}};
+  Table table{.headings = {"published", "stated", "computed", "the sum"}, .rows = {}};
   for (const CheckResult& result : run_checks(scenario)) {
     const SheetLine& line = scenario.sheet.at(result.figure->of);
-    table.rows.push_back(
-        {line.label, format_figure(result.figure->stated, line.unit),
-         format_figure(result.value, line.unit), fmt::format("{:+.1f} %", 100 * result.error),
-         result.holds ? "ok" : fmt::format("wanted within {:.0f} %", 100 * result.figure->within)});
+    table.rows.push_back({result.figure->label, format_figure(result.figure->stated, line.unit),
+                          format_figure(result.computed, line.unit), sum_words(result.off)});
   }
   return table;
 }
@@ -135,7 +158,7 @@ std::string scenario_text(const Scenario& scenario, const std::string& today) {
     if (line.formula.empty()) text += folded("  " + line.id + ": " + line.source, 2);
   }
   for (const PublishedFigure& figure : scenario.checks) {
-    text += folded("  published, " + scenario.sheet.at(figure.of).label + ": " + figure.source, 2);
+    text += folded("  published, " + figure.label + ": " + figure.source, 2);
   }
   const auto stale = stale_prices(scenario, today);
   if (!stale.empty()) text += "\n";
@@ -168,10 +191,11 @@ Json scenario_json(const Scenario& scenario, const std::string& today) {
   json["checks"] = Json::array();
   for (const CheckResult& result : run_checks(scenario)) {
     json["checks"].push_back({{"of", result.figure->of},
-                              {"stated", result.figure->stated},
-                              {"value", or_null(result.value)},
-                              {"error", or_null(result.error)},
-                              {"holds", result.holds},
+                              {"label", result.figure->label},
+                              {"stated", range_json(result.figure->stated)},
+                              {"computed", range_json(result.computed)},
+                              {"off", or_null(result.off)},
+                              {"verdict", sum_words(result.off)},
                               {"source", result.figure->source}});
   }
   json["charts"] = Json::array();

@@ -236,6 +236,9 @@ void check_positive(const char* what, double value, double low, double high) {
 void check(const ServeLoad& load) {
   check_positive("input tokens per day", load.input_tokens_per_day, 0, 1e18);
   check_positive("output tokens per day", load.output_tokens_per_day, 0, 1e18);
+  if (load.input_tokens_per_day + load.output_tokens_per_day == 0) {
+    throw_bad_input({"tokens of a day", "0 in and 0 out", "", "tokens to serve, in or out", ""});
+  }
   check_positive("share of cache hits", load.hit_share, 0, 1);
   check_positive("context", load.context, 1, 1e8);
   check_positive("prompt", load.prompt, 1, 1e8);

@@ -130,6 +130,9 @@ TEST_F(Serving, AbsurdInputsAreRefused) {
     bad.*field = std::nan("");
     EXPECT_THROW(serve_day(rate, bad, {}), Error);
   }
+  ServeLoad nothing = load;
+  nothing.input_tokens_per_day = nothing.output_tokens_per_day = 0;
+  EXPECT_THROW(serve_day(rate, nothing, {}), Error);
   load.hit_share = 1.5;
   EXPECT_THROW(serve_day(rate, load, {}), Error);
   EXPECT_THROW(serve_day({.prefill = 0, .decode = 1}, {}, {}), Error);

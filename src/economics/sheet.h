@@ -42,8 +42,10 @@ struct SheetLine {
   std::string formula = {};  // empty: an input
   double value = std::numeric_limits<double>::quiet_NaN();  // of an input; NaN: not stated
   std::optional<double> low = {}, high = {};                // of an input
+  std::optional<double> least = {}, most = {};              // that it can be at all
   std::string source = {}, date = {}, confidence = {}, note = {};
-  bool slider = false;     // a page's reader may change it
+  bool slider = false;     // a page's reader may change it, from `least` to `most`
+  bool whole = false;      // an input of whole numbers
   bool condition = false;  // of a sentence: no row in the page's list of numbers
   // Of a formula: its value is a place, and the line's is read off here.
   std::vector<CurveKnot> curve = {};

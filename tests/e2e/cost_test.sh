@@ -97,6 +97,8 @@ expect 0 "explain at stale prices" "$farthing" cost explain deepseek-v3 --prices
 contains out 'rent of an H800 in the price list: a price of 2024-01' "explain at stale prices: warned"
 expect 0 "explain --set" "$farthing" cost explain deepseek-v3 --set price=3
 contains out '$8.364M' "explain --set"
+contains out 'With your values: ' "explain --set: whose"
+if grep -qF "does not follow (off by 50 %)" out; then fail "explain --set: blames the source"; fi
 expect 0 "plan --prices" "$farthing" plan deepseek-v3 --cluster h800-2048 --tokens 1T --prices mine.toml
 contains out '1.50' "plan --prices"
 
@@ -253,10 +255,29 @@ expect 3 "an unknown model" "$farthing" cost explain deepseek-v33
 expect 3 "an unknown input" "$farthing" cost explain deepseek-v3 --set prize=1
 contains err "did you mean price" "an unknown input"
 expect 3 "a negative input" "$farthing" cost explain deepseek-v3 --set price=-1
-for zero in "own-or-rent --years 0" "own-or-rent --rent 0" "own-or-rent --devices 0" \
+for zero in "own-or-rent --rent 0" \
   "scenario indie-30b --set mfu=0" "explain deepseek-v3 --set life=0"; do
   expect 3 "nothing to divide by: $zero" "$farthing" cost $zero
   contains err "found 0, wanted above 0" "nothing to divide by: $zero"
+done
+for absurd in "--devices 0.5" "--devices 0" "--busy 0.7" "--years 500" "--set server_factor=0.1"; do
+  # shellcheck disable=SC2086
+  expect 3 "no cluster: $absurd" "$farthing" cost own-or-rent $absurd
+  contains err "${absurd%%[ =]*}" "no cluster: $absurd: which"
+done
+for warned in "--spot 50" "--hours 7e8"; do
+  # shellcheck disable=SC2086
+  expect 0 "no bargain: $warned" "$farthing" cost own-or-rent $warned
+  contains out "Warning: " "no bargain: $warned"
+done
+expect 3 "nothing to serve" "$farthing" cost serve deepseek-v3 --input 0 --output 0
+contains err "0 in and 0 out" "nothing to serve"
+for paged in "cost own-or-rent" "cost claims" "cost explain deepseek-v3" "cost compare" "cost factors" \
+  "cost scenario spot" "cost serve deepseek-v3" "cost project runs" "plan deepseek-v3" "compare trained trained" \
+  "simulate deepseek-v3"; do
+  # shellcheck disable=SC2086
+  expect 2 "a page without a name: $paged" "$farthing" $paged --html ""
+  contains err "--html" "a page without a name: $paged"
 done
 expect 3 "an impossible PUE" "$farthing" cost own-or-rent --set pue=0.5
 expect 3 "an impossible share" "$farthing" cost explain deepseek-v3 --set network_share=1
