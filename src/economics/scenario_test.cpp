@@ -21,6 +21,7 @@ const PriceList& prices() {
 }
 
 Scenario shipped(const std::string& name, const std::vector<ScenarioChange>& changes = {}) {
+  set_share_folder(FARTHING_SOURCE_DIR);  // the articles' figures
   return load_scenario(std::string(FARTHING_SOURCE_DIR) + "/scenarios/" + name + ".toml", prices(),
                        changes);
 }
