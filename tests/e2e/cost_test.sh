@@ -217,7 +217,8 @@ contradict "a trained run: text for FLOPs" 's/("training_flops": )[0-9.e+]*/\1"m
 three "compare trained runs" "bits per byte" compare trained trained
 expect 0 "compare a run with itself" "$farthing" compare trained trained
 contains out "the best are equal, no winner" "compare a run with itself"
-expect 0 "a plan of this machine" "$farthing" plan tiny --cluster here --json -o here.json
+expect 0 "a plan of this machine" "$farthing" plan tiny --cluster here --json
+cp out here.json
 expect 0 "compare with a plan of this machine" "$farthing" compare trained here.json
 if grep -q "tiny on here does not state its dollars" out; then fail "a plan of this machine: money"; fi
 
