@@ -1,5 +1,6 @@
 // compare.cpp - farthing compare A B...: runs, receipts and plans at equal cost, and the frontier.
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -63,8 +64,11 @@ Contender contender_from_file(const std::string& path, const std::string& prices
     }
   }
   Contender contender = contender_from_json(json, path);
-  if (!prices.empty()) {
-    RunPrices wanted{.prices = prices};
+  // A plan of this machine has core-hours and leaves their price to the book.
+  const bool is_here = contender.kind == "plan" && json.contains("core_hours");
+  if (!prices.empty() || (is_here && !std::isfinite(contender.end.usd))) {
+    RunPrices wanted;
+    if (!prices.empty()) wanted.prices = prices;
     if (contender.device != "core") wanted.device = contender.device;
     price_again(contender, load_run_book(wanted));
   }

@@ -128,7 +128,10 @@ std::string text_of(const HistoryModel& a, const HistoryModel& b, const Comparis
                  fmt::format("cost: {} against {}", format_dollars(sheet.value("a_usd")),
                              format_dollars(sheet.value("b_usd")))) +
           "\n";
-  for (const auto* model : {&a, &b}) text += wrap_text(known_words(*model), 2);
+  for (const auto* model : {&a, &b}) {
+    text += wrap_text(known_words(*model), 2);
+    if (const auto words = phase_words(*model); !words.empty()) text += wrap_text(words, 2);
+  }
   for (const auto& [side, model] : {std::pair{'a', &a}, std::pair{'b', &b}}) {
     const std::string id = fmt::format("{}_outside", side);
     if (sheet.find(id) == nullptr || !(sheet.value(id) > 0)) continue;
@@ -164,9 +167,14 @@ MoneyPage comparison_page(const HistoryModel& a, const HistoryModel& b, Comparis
       {{"the run"}, figure_cell("a_usd"), figure_cell("b_usd"), figure_cell("ratio")});
   factors.items.push_back({"ratio", "", true});
   page.sheet = std::move(comparison.sheet);
-  page.tiles = {"a_usd", "b_usd", "ratio"};
+  for (const std::string id : {"a_usd", "b_usd", "ratio"}) {
+    page.tiles.push_back(page.sheet.find(id + "_about") == nullptr ? id : id + "_about");
+  }
   page.add(factors), page.add(table);
   PageText known{"What is known of the two", {known_words(a), known_words(b)}};
+  for (const auto* model : {&a, &b}) {
+    if (const auto words = phase_words(*model); !words.empty()) known.paragraphs.push_back(words);
+  }
   for (const auto& [side, model] : {std::pair{'a', &a}, std::pair{'b', &b}}) {
     const std::string id = fmt::format("{}_outside", side);
     if (page.sheet.find(id) == nullptr) continue;

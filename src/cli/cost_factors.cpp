@@ -146,7 +146,9 @@ MoneyPage page_of(const FactorReport& report, const FactorClaims& claims,
   MoneyPage page;
   page.title = "What makes " + request.model.name + " cheap to train";
   const bool is_claimed = claims.product > 0;
-  if (is_claimed) page.says.push_back({"Claimed: a factor of about {claimed}."});
+  if (is_claimed) {
+    page.says.push_back({fmt::format("Claimed: {{claimed}}, rounded to {:g}.", claims.product)});
+  }
   page.says.push_back(
       {"Switched off one by one in the model of a training step, in every order: {computed}."});
   PageChart claimed, computed;

@@ -32,8 +32,9 @@ const char* const kRented =
     "\"owned\" in project.toml says otherwise.";
 
 std::string money(const ProjectCost& cost, const std::string& id) {
-  return (cost.partial.contains(id) ? "at least " : "") +
-         format_figure(cost.sheet.value(id), cost.sheet.at(id).unit);
+  const bool is_total = id == "final_compute" || id == "all_compute";
+  const bool partial = cost.partial.contains(id) || (is_total && !cost.facts.faults.empty());
+  return (partial ? "at least " : "") + format_figure(cost.sheet.value(id), cost.sheet.at(id).unit);
 }
 
 // "$1,234", "at least $1,234", "not stated".
@@ -57,6 +58,10 @@ std::vector<std::string> devices_of(const ProjectCost& cost) {
   return {devices.begin(), devices.end()};
 }
 
+bool has_runs(const PhaseCost& phase, bool all) {
+  return !(all ? phase.all_hours : phase.final_hours).empty();
+}
+
 // In the form of DeepSeek-V3's table 1, for the final run and for all runs.
 Table phase_rows(const ProjectCost& cost, bool all) {
   Table table{.headings = {all ? "all runs" : "final run"}, .rows = {}};
@@ -77,7 +82,7 @@ Table phase_rows(const ProjectCost& cost, bool all) {
   std::vector<std::string> row = {"in USD"};
   for (const auto& phase : cost.phases) {
     const std::string& id = all ? phase.all_usd : phase.final_usd;
-    row.push_back(cost.sheet.value(id) == 0 ? "none" : money(cost, id));
+    row.push_back(has_runs(phase, all) ? money(cost, id) : "none");
   }
   row.push_back(money(cost, all ? "all_compute" : "final_compute"));
   table.rows.push_back(row);
@@ -99,17 +104,29 @@ const char* const kTaxElsewhere =
 std::string tax_words(const ProjectCost& cost) {
   const double tax = cost.sheet.value(cost.tax);
   if (!std::isfinite(tax)) return wrap_text("Iteration tax: not stated, for " + cost.no_tax, 0);
-  return wrap_text(fmt::format("Iteration tax, all runs over the final run: {} ({})",
-                               format_figure(tax, "x"), kTaxElsewhere),
+  const bool left_out = !cost.facts.faults.empty();
+  return wrap_text(fmt::format("Iteration tax, all runs over the final run: {}{}{} ({})",
+                               left_out ? "at least " : "", format_figure(tax, "x"),
+                               left_out ? " unless a final run is left out" : "", kTaxElsewhere),
                    0);
+}
+
+// "3 runs", or "at least 3 runs; LEFT OUT of all sums: 1 entry that could not be read, ...".
+std::string counted_words(const ProjectFacts& facts, const char* where) {
+  std::string words = fmt::format("{} run{}", facts.runs.size(), facts.runs.size() == 1 ? "" : "s");
+  if (const std::size_t n = facts.faults.size(); n > 0) {
+    words = fmt::format("at least {}; LEFT OUT of all sums: {} {} that could not be read, {}",
+                        words, n, n == 1 ? "entry" : "entries", where);
+  }
+  return words;
 }
 
 std::string text_of(const ProjectCost& cost, const Definitions& definitions,
                     const ProjectOptions& options) {
   const ProjectFacts& facts = cost.facts;
-  std::string text = wrapped(fmt::format("What {} cost: {} runs",
+  std::string text = wrapped(fmt::format("What {} cost: {}",
                                          facts.file.name.empty() ? facts.folder : facts.file.name,
-                                         facts.runs.size())) +
+                                         counted_words(facts, "named at the end"))) +
                      "\n";
   if (options.runs) text += runs_text(cost) + "\n";
   text += to_text(phase_rows(cost, false)) + "\n" + to_text(phase_rows(cost, true)) + "\n";
@@ -117,12 +134,16 @@ std::string text_of(const ProjectCost& cost, const Definitions& definitions,
   for (const auto& each : cost.definitions) {
     const Definition& definition = definitions.at(each.definition);
     text += fmt::format("{:28}{}\n", definition.label, definition_words(cost, each));
-    std::vector<std::string> in;
+    std::vector<std::string> in, none;
     for (const auto& part : definition.parts) {
-      if (std::isfinite(cost.sheet.value(part)))
+      if (cost.is_in_the_rent(part)) {
+        none.push_back(definitions.name_of(part));
+      } else if (std::isfinite(cost.sheet.value(part))) {
         in.push_back(money(cost, part) + " " + definitions.name_of(part));
+      }
     }
     if (!in.empty()) text += wrap_text("in: " + joined(in), 4);
+    if (!none.empty()) text += wrap_text("none, taken as rented: " + joined(none), 4);
     if (!each.missing.empty()) text += wrap_text("not stated: " + joined(each.missing), 4);
     text += wrap_text("out: " + joined(definitions.excluded(definition)), 4);
   }
@@ -149,6 +170,9 @@ std::string text_of(const ProjectCost& cost, const Definitions& definitions,
 
 Json json_of(const ProjectCost& cost, const Definitions& definitions) {
   const auto value = [&](const std::string& id) { return or_null(cost.sheet.value(id)); };
+  const auto usd = [&](const PhaseCost& phase, bool all) {
+    return has_runs(phase, all) ? value(all ? phase.all_usd : phase.final_usd) : Json(nullptr);
+  };
   Json json = {{"project", cost.facts.file.name},
                {"folder", cost.facts.folder},
                {"runs", Json::array()},
@@ -170,14 +194,15 @@ Json json_of(const ProjectCost& cost, const Definitions& definitions) {
                             {"hours", run.hours},
                             {"tokens", run.tokens},
                             {"model_flops", run.model_flops},
-                            {"kwh", run.kwh ? Json(*run.kwh) : Json(nullptr)}});
+                            {"kwh", run.kwh ? or_null(*run.kwh) : Json(nullptr)},
+                            {"kwh_estimated", run.kwh_estimated}});
   }
   for (const auto& phase : cost.phases) {
     json["phases"].push_back({{"phase", phase.phase},
                               {"final_hours", phase.final_hours},
                               {"all_hours", phase.all_hours},
-                              {"final_usd", value(phase.final_usd)},
-                              {"all_usd", value(phase.all_usd)}});
+                              {"final_usd", usd(phase, false)},
+                              {"all_usd", usd(phase, true)}});
   }
   for (const auto& part : cost.parts) json["parts"][part] = value(part);
   for (const auto& each : cost.definitions) {
@@ -203,7 +228,7 @@ PageTable phase_table(const ProjectCost& cost, bool all) {
   std::vector<PageCell> usd = {{"in USD"}};
   for (const auto& phase : cost.phases) {
     const std::string& id = all ? phase.all_usd : phase.final_usd;
-    usd.push_back(cost.sheet.value(id) == 0 ? PageCell{"none"} : figure_cell(id));
+    usd.push_back(has_runs(phase, all) ? figure_cell(id) : PageCell{"none"});
   }
   usd.push_back(figure_cell(all ? "all_compute" : "final_compute"));
   table.rows.push_back(usd);
@@ -215,9 +240,9 @@ MoneyPage page_of(const ProjectCost& cost, const Definitions& definitions) {
   const std::string name = cost.facts.file.name.empty() ? cost.facts.folder : cost.facts.file.name;
   page.title = "What " + name + " cost";
   page.answer = fmt::format(
-      "{} runs, each counted once. What nobody wrote down is \"not stated\", and "
+      "{}. Each run is counted once. What nobody wrote down is \"not stated\", and "
       "the sums that would need it are \"at least\".",
-      cost.facts.runs.size());
+      counted_words(cost.facts, "named in the notes"));
   page.sheet = cost.sheet;
   PageChart bars;
   bars.kind = "bars", bars.heading = "Five definitions of the cost";

@@ -109,6 +109,19 @@ std::vector<std::vector<int>> repeats(const std::vector<Contender>& contenders) 
   return groups;
 }
 
+bool is_one_run(const std::vector<Contender>& contenders) {
+  if (contenders.size() < 2) return false;
+  const Contender& first = contenders.front();
+  const auto agree = [](double x, double y) {
+    return x == y || !std::isfinite(x) || !std::isfinite(y);
+  };
+  return std::all_of(contenders.begin() + 1, contenders.end(), [&](const Contender& other) {
+    return agree(other.begun_unix, first.begun_unix) && agree(other.end.steps, first.end.steps) &&
+           other.end.tokens == first.end.tokens &&
+           other.end.bits_per_byte == first.end.bits_per_byte;
+  });
+}
+
 std::vector<CurveKnot> knots(const Contender& contender, Against against) {
   std::vector<CurveKnot> found;
   for (const CurvePoint& point : contender.curve) {

@@ -98,6 +98,9 @@ struct EqualComparison {
 // Groups of two and more whose recipes are alike but for names and seeds; a run given twice is no
 // repeat of itself.
 std::vector<std::vector<int>> repeats(const std::vector<Contender>& contenders);
+// Two and more with the same tokens and bits per byte, and begin and steps where stated: they
+// differ by their prices alone.
+bool is_one_run(const std::vector<Contender>& contenders);
 EqualComparison at_equal(const std::vector<Contender>& contenders, Against against,
                          std::optional<double> at = {});
 
@@ -131,6 +134,12 @@ Table totals_table(const std::vector<Contender>& contenders);
 Table equal_table(const std::vector<Contender>& contenders, const EqualComparison& equal);
 Table frontier_table(const std::vector<Contender>& contenders);
 Table trend_table(const std::vector<Contender>& contenders, const Trend& trend);
+// What the ends say where nobody wins at equal cost; all but kOneRun go on after kTooFew.
+extern const char* const kOneRun;                  // is_one_run()
+extern const char* const kNoneThere;               // nobody was measured there
+extern const char* const kTooFew;                  // one was
+extern const char* const kSettleWords;             // the frontier has several
+std::string alone_words(const std::string& name);  // the frontier has one
 std::string winner_words(const std::vector<Contender>& contenders, const EqualComparison& equal);
 // The same after "At ... each: ".
 std::string winner_verdict(const std::vector<Contender>& contenders, const EqualComparison& equal);

@@ -179,6 +179,9 @@ Contender from_receipt(const Reader& reader, Contender contender) {
   if (const auto device = reader.text("compute.device"); !device.empty()) contender.device = device;
   contender.begun_unix = reader.number("begun_unix");
   read_price(reader, contender);
+  if (!std::isfinite(contender.end.usd)) {  // stated are hours and what one cost
+    contender.end.usd = contender.core_hours * contender.hour_usd;
+  }
   return contender;
 }
 
@@ -191,12 +194,14 @@ Contender from_plan(const Reader& reader, Contender contender) {
                    reader.number("bits_per_byte")};
   contender.price = "of the plan";
   contender.price_date = reader.text("usd.date");
-  contender.joules = reader.number("energy_joules");
+  contender.joules = reader.number("energy_joules", "joules");
   contender.name = reader.text("model") + " on " + reader.text("cluster");
   contender.hour_usd = reader.number("usd.usd_per_device_hour");
   // What waits for spot capacity is no hour that is paid.
   contender.core_hours = contender.end.usd / contender.hour_usd;
-  if (!std::isfinite(contender.core_hours)) contender.core_hours = reader.number("gpu_hours");
+  if (!std::isfinite(contender.core_hours)) {
+    contender.core_hours = reader.number("core_hours", "gpu_hours");
+  }
   if (const std::string device = reader.text("usd.device"); !device.empty()) {
     contender.device = device;
     contender.price = rent_words(contender.hour_usd, "USD per " + device + "-hour");

@@ -88,9 +88,10 @@ PageTable equal_cells(const std::vector<Contender>& contenders, const CompareShe
 
 // Who wins at equal cost, and by what; or why nobody does, and what can be said all the same.
 std::vector<PageSentence> verdict(const std::vector<Contender>& contenders,
-                                  const CompareSheet& sheet) {
+                                  const EqualComparison& equal, const CompareSheet& sheet) {
+  if (is_one_run(contenders) && equal.margin != 0) return {{kOneRun}};
   std::vector<PageSentence> says;
-  const std::string at = "At {equal_at} each ";
+  const std::string at = "At {equal_at} each: ";
   for (std::size_t i = 0; i < contenders.size(); ++i) {
     if (sheet.places(i).empty()) continue;
     says.push_back(
@@ -105,9 +106,13 @@ std::vector<PageSentence> verdict(const std::vector<Contender>& contenders,
   says.push_back(
       {"The run-to-run spread is not measured: repeat a run with another seed.", "no_spread"});
   says.push_back({at + "the best are equal, no winner.", "is_tie"});
-  says.push_back({at + "fewer than two were measured, no winner at equal cost. Evaluations on the "
-                       "way, --set train.eval_every=STEPS, would settle it.",
-                  "too_few"});
+  says.push_back({at + kNoneThere, "none_there"});
+  says.push_back({at + kTooFew, "too_few"});
+  says.push_back({kSettleWords, "too_few_on"});
+  if (sheet.candidates().size() < 2) return says;
+  for (const std::size_t i : sheet.candidates()) {
+    says.push_back({alone_words(contenders[i].name), line("only", i)});
+  }
   return says;
 }
 
@@ -119,7 +124,7 @@ PageTable frontier_cells(const std::vector<Contender>& contenders, const Compare
   for (const std::size_t i : sheet.candidates()) {
     const PageCell step{.text = "",
                         .sentences = {{braced("centibit", i), line("follows_one", i)},
-                                      {"it spent least and is best", line("alone", i)}}};
+                                      {"nobody else is on it", line("alone", i)}}};
     table.rows.push_back({{.text = contenders[i].name},
                           figure_cell(line("usd", i)),
                           figure_cell(line("bits", i)),
@@ -190,7 +195,7 @@ MoneyPage compare_page(const std::vector<Contender>& contenders, const EqualComp
     page.tiles.push_back(line("usd", i));
   }
   CompareSheet sheet(contenders, equal);
-  page.says = sheet.follows() ? verdict(contenders, sheet)
+  page.says = sheet.follows() ? verdict(contenders, equal, sheet)
                               : std::vector<PageSentence>{{winner_words(contenders, equal)}};
   page.add(spent_cells(contenders));
   for (const Against against : {Against::kUsd, Against::kTokens}) {

@@ -232,7 +232,8 @@ void CompareSheet::add_winner(const std::vector<std::size_t>& measured) {
   add_hidden("n_best", fold("+", ties, "n_best"));
   add_hidden("has_winner", "if(n_at - 1, if(n_best - 1, 0, 1), 0)");
   add_hidden("is_tie", "if(n_at - 1, if(n_best - 1, 1, 0), 0)");
-  add_hidden("too_few", "if(n_at - 1, 0, 1)");
+  add_hidden("none_there", "if(n_at, 0, 1)");
+  add_hidden("too_few", "if(n_at - 1, 0, 1) - none_there");
   add_hidden("any_early", fold("max", early, "any_early"));
 }
 
@@ -310,7 +311,10 @@ void CompareSheet::add_frontier() {
   add_hidden("n_on", fold("+", all, "n_on"));
   for (const std::size_t i : candidates_) {
     add_hidden(id("alone", i), fmt::format("if(n_on - 1, 0, {})", id("on", i)));
+    if (!follows_ || candidates_.size() < 2) continue;
+    add_hidden(id("only", i), fmt::format("too_few * {}", id("alone", i)));
   }
+  if (follows_) add_hidden("too_few_on", "too_few * if(n_on - 1, 1, 0)");
 }
 
 // Money spent in order, and up to where each reached the target.

@@ -117,13 +117,46 @@ TEST(Compare, EvaluationsOnASampleAndOnAllTheTextDoNotMix) {
   }));
 }
 
+// The sentences of the page's verdict whose conditions hold, without "At ... each: ".
+std::string shown(const std::vector<Contender>& contenders, const EqualComparison& equal) {
+  const MoneyPage page = compare_page(contenders, equal);
+  std::string words;
+  for (const PageSentence& sentence : page.says) {
+    if (!sentence.when.empty() && !(page.sheet.value(sentence.when) > 0)) continue;
+    const std::size_t each = sentence.text.find("each: ");
+    words += (words.empty() ? "" : " ") +
+             (each == std::string::npos ? sentence.text : sentence.text.substr(each + 6));
+  }
+  return words;
+}
+
 TEST(Compare, WithoutAWinnerItSaysWhatIsKnown) {
   std::vector<Contender> two = {contender("cheap", 0.01, {3}), contender("dear", 0.02, {2.5})};
   EXPECT_NE(winner_words(two, at_equal(two, Against::kUsd)).find("who spent more is better"),
             std::string::npos);
   two[1].curve[0].bits_per_byte = two[1].end.bits_per_byte = 3.5;
-  EXPECT_NE(winner_words(two, at_equal(two, Against::kUsd)).find("cheap spent least and is best"),
+  const std::string words = winner_words(two, at_equal(two, Against::kUsd));
+  EXPECT_NE(words.find("cheap spent least and is best at its end, of single runs"),
             std::string::npos);
+  EXPECT_EQ(words.find("worth"), std::string::npos);
+  EXPECT_EQ(shown(two, at_equal(two, Against::kUsd)),
+            words.substr(words.find("fewer")));  // the page says the same
+  EXPECT_EQ(winner_words(two, at_equal(two, Against::kUsd, 1e-6)).find("spent least"),
+            std::string::npos);
+  EXPECT_EQ(shown(two, at_equal(two, Against::kUsd, 1e-6)), kNoneThere);
+}
+
+TEST(Compare, OneRunAtTwoPricesHasNoWinner) {
+  const std::vector<Contender> twice = {contender("a", 0.01, {3, 2.5, 2}, 5),
+                                        contender("a (2)", 0.02, {3, 2.5, 2}, 5)};
+  const EqualComparison equal = at_equal(twice, Against::kUsd);
+  ASSERT_EQ(equal.winner, 0);  // it is the cheaper price that wins
+  EXPECT_EQ(winner_words(twice, equal), kOneRun);
+  EXPECT_EQ(compare_page(twice, equal).says.front().text, kOneRun);
+  const std::vector<Contender> ends = {contender("a", 0.01, {2}, 5), contender("r", 0.02, {2})};
+  EXPECT_EQ(winner_words(ends, at_equal(ends, Against::kUsd)), kOneRun);  // a run, its receipt
+  const std::vector<Contender> other = {twice[0], contender("b", 0.02, {3, 2.5, 1.9}, 5)};
+  EXPECT_NE(winner_words(other, at_equal(other, Against::kUsd)), kOneRun);
 }
 
 TEST(Compare, ARunAgainstItselfIsATieAndNoRepeat) {
@@ -184,7 +217,11 @@ Json anyones_receipt() {
 }
 
 TEST(Compare, AnyonesReceiptIsAContenderAndItsDollarsMayBeNotStated) {
-  Contender found = contender_from_json(anyones_receipt(), "theirs.json");
+  // Hours and what one cost are dollars.
+  EXPECT_EQ(contender_from_json(anyones_receipt(), "theirs.json").end.usd, 96);
+  Json unpriced = anyones_receipt();
+  unpriced["compute"].erase("usd_per_device_hour");
+  Contender found = contender_from_json(unpriced, "theirs.json");
   EXPECT_TRUE(std::isnan(found.end.usd));
   EXPECT_EQ(found.end.tokens, 1e9);
   EXPECT_EQ(found.end.seconds, 36000);
@@ -240,6 +277,23 @@ TEST(Compare, APlanIsPricedLikeTheRunOfTheSamePrice) {
     return note.starts_with("Priced differently") || note.starts_with("Evaluated on") ||
            note.starts_with("Trained on");  // the plan was not evaluated at all
   }));
+}
+
+TEST(Compare, APlanOfThisMachineHasCoreHoursForABook) {
+  PriceBook book;
+  book.rent = {0.1, "USD per core-hour", "2026-06", "test", "assumed"};
+  Contender here = contender_from_json({{"layout", Json::object()},
+                                        {"model", "m"},
+                                        {"cluster", "here"},
+                                        {"tokens", 1e6},
+                                        {"days", 1},
+                                        {"core_hours", 48},
+                                        {"joules", 3.6e6}},
+                                       "plan.json");
+  EXPECT_TRUE(std::isnan(here.end.usd));
+  EXPECT_EQ(here.joules, 3.6e6);
+  price_again(here, book);
+  EXPECT_NEAR(here.end.usd, 4.8, 1e-12);
 }
 
 TEST(Compare, ReceiptsThatContradictThemselvesAreRefused) {

@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "config/settings.h"
@@ -80,12 +82,13 @@ void add_side(Sheet& sheet, const HistoryModel& model, const std::string& side) 
   if (model.hours) {
     input("hours", "device-hours", "h", model.hours);
     sheet.add({.id = side + "_mfu",
-               .label = model.name + ": MFU that the hours imply",
+               .label = model.name + ": share of the BF16 peak that the hours imply (MFU)",
                .unit = "share",
                .formula = fmt::format("6 * {0}_active * {0}_tokens / ({0}_hours * 3600 * {0}_peak)",
                                       side)});
   } else {
-    input("mfu", "MFU, by whose estimate the source says", "share", model.mfu);
+    input("mfu", "share of the BF16 peak (MFU), by whose estimate the source says", "share",
+          model.mfu);
   }
   sheet.add({.id = side + "_usd",
              .label = model.name + ": the run",
@@ -105,6 +108,18 @@ void add_outside(Sheet& sheet, const HistoryModel& model, const std::string& sid
              .condition = true});
 }
 
+// To two digits, which is what estimates and rumours carry.
+void add_about(Sheet& sheet, const std::string& id) {
+  const auto line = std::find_if(sheet.lines().begin(), sheet.lines().end(),
+                                 [&](const SheetLine& each) { return each.id == id; });
+  const std::string label = line->label + ", about, from estimated and rumoured inputs";
+  const std::string unit = line->unit, step = fmt::format("10 ** (floor(log10({})) - 1)", id);
+  sheet.add({.id = id + "_about",
+             .label = label,
+             .unit = unit,
+             .formula = fmt::format("floor({0} / {1} + 0.5) * {1}", id, step)});
+}
+
 std::string missing_of(const HistoryModel& model) {
   std::string missing;
   const auto want = [&](bool known, const char* what) {
@@ -119,6 +134,20 @@ std::string missing_of(const HistoryModel& model) {
 }
 
 }  // namespace
+
+std::string phase_words(const HistoryModel& model) {
+  if (!model.hours || !model.pretrain_hours || !model.active || !model.tokens || !model.peak) {
+    return "";
+  }
+  const double flops = 6 * *model.active * *model.tokens;
+  const auto percent = [&](double hours) { return 100 * flops / (hours * 3600 * *model.peak); };
+  return fmt::format(
+      "{}: its hours include context extension and post-training, its tokens are pre-training's: "
+      "over all hours that is {:.1f} % of the BF16 peak, over the {:.4g}M of pre-training {:.1f} "
+      "%.",
+      model.name, percent(*model.hours), *model.pretrain_hours / 1e6,
+      percent(*model.pretrain_hours));
+}
 
 double ArticleChain::product() const {
   double product = 1;
@@ -167,7 +196,7 @@ Comparison compare_costs(const HistoryModel& a, const HistoryModel& b) {
   for (const auto* model : {&a, &b}) {
     const std::string missing = missing_of(*model);
     if (!missing.empty()) {
-      throw_bad_input({model->name, "its cost cannot be taken apart", "no " + missing, "",
+      throw_bad_input({model->name, "its cost cannot be taken apart without " + missing, "", "",
                        "claims/history.toml has none"});
     }
   }
@@ -184,13 +213,16 @@ Comparison compare_costs(const HistoryModel& a, const HistoryModel& b) {
   };
   ratio("active", "active parameters", false);
   ratio("tokens", "tokens", false);
-  ratio("peak", "peak of a device, inverse", true);
-  ratio("mfu", "share of the peak used, inverse", true);
+  ratio("peak", "BF16 peak of a device, inverse", true);
+  ratio("mfu", "share of the BF16 peak used, inverse", true);
   ratio("price", "price of an hour", false);
   sheet.add({.id = "ratio",
              .label = a.name + " over " + b.name,
              .unit = "x",
              .formula = "r_active * r_tokens * r_peak * r_mfu * r_price"});
+  if (!a.is_disclosed()) add_about(sheet, "a_usd");
+  if (!b.is_disclosed()) add_about(sheet, "b_usd");
+  if (!a.is_disclosed() || !b.is_disclosed()) add_about(sheet, "ratio");
   add_outside(sheet, a, "a");
   add_outside(sheet, b, "b");
   sheet.finish("comparison");

@@ -58,6 +58,9 @@ struct Comparison {
   Sheet sheet;
   std::vector<std::string> factors;
 };
+// Where a side is not disclosed, "a_usd_about", "b_usd_about", "ratio_about" have two digits.
 Comparison compare_costs(const HistoryModel& a, const HistoryModel& b);
+// How the use of the peak depends on whose hours: all of them, or pre-training's; else empty.
+std::string phase_words(const HistoryModel& model);
 
 }  // namespace farthing

@@ -48,8 +48,22 @@ TEST(History, FactorsMultiplyToTheRatioOfTheCosts) {
   EXPECT_LE(v3.sheet.value("a_outside"), 0);
   EXPECT_LE(v3.sheet.value("b_outside"), 0);
   const Comparison gpt = compare_costs(all.at("gpt-4"), all.at("deepseek-v3"));
+  EXPECT_NEAR(gpt.sheet.value("a_usd_about"), 120e6, 1);  // of 117.8M, from rumours
+  EXPECT_NEAR(gpt.sheet.value("ratio_about"), 21, 1e-9);  // of 21.13
+  EXPECT_NE(gpt.sheet.at("ratio_about").label.find("rumoured inputs"), std::string::npos);
+  EXPECT_EQ(gpt.sheet.find("b_usd_about"), nullptr);
+  EXPECT_EQ(v3.sheet.find("ratio_about"), nullptr);
   EXPECT_GT(gpt.sheet.value("a_outside"), 0);  // 117.8M against at most 78.6M
   EXPECT_LT(gpt.sheet.value_with("a_outside", {{"a_price", 1.0}}), 0);  // 58.9M
+}
+
+TEST(History, SaysWhoseHoursTheUseOfThePeakIsOver) {
+  const History all = history();
+  const std::string words = phase_words(all.at("deepseek-v3"));
+  EXPECT_NE(words.find("33.1 % of the BF16 peak, over the 2.664M of pre-training 34.6 %"),
+            std::string::npos)
+      << words;
+  EXPECT_EQ(phase_words(all.at("gpt-4")), "");
 }
 
 TEST(History, TheArticlesChainDoesNotMultiplyToWhatItSays) {
@@ -66,7 +80,7 @@ TEST(History, SaysWhatNobodyPublished) {
     compare_costs(all.at("claude-3-opus"), all.at("deepseek-v3"));
     FAIL();
   } catch (const Error& error) {
-    EXPECT_NE(error.message.find("no active parameters, tokens"), std::string::npos);
+    EXPECT_NE(error.message.find("apart without active parameters, tokens"), std::string::npos);
   }
   try {
     all.at("deepseek-v4");

@@ -39,7 +39,7 @@ struct ProjectRun {
   double usd_per_hour = 0;  // of project.toml or the price list; a core's is the price book's
   std::string price_source = "project.toml";
   double tokens = 0, model_flops = 0;
-  std::optional<double> kwh;  // at the machine, without cooling
+  std::optional<double> kwh;  // at the machine, without cooling; a core's is estimated when priced
   bool kwh_estimated = false;
   bool is_final() const { return purpose == "final"; }
 };
@@ -82,6 +82,11 @@ struct DefinitionCost {
 };
 
 struct ProjectCost {
+  // What the rent includes: its 0 on the sheet is "none", and nobody stated it.
+  bool is_in_the_rent(const std::string& part) const {
+    return machines_are_rented &&
+           (part == "hardware_bought" || part == "hardware_worn" || part == "electricity");
+  }
   ProjectFacts facts;
   Sheet sheet;
   std::vector<PhaseCost> phases;  // in order of first use; the canonical three first

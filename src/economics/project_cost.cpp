@@ -31,6 +31,7 @@ class ProjectSheet {
   }
 
   ProjectCost make() {
+    estimate_energy();
     add_prices();
     add_phases();
     add_parts();
@@ -52,6 +53,15 @@ class ProjectSheet {
     SheetLine line;
     line.id = id, line.label = label, line.unit = unit, line.formula = text;
     cost_.sheet.add(line);
+  }
+
+  // As the runs' receipts do: the book's watts for a core where no meter was read.
+  void estimate_energy() {
+    for (auto& run : cost_.facts.runs) {
+      if (run.device != "core" || run.kwh) continue;
+      run.kwh = run.hours * estimated_watts(1, book_) / 1000;
+      run.kwh_estimated = true;
+    }
   }
 
   void add_prices() {
@@ -154,7 +164,8 @@ class ProjectSheet {
   // The tax of a part over a part would be no tax.
   void add_tax() {
     cost_.tax = "tax";
-    const std::string words = "iteration tax: all runs over the final run";
+    std::string words = "iteration tax: all runs over the final run";
+    if (!cost_.facts.faults.empty()) words += ", at least unless a final run is left out";
     if (final_.empty()) cost_.no_tax = "no run has the purpose \"final\"";
     if (!final_.empty() && !unpriced_.empty()) cost_.no_tax = kNoPrice;
     if (!cost_.no_tax.empty()) return input("tax", words, "x", kNotStated, cost_.no_tax);
@@ -202,7 +213,8 @@ class ProjectSheet {
     const auto& hardware = cost_.facts.file.hardware;
     if (!owned_) {
       for (const char* part : {"hardware_bought", "hardware_worn", "electricity"}) {
-        input(part, label(part), "USD", 0, "no machine is owned: it is in the rent");
+        input(part, label(part) + ": none, taken as rented", "USD", 0,
+              "no machine is owned: it is in the rent");
       }
       return;
     }
@@ -212,8 +224,8 @@ class ProjectSheet {
     for (const auto& run : cost_.facts.runs) {
       if (run.device != "core") continue;
       core_hours += run.hours;
-      kwh += run.kwh.value_or(run.hours * book_.power.value / book_.machine_cores / 1000);
-      known = known && run.kwh && !run.kwh_estimated;
+      kwh += run.kwh.value_or(0);
+      known = known && !run.kwh_estimated;
     }
     input(
         "kwh", "energy of owned machines", "kWh", kwh,

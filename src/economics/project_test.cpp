@@ -104,6 +104,23 @@ TEST(Project, WhatNobodyStatedIsNotZero) {
   for (const auto& definition : cost.definitions) EXPECT_FALSE(definition.missing.empty());
   EXPECT_EQ(cost.sheet.at("sum_programme").label, "the whole programme, at least");
   EXPECT_TRUE(cost.machines_are_rented);
+  EXPECT_TRUE(cost.is_in_the_rent("hardware_bought"));
+  EXPECT_FALSE(cost.is_in_the_rent("people"));
+  EXPECT_NE(cost.sheet.at("electricity").label.find(": none, taken as rented"), std::string::npos);
+}
+
+TEST(Project, ARunWithoutAMeterHasTheBooksWatts) {
+  const TestProject project;
+  project.run("a", 1000, 3, "experiment");
+  project.write("ledger.jsonl", line("gone", 4, ",\"joules\":7.2e6,\"joules_estimated\":false"));
+  const ProjectCost cost = project.cost();
+  const PriceBook book = load_price_book("default");
+  ASSERT_EQ(cost.facts.runs.size(), 2u);
+  const ProjectRun &estimated = cost.facts.runs[0], &measured = cost.facts.runs[1];
+  EXPECT_NEAR(estimated.kwh.value(), 6 * book.power.value / book.machine_cores / 1000, 1e-9);
+  EXPECT_TRUE(estimated.kwh_estimated);
+  EXPECT_EQ(measured.kwh.value(), 2);
+  EXPECT_FALSE(measured.kwh_estimated);
 }
 
 // DeepSeek-V3's own table 1 out of a project file.
@@ -213,6 +230,7 @@ TEST(Project, HostileFoldersAreNamedAndTheRestIsCounted) {
   project.write("data/card.json", "{\"splits\":{\"train\":{\"tokens\":-5}}}");
   project.write("data2/card.json", "[]");
   const ProjectFacts facts = project.facts();
+  EXPECT_NE(project.cost().sheet.at("tax").label.find(", at least"), std::string::npos);
   EXPECT_EQ(facts.runs.size(), 2u);
   ASSERT_EQ(facts.faults.size(), 8u);
   for (const auto& fault : facts.faults)

@@ -217,11 +217,11 @@ std::string small_print(const Receipt& receipt) {
   }
   add("model FLOPs", fmt::format("{:.3g}", receipt.ledger.model_flops));
   if (receipt.share_of_peak > 0) {
-    add("of the FP32 peak", fmt::format("{:.1f} %", 100 * receipt.share_of_peak));
+    add("of the FP32 peak while computing", fmt::format("{:.1f} %", 100 * receipt.share_of_peak));
   }
   add("attempts", fmt::format("{}", receipt.ledger.n_attempts));
-  add("energy", fmt::format("{}{}", format_energy(receipt.cost.joules),
-                            receipt.cost.joules_estimated ? ", estimated" : ""));
+  add("energy, without PUE", fmt::format("{}{}", format_energy(receipt.cost.joules),
+                                         receipt.cost.joules_estimated ? ", estimated" : ""));
   add("electricity alone", format_usd(receipt.cost.electricity_usd));
   add("per million tokens", format_usd(receipt.usd_per_million_tokens));
   html += "<div class=\"total\"><dt>total</dt><dd>" + escape_html(format_usd(receipt.cost.usd)) +

@@ -42,7 +42,7 @@ Json to_json(const Price& price) {
 std::string energy_words(const Receipt& receipt) {
   if (!std::isfinite(receipt.cost.joules)) return "energy not stated";
   const Price& cooling = receipt.book.cooling;
-  return fmt::format("{}{} x PUE {} ({}) at {} USD per kWh, {}, {}",
+  return fmt::format("{} at the machine,{}, x PUE {} ({}) at {} USD per kWh, {}, {}",
                      format_energy(receipt.cost.joules),
                      receipt.cost.joules_estimated ? " estimated" : " measured", cooling.value,
                      cooling.source + (cooling.date.empty() ? "" : ", " + cooling.date),
@@ -66,10 +66,11 @@ Table summary(const Receipt& receipt) {
       ledger.model_flops > 0 ? fmt::format("{:.3g}", ledger.model_flops) : "not stated");
   add("attempts", fmt::format("{}", ledger.n_attempts));
   add("wall time", format_seconds(ledger.wall_seconds));
-  add("speed", format_rate(receipt.tokens_per_second) + " tokens/s" +
-                   (receipt.share_of_peak > 0
-                        ? fmt::format(", {:.1f} % of the FP32 peak", 100 * receipt.share_of_peak)
-                        : ""));
+  add("speed",
+      format_rate(receipt.tokens_per_second) + " tokens/s" +
+          (receipt.share_of_peak > 0 ? fmt::format(", {:.1f} % of the FP32 peak while computing",
+                                                   100 * receipt.share_of_peak)
+                                     : ""));
   if (std::isfinite(receipt.final_loss)) {
     add("final loss", fmt::format("{:.4f} nats per token", receipt.final_loss));
   }

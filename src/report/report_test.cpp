@@ -82,6 +82,11 @@ TEST(Receipt, NumbersByHand) {
   EXPECT_DOUBLE_EQ(receipt.farthings, receipt.cost.usd / 1.33 * 960);
   EXPECT_DOUBLE_EQ(receipt.share_of_peak, 6e9 / (2.7 * 1e10));
   EXPECT_EQ(receipt.final_loss, 3);
+  EXPECT_NE(to_text(receipt).find("22.2 % of the FP32 peak while computing"), std::string::npos);
+  EXPECT_NE(to_text(receipt).find(" at the machine, measured, x PUE"), std::string::npos);
+  const std::string html = to_html(input_of(two_attempts()));
+  EXPECT_NE(html.find("of the FP32 peak while computing"), std::string::npos);
+  EXPECT_NE(html.find("energy, without PUE"), std::string::npos);
 }
 
 TEST(Receipt, JsonHasTheKeysThatProgramsRead) {

@@ -180,6 +180,16 @@ three "project" "not stated" cost project runs --prices default
 expect 0 "project" "$farthing" cost project runs
 contains out "a simulation, costs nothing" "project"
 contains out "h800-hours" "project: the import counts devices"
+contains out "none, taken as rented: " "project: nobody stated no electricity"
+if grep -qF '$0 ' out; then fail "project: a zero that nobody stated"; fi
+expect 0 "project as JSON" "$farthing" cost project runs --json
+contains out '"final_usd": null' "project: a phase without runs"
+mkdir torn
+{ sed 's/gone/final/; s/experiment/final/' runs/ledger.jsonl; cat runs/ledger.jsonl
+  sed 's/"core_seconds":/&-/' runs/ledger.jsonl; } > torn/ledger.jsonl
+expect 3 "a bad ledger line" "$farthing" cost project torn
+contains out "cost: at least 2 runs; LEFT OUT of all sums: 1 entry" "a bad ledger line: told at the top"
+contains out "over the final run: at least 2x unless a final run is left out" "a bad ledger line: tax"
 contains out "in core-hours" "project: the deleted run counts cores"
 contains out "extension" "project: by phase"
 expect 0 "compare" "$farthing" compare runs/acted runs/theirs receipt.json
@@ -207,6 +217,10 @@ contradict "a trained run: text for FLOPs" 's/("training_flops": )[0-9.e+]*/\1"m
 three "compare trained runs" "bits per byte" compare trained trained
 expect 0 "compare a run with itself" "$farthing" compare trained trained
 contains out "the best are equal, no winner" "compare a run with itself"
+expect 0 "a plan of this machine" "$farthing" plan tiny --cluster here --json
+cp out here.json
+expect 0 "compare with a plan of this machine" "$farthing" compare trained here.json
+if grep -q "tiny on here does not state its dollars" out; then fail "a plan of this machine: money"; fi
 
 # 4c. A narrow terminal.
 for command in "cost explain deepseek-v3" "cost explain deepseek-v3.2" "cost own-or-rent" \
