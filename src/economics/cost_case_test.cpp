@@ -1,6 +1,7 @@
 // cost_case_test.cpp - published figures follow from the GPU-hours, or are said not to.
 #include "economics/cost_case.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -75,10 +76,11 @@ TEST(CostCase, ProseSaysWhatTheLinesSay) {
     return std::string("missing");
   };
   const SheetRange hour = *v3.sheet.range("owned_hour");
-  EXPECT_NE(why("owned").find(format_dollars(hour.low) + " to " + format_dollars(hour.high)),
+  EXPECT_NE(why("owned").find(fmt::format("${:.2f} to ${:.2f}", hour.low, hour.high)),
             std::string::npos);
   EXPECT_NEAR(v3.sheet.value("owned_hour"), 2, 0.1);
-  EXPECT_NE(v3.answer.find(format_figure(v3.sheet.value("gpus"), "")), std::string::npos);
+  EXPECT_EQ(v3.sheet.value("gpus"), 2048);
+  EXPECT_NE(v3.answer.find("2,048 GPUs"), std::string::npos);
   const PriceList list = load_price_list();
   int medians = 0;
   for (const PriceEntry& entry : list.entries) {
