@@ -74,10 +74,13 @@ std::string summary_of(const std::vector<Claim>& claims) {
   return fmt::format(
       "{} claims: the arithmetic of {} is exact, of {} rounded, of {} off by more than 6 %; {} "
       "have "
-      "none, in {} nothing was stated. {} are wrong: a sum that is off, or a better source says "
-      "otherwise.",
+      "none, in {} nothing was stated. {}",
       claims.size(), sums[SumCheck::kExact], sums[SumCheck::kRounded], sums[SumCheck::kOff],
-      sums[SumCheck::kNone], sums[SumCheck::kNothingStated], wrong);
+      sums[SumCheck::kNone], sums[SumCheck::kNothingStated],
+      wrong == 0 ? "None is wrong."
+                 : fmt::format("{} of {} are wrong: a sum that is off, a contradiction in itself, "
+                               "or another source says otherwise.",
+                               wrong, claims.size()));
 }
 
 std::string articles_of(const std::vector<Claim>& claims) {
@@ -90,7 +93,9 @@ std::string articles_of(const std::vector<Claim>& claims) {
   return text;
 }
 
-MoneyPage page_of(const std::vector<Claim>& claims, const ClaimsOptions& options) {
+// `claims` are counted, `shown` are listed.
+MoneyPage page_of(const std::vector<Claim>& claims, const std::vector<Claim>& shown,
+                  const ClaimsOptions& options) {
   MoneyPage page;
   page.title = options.wrong ? "What articles get wrong about the cost of training"
                              : "What articles say that training costs, recomputed";
@@ -116,7 +121,7 @@ MoneyPage page_of(const std::vector<Claim>& claims, const ClaimsOptions& options
                   .headings = {"claim", "stated", "recomputed", "verdict", "where", "why"}};
   table.is_prose = true;
   table.note = kOffByRule;
-  for (const auto& claim : claims) {
+  for (const auto& claim : shown) {
     table.rows.push_back({{claim.name},
                           {claim.stated_words()},
                           {claim.computed_words()},
@@ -126,34 +131,34 @@ MoneyPage page_of(const std::vector<Claim>& claims, const ClaimsOptions& options
   }
   page.add(table);
   std::set<std::string> articles;
-  for (const auto& claim : claims) articles.insert(describe_article(claim.article));
+  for (const auto& claim : shown) articles.insert(describe_article(claim.article));
   page.sources.assign(articles.begin(), articles.end());
   return page;
 }
 
 void claims_command(const ClaimsOptions& options) {
   std::vector<Claim> claims = make_claims(read_csv(find_shared("claims", options.file, ".csv")));
-  std::erase_if(claims, [&](const Claim& claim) {
-    return !has_word(claim, options.word) || (options.wrong && !claim.is_wrong());
-  });
+  std::erase_if(claims, [&](const Claim& claim) { return !has_word(claim, options.word); });
   if (claims.empty()) {
     throw_bad_input({"farthing cost claims", "no claim with the word", options.word, "",
                      "try run, power, history, indie, gpt4"});
   }
+  std::vector<Claim> shown = claims;
+  if (options.wrong) std::erase_if(shown, [](const Claim& claim) { return !claim.is_wrong(); });
   if (!options.output.html.empty()) {
-    write_page(options.output.html, page_of(claims, options), options.output.json);
+    write_page(options.output.html, page_of(claims, shown, options), options.output.json);
   }
   if (options.output.json) {
     Json json = Json::array();
-    for (const auto& claim : claims) json.push_back(to_json(claim));
+    for (const auto& claim : shown) json.push_back(to_json(claim));
     return print_json(json);
   }
   if (!options.output.html.empty()) return;
   std::string text;
-  for (const auto& claim : claims) text += text_of(claim) + "\n";
-  std::cout << "The articles\n"
-            << articles_of(claims) << "\n"
-            << text << wrap_text(summary_of(claims), 0) << wrap_text(kOffByRule, 0);
+  for (const auto& claim : shown) text += text_of(claim) + "\n";
+  const std::string articles = articles_of(shown);
+  if (!articles.empty()) text.insert(0, "The articles\n" + articles + "\n");
+  std::cout << text << wrap_text(summary_of(claims), 0) << wrap_text(kOffByRule, 0);
 }
 
 void add_cost_claims(Command& app) {

@@ -29,8 +29,10 @@ std::string stated_words(const CaseFigure& figure) {
   return figure.stated.empty() ? "nobody stated it" : figure.stated;
 }
 
+constexpr const char* kSources = "With the sources' values: ";
+
 std::string why_of(const CostCase& result, const CaseFigure& figure) {
-  return (result.is_readers(figure) ? "With the sources' values: " : "") + figure.why;
+  return (result.is_readers(figure) ? kSources : "") + figure.why;
 }
 
 // The lines behind a figure, each with its value and where that comes from; what an earlier figure
@@ -64,6 +66,7 @@ class Walk {
                          .substr(figure.size());
     if (again) return;
     std::string from = line.formula.empty() ? line.source : id + " = " + line.formula;
+    if (!line.date.empty()) from += " (" + line.date + ")";
     if (!line.note.empty()) from += "; " + line.note;
     constexpr std::size_t kNarrow = 72;
     text += wrap_text(from, prose_columns() < kNarrow ? 8 : 24, 98);
@@ -105,7 +108,7 @@ std::string definitions_text(const CostCase& result, const Definitions& definiti
                                                           : result.computed(each.id, each.to),
                                           quoted ? ", quoted, not computed" : ""),
                               4, prose_columns());
-    text += wrap_text(each.words, 4);
+    text += wrap_text(result.words_of(each), 4);
     std::vector<std::string> in;
     for (const auto& part : definition.parts) in.push_back(definitions.name_of(part));
     text += wrap_text("in: " + in_words(in), 4);
@@ -204,38 +207,64 @@ Json json_of(const CostCase& result, const Definitions& definitions) {
                                    {"out", definitions.excluded(definition)},
                                    {"usd", value(each.id)},
                                    {"usd_to", each.to.empty() ? value(each.id) : value(each.to)},
-                                   {"words", each.words}});
+                                   {"words", result.words_of(each)}});
   }
   return json;
 }
 
-// The agreement of a figure as sentences of which the sliders show one; conditions into the sheet.
-PageCell agreement_cell(const CostCase& result, std::size_t i, Sheet& sheet) {
-  const CaseFigure& figure = result.figures[i];
-  const std::string words = result.agreement(figure);
-  if (words.find("follow") == std::string::npos) return {words};
-  const std::string off = figure.high
-                              ? off_formula({*figure.low, *figure.high}, figure.id, figure.to)
-                              : fmt::format("if({} - 0.99 * {}, 0, 100)", figure.id, *figure.low);
-  return sum_cell(sheet, fmt::format("agreement_{}", i + 1), off,
-                  {"follows", "follows, rounded", "does not follow (off by {})"});
+// Conditions of a figure's texts, into the sheet: the reader moved one of its sliders, or none.
+struct Moved {
+  std::string yes, no;  // ids; empty where it has no slider
+};
+
+Moved add_moved(const CostCase& result, const std::string& name, const std::string& id,
+                const std::string& to, Sheet& sheet) {
+  std::string distance;
+  for (const auto& slider : result.sliders_of(id, to)) {
+    distance += fmt::format("{}abs({} - {})", distance.empty() ? "" : " + ", slider,
+                            result.sheet.value(slider));
+  }
+  if (distance.empty()) return {};
+  const Moved moved{name + "_moved", name + "_as_made"};
+  const auto add = [&](const std::string& line, const std::string& formula) {
+    sheet.add({.id = line, .label = line, .unit = "", .formula = formula, .condition = true});
+  };
+  add(moved.yes, distance);
+  add(moved.no, "if(" + moved.yes + ", 0, 1)");
+  return moved;
+}
+
+// `words` as made, and `after` in their place, or `before` ahead of them, once a slider moved.
+PageCell words_or(const Moved& moved, const std::string& words, const std::string& after) {
+  if (moved.yes.empty() || words == after) return {words};
+  PageCell cell;
+  cell.sentences = {{words, moved.no}, {after, moved.yes}};
+  return cell;
+}
+PageCell words_after(const Moved& moved, const std::string& before, const std::string& words) {
+  if (moved.yes.empty() || words.starts_with(before)) return {words};
+  PageCell cell;
+  cell.sentences = {{before, moved.yes}, {words}};
+  return cell;
 }
 
 PageTable figures_table(const CostCase& result, const Definitions& definitions, Sheet& sheet) {
   PageTable table;
   table.heading = "Every figure, and how it follows";
   table.headings = {"published", "computed", "agreement", "by", "counts", "why"};
-  table.is_prose = true;
+  table.is_prose = table.stacks = true;
   table.note = std::string(kOffByRule) +
                " A slider moves the computed side: then it is no longer the sources' case.";
   for (std::size_t i = 0; i < result.figures.size(); ++i) {
     const CaseFigure& figure = result.figures[i];
+    const Moved moved =
+        add_moved(result, fmt::format("figure_{}", i + 1), figure.id, figure.to, sheet);
     std::vector<PageCell> row = {{stated_words(figure)},
                                  figure_cell(figure.id, has_range(figure)),
-                                 agreement_cell(result, i, sheet),
+                                 words_or(moved, result.agreement(figure), kReaders),
                                  {figure.who},
                                  {definitions.at(figure.definition).label},
-                                 {why_of(result, figure)}};
+                                 words_after(moved, kSources, why_of(result, figure))};
     row[1].to = figure.to;
     table.rows.push_back(row);
   }
@@ -276,18 +305,20 @@ PageTable definitions_table(const CostCase& result, const Definitions& definitio
   return table;
 }
 
-PageTable stated_table(const CostCase& result, const Definitions& definitions) {
+PageTable stated_table(const CostCase& result, const Definitions& definitions, Sheet& sheet) {
   PageTable table;
   table.heading = "This model by the five definitions";
   table.headings = {"definition", "figure", "where it comes from", "what it means"};
-  table.is_prose = true;
+  table.is_prose = table.stacks = true;
   for (const auto& definition : definitions.definitions) {
-    std::string words = "not stated";
+    PageCell words = {"not stated"};
     for (const auto& each : result.by_definition) {
-      if (each.definition == definition.id) words = each.words;
+      if (each.definition != definition.id) continue;
+      words = words_after(add_moved(result, definition.id, each.id, each.to, sheet), kReadersFirst,
+                          result.words_of(each));
     }
     table.rows.push_back(
-        {{definition.label}, definition_cell(result, definition), {words}, {definition.meaning}});
+        {{definition.label}, definition_cell(result, definition), words, {definition.meaning}});
   }
   return table;
 }
@@ -321,8 +352,8 @@ MoneyPage page_of(const CostCase& result, const Definitions& definitions,
   }
   page.add(bars);
   page.add(figures_table(result, definitions, page.sheet));
+  page.add(stated_table(result, definitions, page.sheet));
   page.sheet.finish(result.name);
-  page.add(stated_table(result, definitions));
   page.add(definitions_table(result, definitions));
   for (const auto& figure : result.figures) {
     if (result.sheet.swings(figure.id).size() < 3) continue;

@@ -128,9 +128,16 @@ void judge(Claim& claim) {
   } else if (!claim.stated) {
     claim.arithmetic = SumCheck::kNothingStated;
   } else {
-    claim.deviation = off_by(*claim.stated, *claim.computed);
+    const bool is_more = claim.stated_or_more && claim.computed->low >= claim.stated->low;
+    claim.deviation = is_more ? 0 : off_by(*claim.stated, *claim.computed);
     claim.arithmetic = sum_check(claim.deviation);
   }
+}
+
+// Typed as a wrong sum, and the sum holds.
+bool holds_after_all(const Claim& claim) {
+  return claim.evidence == "arith_error" &&
+         (claim.arithmetic == SumCheck::kExact || claim.arithmetic == SumCheck::kRounded);
 }
 
 double scale_of(const std::string& unit) { return unit == "M$" ? 1e6 : unit == "K$" ? 1e3 : 1; }
@@ -219,9 +226,7 @@ const char* to_string(SumCheck arithmetic) {
 bool Claim::is_wrong() const {
   static const std::set<std::string> kWrong = {"arith_error", "contradicted", "inconsistent", "low",
                                                "high"};
-  static const std::set<std::string> kSound = {"ok", "ok_conceptual_flag", "approx", "derived"};
-  if (kWrong.contains(evidence)) return true;
-  return arithmetic == SumCheck::kOff && !kSound.contains(evidence);
+  return arithmetic == SumCheck::kOff || (kWrong.contains(evidence) && !holds_after_all(*this));
 }
 
 std::string Claim::verdict() const {
@@ -230,7 +235,7 @@ std::string Claim::verdict() const {
       {"ok_conceptual_flag", "adds up, but measures nothing"},
       {"approx", "about right"},
       {"arith_error", "wrong sum"},
-      {"contradicted", "contradicted by a better source"},
+      {"contradicted", "another source says otherwise"},
       {"inconsistent", "contradicts itself"},
       {"unsourced", "no source"},
       {"derived", "not in an article: derived here"},
@@ -239,11 +244,14 @@ std::string Claim::verdict() const {
       {"contested", "contested"},
       {"ambiguous", "ambiguous"},
       {"plausible", "plausible"}};
-  const auto found = kWords.find(evidence);
+  const auto found = kWords.find(holds_after_all(*this) ? "approx" : evidence);
   const std::string words = found == kWords.end() ? evidence : found->second;
   if (arithmetic != SumCheck::kOff) return words;
-  const bool is_sum = evidence == "arith_error";  // "wrong sum (off by 32 %)"
-  return words + (is_sum ? " (" : ", its sum ") + sum_words(deviation) + (is_sum ? ")" : "");
+  // Where nothing else speaks against the claim its sum does.
+  static const std::set<std::string> kSumAlone = {"ok",      "ok_conceptual_flag", "approx",
+                                                  "derived", "plausible",          "arith_error"};
+  if (kSumAlone.contains(evidence)) return "wrong sum (" + sum_words(deviation) + ")";
+  return words + ", its sum " + sum_words(deviation);
 }
 
 std::string Claim::stated_words() const {

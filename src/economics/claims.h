@@ -1,7 +1,7 @@
 // claims.h - what articles say that training costs, recomputed from their own inputs, and judged.
 //
 // A claim is a row of claims/article_costs.csv: what was stated, the inputs and the formula by
-// which it can be recomputed, and what better sources say.  The number is recomputed here every
+// which it can be recomputed, and what other sources say.  The number is recomputed here every
 // time; the column `recomputed` is what a test compares with.
 //
 //   inputs    "h=2788000; p=[3.0, 4.0]"     a list gives two results, the ends of a range
@@ -12,10 +12,11 @@
 //   range nearest to it.  The larger difference, over what was stated, is how far it is off.
 //   exact          under 1 %
 //   rounded        under 6 %
-//   off            further
+//   off            further; a sum above "100+" is not off
 //   no arithmetic  a bare number, nothing to recompute
 //   nothing stated
 // Evidence is a judgement with its reason in `note`, and is data: ok, approx, contradicted, ...
+// A sum that is off is wrong whatever the evidence.
 #pragma once
 #include <array>
 #include <optional>
@@ -55,9 +56,9 @@ struct Claim {
   SumCheck arithmetic = SumCheck::kNone;
   double deviation = 0;  // of computed from stated, over stated
 
-  // The article is wrong: its sum is off, or a better source contradicts it.
+  // The article is wrong: its sum is off, it contradicts itself, or another source does.
   bool is_wrong() const;
-  std::string verdict() const;  // in words: "does not add up (off 32 %)", "contradicted", ...
+  std::string verdict() const;  // in words: "wrong sum (off by 32 %)", "too low", ...
   std::string stated_words() const;
   std::string computed_words() const;
   std::string source() const;  // "article 000, lines 892, 895, Rachel Martinez (infra)"

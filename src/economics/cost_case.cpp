@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -165,6 +166,17 @@ void check_ids(Settings& settings, const CostCase& result, const Definitions& de
   }
 }
 
+// What a figure, or one of two ends, is computed from, each line once.
+std::set<std::string> parts_of(const Sheet& sheet, const std::string& id, const std::string& to) {
+  std::set<std::string> all;
+  for (const auto* end : {&id, &to}) {
+    if (end->empty()) continue;
+    const std::vector<std::string> parts = sheet.parts_of(*end);
+    all.insert(parts.begin(), parts.end());
+  }
+  return all;
+}
+
 }  // namespace
 
 bool Definition::has(const std::string& part) const {
@@ -246,16 +258,26 @@ std::vector<std::string> CostCase::sources() const {
   return found;
 }
 
-bool CostCase::is_readers(const CaseFigure& figure) const {
-  for (const auto* id : {&figure.id, &figure.to}) {
-    if (id->empty()) continue;
-    const std::vector<std::string> parts = sheet.parts_of(*id);
-    if (std::any_of(parts.begin(), parts.end(),
-                    [&](const std::string& part) { return changed.contains(part); })) {
-      return true;
-    }
+bool CostCase::is_readers(const std::string& id, const std::string& to) const {
+  const auto parts = parts_of(sheet, id, to);
+  return std::any_of(parts.begin(), parts.end(),
+                     [&](const std::string& part) { return changed.contains(part); });
+}
+
+std::vector<std::string> CostCase::sliders_of(const std::string& id, const std::string& to) const {
+  std::vector<std::string> sliders;
+  for (const auto& part : parts_of(sheet, id, to)) {
+    if (sheet.at(part).slider) sliders.push_back(part);
   }
-  return false;
+  return sliders;
+}
+
+std::string CostCase::words_of(const CaseDefinition& definition) const {
+  std::string words = definition.words;
+  if (is_readers(definition.id, definition.to)) {
+    words.insert(0, kReadersFirst);
+  }
+  return words;
 }
 
 std::string CostCase::changed_words() const {
@@ -276,7 +298,7 @@ std::string CostCase::agreement(const CaseFigure& figure) const {
   const double from = sheet.value(figure.id);
   const double to = figure.to.empty() ? from : sheet.value(figure.to);
   if (!std::isfinite(from) || !std::isfinite(to)) return "not stated";
-  if (is_readers(figure)) return "with your values";
+  if (is_readers(figure)) return kReaders;
   if (is_quoted(figure.id)) return "quoted, not computed";
   if (!figure.low) return "computed here";
   if (!figure.high) return from >= *figure.low * 0.99 ? "follows" : "does not follow";

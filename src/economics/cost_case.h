@@ -77,7 +77,12 @@ struct CostCase {
   std::vector<std::string> sources() const;
   std::map<std::string, double> changed;  // inputs that the reader replaced: what they were
   // Whether a replaced input is in the figure: then it is his, and no source is held to it.
-  bool is_readers(const CaseFigure& figure) const;
+  bool is_readers(const std::string& id, const std::string& to) const;
+  bool is_readers(const CaseFigure& figure) const { return is_readers(figure.id, figure.to); }
+  // What the figure of a definition is; of the reader's own that it is his.
+  std::string words_of(const CaseDefinition& definition) const;
+  // Sliders that move the figure.
+  std::vector<std::string> sliders_of(const std::string& id, const std::string& to) const;
   // What was replaced, and whose the texts are; empty where nothing was.
   std::string changed_words() const;
   // "follows", "follows, rounded", "does not follow (off by 12 %)", "quoted, not computed" (the
@@ -95,6 +100,8 @@ struct CaseChanges {
   std::string prices = "default";            // of lines with price = "item/kind"; a file, or a name
   std::vector<ScenarioChange> changes = {};  // inputs replaced, as --set says
 };
+inline constexpr const char* kReaders = "with your values";
+inline constexpr const char* kReadersFirst = "with your values; with the sources' values: ";
 std::vector<std::string> cost_case_names();  // under claims/
 CostCase load_cost_case(const std::string& name, const Definitions& definitions,
                         const CaseChanges& changes = {});

@@ -1,6 +1,7 @@
 // cost_case_test.cpp - published figures follow from the GPU-hours, or are said not to.
 #include "economics/cost_case.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -65,6 +66,47 @@ TEST(CostCase, EveryFigureOfV3FollowsOrIsSaidNotTo) {
   EXPECT_LT(v3.sheet.value("fleet_share"), 0.01);
 }
 
+// Figures in prose stand by the lines that they are of.
+TEST(CostCase, ProseSaysWhatTheLinesSay) {
+  const CostCase v3 = load_cost_case(kClaims + "deepseek-v3.toml", definitions());
+  const auto why = [&](const std::string& id) {
+    for (const auto& figure : v3.figures) {
+      if (figure.id == id) return figure.why;
+    }
+    return std::string("missing");
+  };
+  const SheetRange hour = *v3.sheet.range("owned_hour");
+  EXPECT_NE(why("owned").find(fmt::format("${:.2f} to ${:.2f}", hour.low, hour.high)),
+            std::string::npos);
+  EXPECT_NEAR(v3.sheet.value("owned_hour"), 2, 0.1);
+  EXPECT_EQ(v3.sheet.value("gpus"), 2048);
+  EXPECT_NE(v3.answer.find("2,048 GPUs"), std::string::npos);
+  const PriceList list = load_price_list();
+  int medians = 0;
+  for (const PriceEntry& entry : list.entries) {
+    if (entry.item != "h100-sxm" || entry.kind != "on-demand" || entry.date >= "2026") continue;
+    const std::string words = format_dollars(entry.value) + " in " + entry.date.substr(0, 4);
+    EXPECT_NE(why("us_from").find(words), std::string::npos) << words;
+    ++medians;
+  }
+  EXPECT_EQ(medians, 3);
+}
+
+TEST(CostCase, ADefinitionWithAReplacedInputIsTheReaders) {
+  const std::string path = kClaims + "deepseek-v3.toml";
+  const CostCase asked =
+      load_cost_case(path, definitions(), {.changes = {parse_change("price=4")}});
+  const CostCase made = load_cost_case(path, definitions());
+  for (std::size_t i = 0; i < made.by_definition.size(); ++i) {
+    const CaseDefinition& each = asked.by_definition[i];
+    const bool has_price = each.definition == "final_run" || each.definition == "all_runs";
+    EXPECT_EQ(asked.words_of(each).starts_with("with your values"), has_price) << each.definition;
+    EXPECT_EQ(made.words_of(made.by_definition[i]), made.by_definition[i].words);
+  }
+  const auto sliders = made.sliders_of("official", "");
+  EXPECT_EQ(sliders, std::vector<std::string>{"price"});
+}
+
 TEST(CostCase, NoTrainingCostOfV32WasPublished) {
   const CostCase v32 = load_cost_case(kClaims + "deepseek-v3.2.toml", definitions());
   EXPECT_TRUE(std::isnan(v32.sheet.value("total")));
@@ -73,6 +115,9 @@ TEST(CostCase, NoTrainingCostOfV32WasPublished) {
   EXPECT_NEAR(v32.sheet.value("warm_up_tokens") + v32.sheet.value("sparse_tokens"), 0.9458, 1e-4);
   EXPECT_NEAR(v32.sheet.value("continued"), 0.34e6, 0.005e6);
   for (const auto& each : v32.by_definition) EXPECT_EQ(each.words, "not stated");
+  for (const auto& figure : v32.figures) {  // a range around it: no bound
+    EXPECT_EQ(figure.who.find("lower bound"), std::string::npos) << figure.id;
+  }
 }
 
 std::string fault_of(const std::string& toml, const CaseChanges& changes = {}) {

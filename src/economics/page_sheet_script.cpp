@@ -105,16 +105,18 @@ const farthingSheet = (() => {
     }
     return parts.get(key);
   }
-  function ends(line, inputs) {
-    const v = line.id in inputs ? inputs[line.id] : line.value;
-    return [Math.min(line.low ?? v, v), Math.max(line.high ?? v, v)];
-  }
+  // An input that the reader moved is his: it has no range, as with --set.
+  const hasRange = (line, inputs) =>
+    !line.program &&
+    (line.low !== undefined || line.high !== undefined) &&
+    (inputs[line.id] ?? line.value) === line.value;
+  const ends = (line) => [line.low ?? line.value, line.high ?? line.value];
   function swings(lines, target, inputs = {}) {
     const out = [],
       parts = partsOf(lines, [target]);
     for (const line of parts) {
-      if (line.program || (line.low === undefined && line.high === undefined)) continue;
-      const [low, high] = ends(line, inputs);
+      if (!hasRange(line, inputs)) continue;
+      const [low, high] = ends(line);
       const a = evaluate(parts, { ...inputs, [line.id]: low })[target];
       const b = evaluate(parts, { ...inputs, [line.id]: high })[target];
       if (a !== b)
@@ -158,13 +160,13 @@ const farthingSheet = (() => {
   // {id: [P10, P90]} of 1,000 draws, as likely_ranges() of scenario.cpp has it.
   function likely(lines, ids, inputs = {}) {
     const found = Object.fromEntries(ids.map((id) => [id, []])),
-      open = lines.filter((l) => !l.program && (l.low !== undefined || l.high !== undefined));
+      open = lines.filter((line) => hasRange(line, inputs));
     for (let draw = 0, n = 0; draw < 1000; ++draw) {
       const now = { ...inputs };
       for (const line of open) {
-        const [low, high] = ends(line, inputs);
+        const [low, high] = ends(line);
         const u = (drawn[n] ??= uniform(n));
-        now[line.id] = triangular(low, inputs[line.id] ?? line.value, high, u);
+        now[line.id] = triangular(low, line.value, high, u);
         ++n;
       }
       const all = evaluate(partsOf(lines, ids), now);

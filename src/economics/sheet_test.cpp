@@ -125,6 +125,7 @@ TEST(Sheet, ScriptAgreesWithTheProgram) {
       "const v = farthingSheet.evaluate(lines, i);\n"
       "for (const l of lines) console.log(v[l.id], farthingSheet.format(v[l.id], l.unit));}\n"
       "console.log(...farthingSheet.range(lines, 'usd'));\n"
+      "console.log(...farthingSheet.range(lines, 'usd', {price: 4}));\n"
       "for (const v of [0, 0.00001234, 0.0000999, 0.0031, 0.5, 1.005, 12.345, 999.996, 1234.6, "
       "87072, 999949, 999951, 5.576e6, 1.5e9, 2.3e13, 3.3e17, -42.5, -5e6])\n"
       "for (const u of ['USD', 'USD/h', 'x', '', 'GPU-h']) "
@@ -154,6 +155,9 @@ TEST(Sheet, ScriptAgreesWithTheProgram) {
   ASSERT_EQ(fscanf(pipe, "%lf %lf\n", &low, &high), 2);
   EXPECT_EQ(low, sheet.range("usd")->low);
   EXPECT_EQ(high, sheet.range("usd")->high);
+  ASSERT_EQ(fscanf(pipe, "%lf %lf\n", &low, &high), 2);  // a moved input has no range
+  EXPECT_EQ(low, 2788000 * 4.0 - 1000);
+  EXPECT_EQ(high, 2788000 * 4.0);
   for (const double v :
        {0.0, 0.00001234, 0.0000999, 0.0031, 0.5, 1.005, 12.345, 999.996, 1234.6, 87072.0, 999949.0,
         999951.0, 5.576e6, 1.5e9, 2.3e13, 3.3e17, -42.5, -5e6}) {

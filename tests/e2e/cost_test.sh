@@ -99,6 +99,18 @@ expect 0 "explain --set" "$farthing" cost explain deepseek-v3 --set price=3
 contains out '$8.364M' "explain --set"
 contains out 'With your values: ' "explain --set: whose"
 if grep -qF "does not follow (off by 50 %)" out; then fail "explain --set: blames the source"; fi
+tr -s ' \n' ' ' < out | grep -qF 'the final run: $8.364M with your values' || fail "explain --set: whose definition"
+tr -s ' \n' ' ' < out | grep -qF 'Epoch AI saw 3.42 for an H800 in 2025 (2025-03)' || fail "explain: dates of prices"
+cat > theirs.csv <<CSV
+id,inputs,formula,stated,verdict_evidence
+one,"a=10; b=2",a/b,7,ok
+two,"a=10; b=2",a/b,5,ok
+CSV
+expect 0 "claims of a file" "$farthing" cost claims --file theirs.csv --wrong
+contains out "1 of 2 are wrong" "claims of a file: a sum that is off"
+sed -i 2d theirs.csv
+expect 0 "claims of a file without a wrong one" "$farthing" cost claims --file theirs.csv --wrong
+contains out "None is wrong" "claims of a file without a wrong one"
 expect 0 "plan --prices" "$farthing" plan deepseek-v3 --cluster h800-2048 --tokens 1T --prices mine.toml
 contains out '1.50' "plan --prices"
 
