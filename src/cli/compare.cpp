@@ -57,7 +57,7 @@ Contender contender_from_file(const std::string& path, const std::string& prices
   const Json json = read_json(path);
   if (json.is_object() && json.contains("receipt") && !json.contains("usd")) {
     const Json schema = read_json(find_shared("docs", "receipt.schema", ".json"));
-    for (const Finding& finding : check_receipt(json, schema)) {
+    for (const Finding& finding : check_receipt(json, schema, today())) {
       if (finding.is_warning) continue;
       throw_bad_input({path + ": " + finding.where, finding.what, "", "",
                        "farthing cost validate names all faults"});

@@ -42,6 +42,12 @@ std::optional<PriceEntry> price_of(const Cluster& cluster, const BudgetOptions& 
   return entry == nullptr ? std::nullopt : std::optional<PriceEntry>(*entry);
 }
 
+// Of a listed price; one given by hand has no date.
+std::vector<std::string> price_warnings(const PriceEntry& price) {
+  const auto old = is_date(price.date) ? staleness(price, today()) : std::nullopt;
+  return old ? std::vector<std::string>{*old} : std::vector<std::string>{};
+}
+
 // What waits for spot capacity is not paid.
 double paid_share(const Cluster& cluster) {
   return cluster.spot.availability.is_known() ? cluster.spot.availability.value : 1;
@@ -66,7 +72,8 @@ Json plan_usd(const Plan& plan, const BudgetOptions& options) {
           {"usd_per_device_hour", price->value},
           {"device", cluster.device.name},
           {"source", price->source},
-          {"date", price->date}};
+          {"date", price->date},
+          {"warnings", price_warnings(*price)}};
 }
 
 std::string plan_usd_words(const Plan& plan, const BudgetOptions& options) {
@@ -79,8 +86,11 @@ std::string plan_usd_words(const Plan& plan, const BudgetOptions& options) {
   }
   const double rate = price->value * paid_share(cluster);
   const Quantiles usd = usd_of(plan, rate);
-  return wrapped(fmt::format("Money: {} ({} to {}), at {}", format_dollars(rate * plan.gpu_hours),
-                             format_dollars(usd.p10), format_dollars(usd.p90), describe(*price)));
+  std::string words =
+      wrapped(fmt::format("Money: {} ({} to {}), at {}", format_dollars(rate * plan.gpu_hours),
+                          format_dollars(usd.p10), format_dollars(usd.p90), describe(*price)));
+  for (const auto& line : price_warnings(*price)) words += wrapped("Warning: " + line + ".");
+  return words;
 }
 
 void add_budget_options(Command& plan, BudgetOptions& o) {
@@ -110,6 +120,7 @@ void budget_command(const BudgetOptions& options, const BudgetPlace& place) {
   BudgetRequest request;
   request.usd = positive_value(options.budget, Dimension::kUsd, "--budget");
   if (!options.other.empty()) {
+    request.other_stated = true;
     request.other_usd =
         flag_value([&] { return parse_as(options.other, Dimension::kUsd, "--other"); });
   }
@@ -125,8 +136,7 @@ void budget_command(const BudgetOptions& options, const BudgetPlace& place) {
   request.own = own_device_hour(device, place.cluster.facility.region, prices, load_price_list());
   request.price = options.rent >= 0 ? given_rent(device, options.rent)
                                     : device_price(prices, device, kind_of(place.cluster));
-  const auto old = options.rent >= 0 ? std::nullopt : staleness(request.price, today());
-  if (old) std::cerr << "warning: " << *old << "\n";
+  request.today = today();
   ProgressLine progress;
   const BudgetPlan plan = plan_budget(
       request, [&](int done, int total) { progress.show_share(done, total, "models"); });

@@ -366,7 +366,7 @@ MoneyPage page_of(const CostCase& result, const Definitions& definitions,
   for (const auto& [heading, words] : result.notes) page.add(PageText{heading, {words}});
   page.sources = result.sources();
   for (const auto& line : articles_of(result)) page.sources.push_back(line);
-  for (const auto& line : result.stale_prices(today())) page.sources.push_back("Old: " + line);
+  for (const auto& line : result.stale_prices(today())) page.sources.push_back("Warning: " + line);
   if (prices != "default") page.says.push_back({prices_words(prices)});
   return page;
 }

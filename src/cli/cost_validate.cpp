@@ -10,6 +10,7 @@
 #include "cli/support.h"
 #include "config/share.h"
 #include "economics/receipt_check.h"
+#include "economics/receipt_relations.h"
 #include "report/table.h"
 
 namespace farthing {
@@ -20,13 +21,23 @@ struct ValidateOptions {
   bool json = false;
 };
 
+// What was held to nothing, lest "valid" be read as more than it is.
+std::string alone_words(const std::vector<std::string>& figures) {
+  std::string names;
+  for (const auto& name : figures) names += (names.empty() ? "" : ", ") + name;
+  return names.empty() ? "Every figure is held to others."
+                       : "Stated alone, held to no other figure: " + names + ".";
+}
+
 void validate_command(const ValidateOptions& options) {
-  const Json schema = read_json(find_shared("docs", "receipt.schema", ".json"));
-  const std::vector<Finding> findings = check_receipt(read_json(options.file), schema);
+  const std::string form = find_shared("docs", "receipt.schema", ".json");
+  const Json receipt = read_json(options.file);
+  const std::vector<Finding> findings = check_receipt(receipt, read_json(form), today());
   const auto n = std::count_if(findings.begin(), findings.end(),
                                [](const Finding& finding) { return !finding.is_warning; });
   if (options.json) {
-    Json json = {{"valid", n == 0}, {"findings", Json::array()}};
+    Json json = {{"valid", n == 0}, {"findings", Json::array()}, {"unheld", Json::array()}};
+    if (n == 0) json["unheld"] = unheld_figures(receipt);
     for (const auto& finding : findings) {
       json["findings"].push_back({{"where", finding.where},
                                   {"what", finding.what},
@@ -38,8 +49,9 @@ void validate_command(const ValidateOptions& options) {
       std::cout << wrapped(options.file + ": " + finding.where + ": " +
                            (finding.is_warning ? "warning: " : "") + finding.what);
     }
-    std::cout << wrapped(options.file +
-                         (n == 0 ? ": a valid receipt, its sums hold" : ": not valid"));
+    std::cout << wrapped(options.file + (n == 0 ? ": a valid receipt, what it states agrees"
+                                                : ": not valid; a receipt's form: " + form));
+    if (n == 0) std::cout << wrapped(alone_words(unheld_figures(receipt)));
   }
   if (n > 0) throw Error(ErrorCode::kBadInput, "");
 }

@@ -58,6 +58,8 @@ struct BudgetRequest {
   double experiments = 0.5;     // share of the purse
   double failed = 0.1;          // failed attempts, of the final run
   double other_usd = 0;         // data, storage, people paid from the budget
+  bool other_stated = false;    // lest 0 be taken for a statement
+  std::string today = {};       // YYYY-MM-DD, for the age of prices; empty: none is warned of
   double confidence = 0.8;
   std::optional<ModelShape> model;        // given: only this one
   std::optional<NumberFormat> precision;  // given: only this one
@@ -73,6 +75,13 @@ struct BudgetRequest {
 // region ("": us).  What `list` does not have comes from `usual`.  Without people.
 std::vector<SheetLine> own_device_hour(const std::string& device, const std::string& region,
                                        const PriceList& list, const PriceList& usual);
+
+// "h100-sxm on-demand: price of 2024-06, 29 months old": of what is paid, and of an owner's prices.
+std::vector<std::string> stale_prices(const BudgetRequest& request);
+inline bool states_other(const BudgetRequest& request) {
+  return request.other_stated || request.other_usd > 0;
+}
+inline constexpr const char* kOtherNotStated = "not stated (--other 20kUSD)";
 
 struct LossBand {
   double low = 0, mid = 0, high = 0;  // nats per token; within one law

@@ -1,4 +1,6 @@
 // budget_own.cpp - an owned device-hour from the price list, as lines of a sheet.
+#include <algorithm>
+
 #include "economics/budget.h"
 #include "economics/serving_answer.h"
 
@@ -53,6 +55,24 @@ std::vector<SheetLine> own_device_hour(const std::string& device, const std::str
       "own_cluster * (1 / own_life + own_repairs / 100) / 8766 / (own_busy / 100) + own_watts / "
       "1000 * own_pue * own_kwh");
   return lines;
+}
+
+std::vector<std::string> stale_prices(const BudgetRequest& request) {
+  std::vector<std::string> old;
+  const auto add = [&](const std::string& line) {
+    if (std::find(old.begin(), old.end(), line) == old.end()) old.push_back(line);
+  };
+  if (request.today.empty()) return old;
+  for (const PriceEntry* entry : {&request.price, request.on_demand, request.spot}) {
+    if (entry == nullptr || !is_date(entry->date)) continue;
+    if (const auto words = staleness(*entry, request.today)) add(*words);
+  }
+  for (const SheetLine& line : request.own) {
+    if (!line.unit.starts_with("USD") || !is_date(line.date)) continue;
+    const auto words = date_warning(line.date, request.today);
+    if (words) add(line.label + ": price of " + *words);
+  }
+  return old;
 }
 
 }  // namespace farthing

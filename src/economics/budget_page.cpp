@@ -22,7 +22,7 @@ PageCell when_chosen(const std::string& words, std::size_t k) {
   return {.text = "", .sentences = {{words, "chosen" + BudgetSheet::of_model(k)}}};
 }
 
-PageTable purse_cells(const Sheet& sheet) {
+PageTable purse_cells(const Sheet& sheet, bool states_other) {
   PageTable purse{
       .heading = "Where the money goes", .headings = {"", "", "of the budget"}, .rows = {}};
   for (const char* part : {"other", "experiments_usd", "final_usd", "failed_usd", "reserve_usd"}) {
@@ -30,6 +30,11 @@ PageTable purse_cells(const Sheet& sheet) {
                           figure_cell(part),
                           figure_cell(std::string("share_") + part)});
   }
+  if (states_other) return purse;
+  auto& cells = purse.rows.front();  // until the reader's slider states it
+  cells[1] = {.text = "",
+              .sentences = {{kOtherNotStated, "other_unknown"}, {"{other}", "other_known"}}};
+  cells[2] = {.text = "", .sentences = {{"{share_other}", "other_known"}}};
   return purse;
 }
 
@@ -218,7 +223,7 @@ MoneyPage budget_page(const BudgetPlan& plan) {
   page.sheet = made.sheet();
   page.draws = made.draws();
   page.tiles = {"tokens", "loss", "time", "hours", "final_usd", "experiments_usd"};
-  page.add(purse_cells(page.sheet));
+  page.add(purse_cells(page.sheet, states_other(request)));
   page.add(answer_cells(plan, made));
   page.add(live_verdicts(plan, made));
   page.add(ladder_cells(plan, made));
@@ -238,6 +243,7 @@ MoneyPage budget_page(const BudgetPlan& plan) {
   page.add(found_cells(plan));
   page.sources = {"device-hour: " + describe(request.price)};
   for (const auto& way : plan.ways) page.sources.push_back(way.name + ": " + way.note);
+  for (const auto& line : stale_prices(request)) page.sources.push_back("Warning: " + line);
   return page;
 }
 

@@ -110,7 +110,14 @@ void BudgetSheet::add_request() {
   const BudgetRequest& request = plan_.request;
   const std::string asked = "as asked";
   input("budget", "budget", "USD", request.usd, asked), keep();
-  input("other", "data, storage, people", "USD", request.other_usd, asked), keep();
+  const bool has_other = states_other(request);
+  input("other", "data, storage, people", "USD", request.other_usd,
+        has_other ? asked : "not stated, counted as nothing"),
+      keep();
+  if (!has_other) {
+    formula("other_known", "", "", "if(other, 1, 0)", true);
+    formula("other_unknown", "", "", "1 - other_known", true);
+  }
   SheetLine& share =
       input("experiments", "experiments, of the rest", "%", 100 * request.experiments,
             "OLMo (arXiv:2503.05804), Olmo 3 (arXiv:2605.01158)");

@@ -51,6 +51,33 @@ TEST(Budget, EveryDollarIsInOneLine) {
   EXPECT_DOUBLE_EQ(best.final_usd, best.final_hours * 2.5);
 }
 
+TEST(Budget, WhatNobodyStatedIsNotZero) {
+  BudgetPlan plan = usual();
+  EXPECT_NE(to_text(plan).find("not stated (--other"), std::string::npos);
+  EXPECT_TRUE(to_json(plan)["other_usd"].is_null());
+  EXPECT_NE(to_html(budget_page(plan)).find("not stated (--other"), std::string::npos);
+  plan.request.other_stated = true;
+  EXPECT_EQ(to_text(plan).find("not stated (--other"), std::string::npos);
+  EXPECT_EQ(to_json(plan)["other_usd"], 0);
+  EXPECT_EQ(to_html(budget_page(plan)).find("not stated (--other"), std::string::npos);
+}
+
+TEST(Budget, OldPricesAreWarnedOf) {
+  BudgetPlan plan = usual();
+  EXPECT_TRUE(to_json(plan)["warnings"].empty());  // of no day
+  plan.request.price.item = "h100", plan.request.price.kind = "spot";
+  plan.request.price.date = "2025-01", plan.request.today = "2026-11-25";
+  EXPECT_EQ(to_json(plan)["warnings"][0], "h100 spot: price of 2025-01, 22 months old");
+  EXPECT_NE(to_text(plan).find("Warning: h100 spot: price of 2025-01"), std::string::npos);
+  EXPECT_NE(to_html(budget_page(plan)).find("Warning: h100 spot: price of 2025-01"),
+            std::string::npos);
+  plan.request.today = "2025-06-25";
+  EXPECT_TRUE(to_json(plan)["warnings"].empty());
+  plan.request.own = own_device_hour("h100", "", load_price_list(), load_price_list());
+  plan.request.today = "2035-01-01";
+  EXPECT_NE(to_text(plan).find("owned: a bare device: price of 20"), std::string::npos);
+}
+
 TEST(Budget, ChancesAreWhatWasAskedFor) {
   const BudgetPlan& sure = usual();
   for (const BudgetChoice& rung : sure.ladder) EXPECT_NEAR(rung.p_budget, 0.8, 0.005);

@@ -62,7 +62,9 @@ Table purse_table(const BudgetPlan& plan) {
     return std::vector<std::string>{what, format_dollars(usd), percent(usd / plan.request.usd)};
   };
   return {.headings = {"where the money goes", "", "of the budget"},
-          .rows = {row("data, storage, people", plan.request.other_usd),
+          .rows = {states_other(plan.request)
+                       ? row("data, storage, people", plan.request.other_usd)
+                       : std::vector<std::string>{"data, storage, people", kOtherNotStated, ""},
                    row("experiments", plan.experiments_usd),
                    row("final run, interruptions included", best.final_usd),
                    row("failed attempts", best.failed_usd),
@@ -159,6 +161,7 @@ std::string to_text(const BudgetPlan& plan) {
   for (const auto& line : plan.verdicts) text += folded(line);
   text += "\n";
   text += folded("Price: " + describe(request.price));
+  for (const auto& line : stale_prices(request)) text += folded("Warning: " + line + ".");
   if (plan.calm_share != 1) text += folded(kCalmNote);
   for (const WayToPay& way : plan.ways) text += folded(way.name + ": " + way.note);
   text += folded(kBudgetLossNote);
@@ -194,7 +197,7 @@ Json to_json(const BudgetPlan& plan) {
   Json json = choice_json(plan.best);
   json["budget_usd"] = plan.request.usd;
   json["experiments_usd"] = plan.experiments_usd;
-  json["other_usd"] = plan.request.other_usd;
+  json["other_usd"] = states_other(plan.request) ? Json(plan.request.other_usd) : Json(nullptr);
   json["deadline_seconds"] = plan.request.deadline_seconds;
   json["usd_per_device_hour"] = plan.request.price.value;
   json["layout"] = to_json(plan.best.plan.best().layout);
@@ -227,6 +230,7 @@ Json to_json(const BudgetPlan& plan) {
                           {"tune_1b_usd", plan.open->tune_usd}};
   }
   json["verdicts"] = plan.verdicts;
+  json["warnings"] = stale_prices(plan.request);
   return json;
 }
 

@@ -314,10 +314,8 @@ std::vector<std::string> CostCase::stale_prices(const std::string& today) const 
   for (const auto& id : listed) {
     const SheetLine& line = sheet.at(id);
     if (!line.unit.starts_with("USD") || !is_date(line.date)) continue;
-    const double months = months_between(line.date, today);
-    if (months <= kStaleMonths) continue;
-    old.push_back(
-        fmt::format("{}: a price of {}, {:.0f} months old", line.label, line.date, months));
+    const auto words = date_warning(line.date, today);
+    if (words) old.push_back(line.label + ": a price of " + *words);
   }
   return old;
 }

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -134,14 +135,22 @@ TEST(CostCase, InputsAndPriceListsCanBeReplaced) {
   const TestFolder folder;
   write_file_atomically(folder.file("p.toml"),
                         "[[price]]\nitem = \"h800-sxm\"\nkind = \"on-demand\"\nvalue = 1.25\n"
-                        "unit = \"USD/h\"\ndate = \"2026-11\"\nsource = \"an offer\"\n"
-                        "[[price]]\nitem = \"h100-sxm\"\nkind = \"on-demand\"\nvalue = 2\n"
                         "unit = \"USD/h\"\ndate = \"2026-11\"\nsource = \"an offer\"\n");
   const CostCase v3 =
       load_cost_case(kClaims + "deepseek-v3.toml", definitions(),
                      {.prices = folder.file("p.toml"), .changes = {parse_change("price=3")}});
   EXPECT_DOUBLE_EQ(v3.sheet.value("list_rented"), 2788000 * 1.25);
   EXPECT_EQ(v3.sheet.at("list_price").source, "an offer");
+  EXPECT_TRUE(std::isfinite(v3.sheet.value("list_substituted")));  // the default list's H100
+  EXPECT_NE(v3.sheet.at("list_substitute").source, "an offer");
+  const auto says = [](const std::vector<std::string>& lines, const std::string& words) {
+    return std::any_of(lines.begin(), lines.end(), [&](const std::string& line) {
+      return line == "rent of an H800 in the price list: a price of " + words;
+    });
+  };
+  EXPECT_FALSE(says(v3.stale_prices("2026-12"), "2026-11"));
+  EXPECT_TRUE(says(v3.stale_prices("2029-11"), "2026-11, 36 months old"));
+  EXPECT_TRUE(says(v3.stale_prices("2025-11"), "2026-11, a date to come"));
   EXPECT_DOUBLE_EQ(v3.sheet.value("official"), 2788000 * 3.0);
   EXPECT_FALSE(v3.sheet.at("price").low);
   EXPECT_EQ(v3.agreement(v3.figures[0]), "with your values");

@@ -212,13 +212,18 @@ double months_between(const std::string& a, const std::string& b) {
   return month_of(b) - month_of(a);
 }
 
+std::optional<std::string> date_warning(const std::string& date, const std::string& today) {
+  const double months = months_between(date, today);
+  if (months < -1) return date + ", a date to come";
+  if (months <= kStaleMonths) return std::nullopt;
+  return fmt::format("{}, {:.0f} months old", date, months);
+}
+
 std::optional<std::string> staleness(const PriceEntry& entry, const std::string& today) {
   if (!entry.unit.starts_with("USD")) return std::nullopt;
-  const double months = months_between(entry.date, today);
-  const std::string name = entry.item + (entry.kind.empty() ? "" : " ") + entry.kind;
-  if (months < -1) return name + ": price of " + entry.date + ", a date to come";
-  if (months <= kStaleMonths) return std::nullopt;
-  return fmt::format("{}: price of {}, {:.0f} months old", name, entry.date, months);
+  const auto words = date_warning(entry.date, today);
+  if (!words) return std::nullopt;
+  return entry.item + (entry.kind.empty() ? "" : " ") + entry.kind + ": price of " + *words;
 }
 
 const PriceEntry* PriceList::find(const PriceQuery& query) const {

@@ -68,6 +68,8 @@ PriceList load_price_list(const std::string& name = "default");
 PriceList parse_price_list(const std::string& toml, const std::string& where);
 
 inline constexpr int kStaleMonths = 18;
+// "2024-06, 29 months old", or "2030-01, a date to come"; nothing where a date is neither.
+std::optional<std::string> date_warning(const std::string& date, const std::string& today);
 // "h800-sxm on-demand: price of 2024-06, 29 months old", or dated after today; else nothing. Prices
 // in money only.
 std::optional<std::string> staleness(const PriceEntry& entry, const std::string& today);

@@ -9,7 +9,9 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
+#include "base/error.h"
 #include "economics/price_list.h"
 #include "economics/receipt_relations.h"
 
@@ -18,7 +20,7 @@ namespace {
 
 class ReceiptCheck {
  public:
-  explicit ReceiptCheck(const Json& receipt) : receipt_(receipt) {}
+  ReceiptCheck(const Json& receipt, const std::string& today) : receipt_(receipt), today_(today) {}
 
   std::vector<Finding> check() {
     for (const char* name :
@@ -97,6 +99,8 @@ class ReceiptCheck {
       else if (!is_date(*date) || date->size() != 10) {
         dated = false;
         fault(where, "found \"" + *date + "\", wanted YYYY-MM-DD");
+      } else if (text("/origin") != "simulated" && days_of(*date) > days_of(today_) + 1) {
+        fault(where, *date + ", a date to come: today is " + today_);
       }
     }
     check_prices(dated ? ended : "");
@@ -131,6 +135,9 @@ class ReceiptCheck {
       if (is_foreign(unit)) {
         fault(where + "/unit", "found " + unit + ", wanted USD: the definitions are in dollars");
       }
+      if (months_between(today_, date) > 1) {
+        warn(where + "/date", *date_warning(date, today_));
+      }
       const bool money = unit.starts_with("USD");
       if (!ended.empty() && money && months_between(date, ended) > kStaleMonths) {
         warn(where, fmt::format("{}: price of {} for a run that ended {}", text(where + "/item"),
@@ -147,6 +154,11 @@ class ReceiptCheck {
       if (const auto value = number(where); value && *value == 0) {
         fault(where, "0; what is not known is \"not stated\"");
       }
+    }
+    const auto tokens = number("/tokens");
+    if (tokens && *tokens > 0 && *tokens < 2 && number("/compute/training_flops").value_or(0) > 0) {
+      fault("/tokens",
+            fmt::format("{:g}, beside FLOPs of training: one is predicted from another", *tokens));
     }
     const Json* prices = at("/prices");
     const auto price = number("/compute/usd_per_device_hour");
@@ -186,15 +198,34 @@ class ReceiptCheck {
   }
 
   const Json& receipt_;
+  const std::string& today_;
   std::vector<Finding> found_;
 };
 
+// The form lets anyone add keys of his own: said, since one may be misspelt.
+std::vector<Finding> unknown_keys(const Json& receipt, const Json& schema) {
+  std::set<std::string> names;
+  for (const auto& [name, rule] : schema.at("properties").items()) names.insert(name);
+  std::vector<Finding> found;
+  for (const auto& [key, value] : receipt.items()) {
+    if (names.contains(key) || key.starts_with("$")) continue;
+    const std::string near = nearest_spelling(key, names);
+    found.push_back(
+        {"/" + key,
+         "not of the schema, not checked" + (near.empty() ? "" : ": did you mean " + near + "?"),
+         true});
+  }
+  return found;
+}
+
 }  // namespace
 
-std::vector<Finding> check_receipt(const Json& receipt, const Json& schema) {
+std::vector<Finding> check_receipt(const Json& receipt, const Json& schema,
+                                   const std::string& today) {
   std::vector<Finding> found = check_schema(receipt, schema);
   if (!receipt.is_object()) return found;
-  for (const auto& more : {check_relations(receipt), ReceiptCheck(receipt).check()}) {
+  for (const auto& more : {check_relations(receipt), ReceiptCheck(receipt, today).check(),
+                           unknown_keys(receipt, schema)}) {
     found.insert(found.end(), more.begin(), more.end());
   }
   return found;

@@ -7,7 +7,9 @@
 //   training time within the dates; dates are dates, begun first
 //   energy.basis as joules_estimated says; hashes.weights as weights_hash
 //   a hash has as many digits as its algorithm; zero is no way to say not stated
-// A price older than 18 months at the run's end, and energy without a figure, are warnings.
+//   the run's dates are not to come, a simulation's aside; FLOPs have two tokens at least
+// A price older than 18 months at the run's end or dated ahead, energy without a figure, and a key
+// that is not of the schema are warnings.
 #pragma once
 #include <string>
 #include <vector>
@@ -17,7 +19,8 @@
 
 namespace farthing {
 
-// `schema` is docs/receipt.schema.json.  Errors first, warnings last.
-std::vector<Finding> check_receipt(const Json& receipt, const Json& schema);
+// `schema` is docs/receipt.schema.json, `today` a YYYY-MM-DD.  Errors first, warnings last.
+std::vector<Finding> check_receipt(const Json& receipt, const Json& schema,
+                                   const std::string& today);
 
 }  // namespace farthing

@@ -3,19 +3,24 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "config/share.h"
 #include "economics/device_book.h"
+#include "economics/receipt_relations.h"
 #include "ledger/price_book.h"
 #include "report/receipt.h"
 
 namespace farthing {
 namespace {
 
+const std::string kToday = "2026-11-25";
+
 Json schema() {
+  set_share_folder(FARTHING_SOURCE_DIR);  // for the device book
   std::string path = FARTHING_SOURCE_DIR;
   path += "/docs/receipt.schema.json";
   return read_json(path);
@@ -38,7 +43,7 @@ Json v3_receipt() {
 }
 
 std::string first_of(const Json& receipt) {
-  const auto findings = check_receipt(receipt, schema());
+  const auto findings = check_receipt(receipt, schema(), kToday);
   return findings.empty() ? "" : findings[0].where + ": " + findings[0].what;
 }
 
@@ -51,19 +56,28 @@ std::string with(const std::string& pointer, const Json& value) {
 
 TEST(ReceiptCheck, AnyonesReceiptMayBeValid) { EXPECT_EQ(first_of(v3_receipt()), ""); }
 
-// One of this program, of a run on two cores.
-Json own_receipt(const char* purpose = "final") {
+// Of two cores, or of two devices of a simulation.
+RunHistory run_history(const std::string& device = "") {
+  const std::string simulated =
+      device.empty() ? "" : "\"simulated\":true,\"device\":\"" + device + "\",";
   const std::string events =
       "{\"time_unix\":1700000000,\"t_monotonic\":0,\"attempt\":1,\"rank\":0,\"kind\":\"run_start\","
-      "\"n_threads\":2,\"precision\":\"fp32\",\"fp32_peak_flops\":3e11,"
+      "\"n_threads\":2," +
+      simulated +
+      "\"precision\":\"fp32\",\"fp32_peak_flops\":3e11,"
       "\"recipe_hash\":\"0123456789abcdef0123456789abcdef\"}\n"
       "{\"time_unix\":1700000100,\"t_monotonic\":100,\"attempt\":1,\"rank\":0,\"kind\":\"step\","
       "\"step\":1,"
       "\"tokens\":1000,\"step_tokens\":1000,\"loss\":3,\"model_flops\":1e12,\"seconds\":{"
       "\"compute\":90}}\n";
+  return parse_history(events, "e");
+}
+
+// One of this program, of a run on two cores.
+Json own_receipt(const char* purpose = "final") {
   ReportInput input;
   input.name = "r", input.run.purpose = purpose;
-  input.history = parse_history(events, "e");
+  input.history = run_history();
   input.book = load_price_book(std::string(FARTHING_SOURCE_DIR) + "/prices/default.toml");
   return Json::parse(to_json(make_receipt(input)).dump());
 }
@@ -71,7 +85,7 @@ Json own_receipt(const char* purpose = "final") {
 // Errors alone, a line each.
 std::string errors_of(const Json& receipt) {
   std::string lines;
-  for (const auto& finding : check_receipt(receipt, schema())) {
+  for (const auto& finding : check_receipt(receipt, schema(), kToday)) {
     if (!finding.is_warning) lines += finding.where + ": " + finding.what + "\n";
   }
   return lines;
@@ -155,7 +169,8 @@ TEST(ReceiptCheck, ImpossibleFiguresAreRefused) {
     return errors_of(receipt);
   };
   EXPECT_EQ(forged("/steps", -1), "/steps: found -1, wanted at least 0\n");
-  EXPECT_EQ(forged("/steps", 1.5), "/steps: found 1.5, wanted of type \"integer\"\n");
+  EXPECT_EQ(forged("/steps", 1.5),
+            "/steps: found 1.5, wanted an integer, null or \"not stated\"\n");
   EXPECT_NE(forged("/steps", 2000).find("0.5 tokens a step, wanted at least 1"), std::string::npos);
   EXPECT_NE(forged("/seconds/eval", -3).find("at least 0"), std::string::npos);
   EXPECT_NE(forged("/price/rent/value", -3).find("at least 0"), std::string::npos);
@@ -222,7 +237,9 @@ TEST(ReceiptCheck, FindsWhatContradictsItself) {
             "/definitions/final_run/usd: 5.576e+06, but compute.device_hours (2788000) x "
             "compute.usd_per_device_hour (2.1) is 5.8548e+06");
   EXPECT_NE(with("/compute/devices", 1024).find("hours of a device in an hour"), std::string::npos);
-  EXPECT_NE(with("/compute/training_flops", 1e30).find("FLOP/s of one device, wanted 0 to 1e+17"),
+  EXPECT_NE(with("/compute/training_flops", 1e30)
+                .find("FLOP/s of one H800, by its sheet, wanted 0 to "
+                      "1.979e+15"),
             std::string::npos);
   EXPECT_NE(with("/energy/kwh", 2927).find("W a device"), std::string::npos);
   EXPECT_NE(with("/energy/kwh", 2.9e9).find("W a device"), std::string::npos);
@@ -232,6 +249,98 @@ TEST(ReceiptCheck, FindsWhatContradictsItself) {
   EXPECT_NE(with("/dates/ended", "2023-10-20").find("before it began"), std::string::npos);
   EXPECT_NE(with("/energy/pue", 0.9).find("at least 1"), std::string::npos);
   EXPECT_NE(with("/prices/0/date", "2022-01").find("for a run that ended"), std::string::npos);
+}
+
+// usd.total is the run's: what nothing but the rent explains is held to it.
+TEST(ReceiptCheck, ATotalIsTheHoursAtTheRent) {
+  Json receipt = v3_receipt();
+  receipt["price"] = {{"rent", {{"value", 2}}}};
+  receipt["usd"] = {{"total", 5576000}, {"by_category", {{"compute", 5576000}}}};
+  EXPECT_EQ(errors_of(receipt), "");
+  receipt["usd"]["total"] = 7000000, receipt["usd"]["by_category"]["compute"] = 7000000;
+  const std::string wrong =
+      "/usd/total: 7e+06, but compute.device_hours (2788000) x price.rent.value (2) is 5.576e+06\n";
+  EXPECT_EQ(errors_of(receipt), wrong);
+  receipt["price"]["basis"] = "rent";
+  EXPECT_EQ(errors_of(receipt), wrong);
+  receipt["purpose"] = "final";
+  EXPECT_NE(
+      errors_of(receipt).find("/definitions/final_run/usd: 5.576e+06, but usd.total (7000000)"),
+      std::string::npos);
+  receipt["price"]["basis"] = "own";  // an owner's total is no rent
+  EXPECT_EQ(errors_of(receipt), "");
+  receipt.erase("price");
+  EXPECT_NE(errors_of(receipt).find("x compute.usd_per_device_hour (2)"), std::string::npos);
+}
+
+// By cores owned, and by devices rented on demand and on spot capacity.
+TEST(ReceiptCheck, OwnedAndSpotReceiptsConform) {
+  set_share_folder(FARTHING_SOURCE_DIR);
+  for (const char* device : {"", "h800"}) {
+    for (const bool other : {false, true}) {
+      ReportInput input;
+      input.name = "r", input.run.purpose = "final";
+      input.history = run_history(device);
+      RunPrices wanted{.device = device};
+      wanted.site.spot = other;
+      input.book = load_run_book(wanted);
+      input.book.is_owned = other && wanted.device.empty();
+      EXPECT_EQ(errors_of(Json::parse(to_json(make_receipt(input)).dump())), "") << device << other;
+    }
+  }
+}
+
+TEST(ReceiptCheck, FiguresThatStandAloneAreNamed) {
+  EXPECT_EQ(unheld_figures(v3_receipt()),
+            (std::vector<std::string>{"compute.training_flops", "compute.training_time_hours",
+                                      "energy.kwh", "energy.pue", "tokens"}));
+  Json receipt = v3_receipt();
+  receipt["usd"]["total"] = 5576000;
+  receipt["compute"]["device_hours"] = "not stated";
+  const auto alone = unheld_figures(receipt);
+  EXPECT_NE(std::find(alone.begin(), alone.end(), "usd.total"), alone.end());
+}
+
+TEST(ReceiptCheck, NoDeviceIsFasterThanItsSheet) {
+  EXPECT_EQ(with("/compute/training_flops", 1.9e25), "");  // 1.89e15 a device and second
+  for (const char* device : {"H800", "h800", "NVIDIA H800 SXM"}) {
+    Json receipt = v3_receipt();
+    receipt["compute"]["training_flops"] = 2e25;
+    receipt["compute"]["device"] = device;
+    EXPECT_NE(errors_of(receipt).find("by its sheet, wanted 0 to 1.979e+15"), std::string::npos)
+        << device;
+    receipt["compute"]["device"] = "a device of 2030";
+    EXPECT_EQ(errors_of(receipt), "") << device;
+    receipt["compute"]["training_flops"] = 2e27;
+    EXPECT_NE(errors_of(receipt).find("wanted 0 to 1e+17"), std::string::npos);
+  }
+}
+
+TEST(ReceiptCheck, WhatIsToComeHasNotHappened) {
+  EXPECT_NE(with("/dates/ended", "2027-01-01").find("2027-01-01, a date to come"),
+            std::string::npos);
+  EXPECT_EQ(with("/dates/begun", "2024-09-01"), "");
+  Json acted = v3_receipt();
+  acted["origin"] = "simulated";  // it has no clock of its own
+  acted["dates"]["ended"] = "2027-01-01";
+  EXPECT_EQ(errors_of(acted), "");
+  Json ahead = v3_receipt();
+  ahead["prices"][0]["date"] = "2030";
+  EXPECT_EQ(errors_of(ahead), "");  // a warning
+  EXPECT_EQ(first_of(ahead), "/prices/0/date: 2030, a date to come");
+}
+
+TEST(ReceiptCheck, OneTokenTeachesNothing) {
+  EXPECT_NE(with("/tokens", 1).find("beside FLOPs of training"), std::string::npos);
+}
+
+TEST(ReceiptCheck, AKeyThatIsNotOfTheSchemaIsNamed) {
+  EXPECT_EQ(with("/definitons", Json::object()),
+            "/definitons: not of the schema, not checked: did you mean definitions?");
+  EXPECT_EQ(with("/$schema", "x"), "");
+  for (const auto& finding : check_receipt(own_receipt(), schema(), kToday)) {
+    EXPECT_EQ(finding.what.find("not of the schema"), std::string::npos) << finding.where;
+  }
 }
 
 TEST(ReceiptCheck, ZeroIsNotUnknownAndACostHasAPrice) {
@@ -261,12 +370,12 @@ TEST(ReceiptCheck, AReceiptWithoutPriceOrWattsConformsToo) {
   set_share_folder(FARTHING_SOURCE_DIR);
   input.book = load_run_book({.device = "not stated"});
   const Json receipt = Json::parse(to_json(make_receipt(input)).dump());
-  for (const auto& finding : check_receipt(receipt, schema())) {
+  for (const auto& finding : check_receipt(receipt, schema(), kToday)) {
     EXPECT_TRUE(finding.is_warning) << finding.where << " " << finding.what;
   }
   input.book = load_run_book({.device = "not stated", .rent = 1.0});  // given by hand, without date
   for (const auto& finding :
-       check_receipt(Json::parse(to_json(make_receipt(input)).dump()), schema())) {
+       check_receipt(Json::parse(to_json(make_receipt(input)).dump()), schema(), kToday)) {
     EXPECT_TRUE(finding.is_warning) << finding.where << " " << finding.what;
   }
 }
@@ -274,7 +383,12 @@ TEST(ReceiptCheck, AReceiptWithoutPriceOrWattsConformsToo) {
 TEST(ReceiptCheck, FindsWhatHasNotTheForm) {
   EXPECT_EQ(with("/receipt", "farthing-receipt/2"),
             "/receipt: found \"farthing-receipt/2\", wanted \"farthing-receipt/1\"");
-  EXPECT_EQ(with("/tokens", "many"), "/tokens: found \"many\", wanted \"not stated\"");
+  EXPECT_EQ(with("/tokens", "many"), "/tokens: found \"many\", wanted a number or \"not stated\"");
+  EXPECT_EQ(with("/compute/training_flops", "lots"),
+            "/compute/training_flops: found \"lots\", wanted a number or \"not stated\"");
+  EXPECT_EQ(with("/definitions/final_run", 5576000),
+            "/definitions/final_run: found 5576000, wanted an object {usd, basis} or \"not "
+            "stated\"");
   EXPECT_EQ(with("/tokens", -1), "/tokens: found -1, wanted at least 0");
   EXPECT_EQ(with("/definitions/cheap", 1), "/definitions/cheap: unknown key");
   EXPECT_NE(with("/definitions/programme", nullptr), "");

@@ -5,11 +5,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
+
+#include "plan/cluster.h"
 
 namespace farthing {
 namespace {
@@ -104,13 +108,6 @@ const std::vector<Bound>& bounds() {
        0,
        1.001,
        "hours of a device in an hour"},
-      {"/compute/training_flops",
-       1 / 3600.0,
-       {"/compute/training_flops"},
-       {"/compute/device_hours"},
-       0,
-       1e17,
-       "FLOP/s of one device"},
       {"/energy/kwh", 1e3, {"/energy/kwh"}, {"/compute/device_hours"}, 0.1, 500, "W a core", kCore},
       {"/energy/kwh",
        1e3,
@@ -145,6 +142,50 @@ const std::vector<Bound>& bounds() {
   return kBounds;
 }
 
+// "NVIDIA H100 PCIe" as the device book would write it.
+std::string as_name(const std::string& words) {
+  std::string name;
+  for (const char c : words) {
+    const bool is_space = c == ' ' || c == '_' || c == '/';
+    name += is_space ? '-' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  return name;
+}
+
+bool has_word(const std::string& text, const std::string& word) {
+  const std::string framed = "-" + text + "-";
+  return framed.find("-" + word + "-") != std::string::npos;
+}
+
+double sheet_peak(const Device& device) {
+  double peak = 0;
+  for (const Figure* each :
+       {&device.fp32_peak, &device.bf16_peak, &device.fp8_peak, &device.fp4_peak}) {
+    if (each->is_known()) peak = std::max(peak, each->value);
+  }
+  return peak;
+}
+
+// The largest dense peak on the sheet of the device that `words` names, of several the largest;
+// where the device book knows none of them, more than any device has.
+Bound most_flops(const std::string& words) {
+  const std::string name = as_name(words);
+  const std::vector<std::string> known = list_devices();
+  const bool is_exact = std::find(known.begin(), known.end(), name) != known.end();
+  double peak = 0;
+  for (const auto& each : known) {
+    const bool is_meant = is_exact ? each == name : has_word(name, each);
+    if (is_meant) peak = std::max(peak, sheet_peak(load_device(each)));
+  }
+  return {"/compute/training_flops",
+          1 / 3600.0,
+          {"/compute/training_flops"},
+          {"/compute/device_hours"},
+          0,
+          peak > 0 ? peak : 1e17,
+          peak > 0 ? "FLOP/s of one " + words + ", by its sheet" : "FLOP/s of one device"};
+}
+
 class RelationCheck {
  public:
   explicit RelationCheck(const Json& receipt) : receipt_(receipt) {}
@@ -153,8 +194,18 @@ class RelationCheck {
     for (const Sum& sum : sums()) check_sum(sum);
     for (const Relation& relation : relations()) check_relation(relation);
     for (const Relation& relation : listed_prices()) check_relation(relation);
+    for (const Relation& relation : rented()) check_relation(relation);
     for (const Bound& bound : bounds()) check_bound(bound);
+    check_bound(most_flops(text("/compute/device")));
     return std::move(found_);
+  }
+  // After check().
+  std::vector<std::string> unheld() const {
+    std::vector<std::string> names;
+    for (const auto& pointer : known_) {
+      if (!held_.contains(pointer) && number(pointer)) names.push_back(dotted(pointer));
+    }
+    return names;
   }
 
  private:
@@ -198,11 +249,19 @@ class RelationCheck {
     return value > 0 ? room(pointer) / value : 0;
   }
 
-  // "usd.total (0.0010025)"
-  std::string named(const std::string& pointer) const {
+  static std::string dotted(const std::string& pointer) {
     std::string name = pointer.substr(1);
     std::replace(name.begin(), name.end(), '/', '.');
-    return fmt::format("{} ({:.10g})", name, *number(pointer));
+    return name;
+  }
+  // "usd.total (0.0010025)"
+  std::string named(const std::string& pointer) const {
+    return fmt::format("{} ({:.10g})", dotted(pointer), *number(pointer));
+  }
+  // Figures of a row, of which all are stated or not.
+  void note(const std::string& figure, const Pointers& others, bool is_held) {
+    known_.insert(figure), known_.insert(others.begin(), others.end());
+    if (is_held) held_.insert(figure), held_.insert(others.begin(), others.end());
   }
   // "1e+06 x usd.total (0.0010025) / tokens (40960)"
   std::string product_words(double scale, const Pointers& times, const Pointers& over) const {
@@ -230,8 +289,10 @@ class RelationCheck {
                                   : fmt::format("{:.6g}, but {} is {:.6g}", found, words, wanted)});
   }
   void check_relation(const Relation& relation) {
-    if (!holds(relation.when) || !number(relation.figure)) return;
-    if (!are_stated(relation.times) || !are_stated(relation.over)) return;
+    const bool is_held = holds(relation.when) && number(relation.figure) &&
+                         are_stated(relation.times) && are_stated(relation.over);
+    note(relation.figure, relation.times, is_held), note(relation.figure, relation.over, is_held);
+    if (!is_held) return;
     const double wanted = product(relation.scale, relation.times, relation.over);
     double share = relation.share + 1e-9;
     for (const auto* pointers : {&relation.times, &relation.over}) {
@@ -253,7 +314,9 @@ class RelationCheck {
                                                 value, bound.what, wanted)});
   }
   void check_sum(const Sum& sum) {
-    if (!number(sum.total) || sum.parts.empty() || !are_stated(sum.parts)) return;
+    const bool is_held = number(sum.total) && !sum.parts.empty() && are_stated(sum.parts);
+    note(sum.total, sum.parts, is_held);
+    if (!is_held) return;
     double wanted = 0, forgiven = room(sum.total);
     std::string words;
     for (const auto& part : sum.parts) {
@@ -287,6 +350,28 @@ class RelationCheck {
     return relations;
   }
 
+  // usd.total is the run's: of one that was rented, its device-hours at the rent.  Without a basis
+  // one is rented that states nothing of an owner's.
+  std::vector<Relation> rented() const {
+    const std::string basis = text("/price/basis");
+    bool is_owned = basis == "own";
+    for (const char* owners : {"/usd/owned", "/usd/depreciation", "/usd/electricity"}) {
+      is_owned = is_owned || (basis.empty() && number(owners));
+    }
+    if (is_owned) return {};
+    const bool has_rent = number("/price/rent/value").has_value();
+    std::vector<Relation> relations = {
+        {"/usd/total",
+         1,
+         {"/compute/device_hours", has_rent ? "/price/rent/value" : "/compute/usd_per_device_hour"},
+         {},
+         has_rent ? 0 : 0.01}};
+    if (text("/purpose") == "final") {
+      relations.push_back({"/definitions/final_run/usd", 1, {"/usd/total"}, {}, 0.01});
+    }
+    return relations;
+  }
+
   Pointers keys_of(const std::string& object) const {
     Pointers pointers;
     const Json* values = at(object);
@@ -316,10 +401,17 @@ class RelationCheck {
 
   const Json& receipt_;
   std::vector<Finding> found_;
+  std::set<std::string> known_, held_;
 };
 
 }  // namespace
 
 std::vector<Finding> check_relations(const Json& receipt) { return RelationCheck(receipt).check(); }
+
+std::vector<std::string> unheld_figures(const Json& receipt) {
+  RelationCheck check(receipt);
+  check.check();
+  return check.unheld();
+}
 
 }  // namespace farthing

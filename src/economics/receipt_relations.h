@@ -1,13 +1,14 @@
 // receipt_relations.h - every figure of a receipt that follows from others is held to them.
 //
 // Two tables (receipt_relations.cpp): figures that are products or sums of others, and products
-// that no machine gives (watts and FLOP/s of a device, cores at work, share of a peak).  A row
+// that no machine gives (watts of a device, its FLOP/s by its sheet, cores at work).  A row
 // binds where the receipt states all of its figures: whoever leaves one out is held to the rest.
 //
 //   room      of each figure half a unit of the last digit that it shows (902.3 J: 0.05; a whole
 //             number: half of one), at most 0.5 %, of a price none; the rooms of a row's figures
 //             add up, and with them 1e-9 of the result for the order of sums
 #pragma once
+#include <string>
 #include <vector>
 
 #include "base/json.h"
@@ -17,5 +18,8 @@ namespace farthing {
 
 // One error for each row that fails; it names every figure of the row and its value.
 std::vector<Finding> check_relations(const Json& receipt);
+
+// What is stated alone: figures of the table that no row binds for want of others, "usd.total".
+std::vector<std::string> unheld_figures(const Json& receipt);
 
 }  // namespace farthing

@@ -554,10 +554,8 @@ std::vector<std::string> stale_prices(const Scenario& scenario, const std::strin
   const std::string now = scenario.as_of.empty() ? today : scenario.as_of;
   for (const SheetLine& line : scenario.sheet.lines()) {
     if (!line.formula.empty() || !line.unit.starts_with("USD") || !is_date(line.date)) continue;
-    const double age = months_between(line.date, now);
-    if (age <= kStaleMonths) continue;
-    lines.push_back(
-        fmt::format("{} is a price of {}, {:.0f} months old", line.label, line.date, age));
+    const auto words = date_warning(line.date, now);
+    if (words) lines.push_back(line.label + " is a price of " + *words);
   }
   return lines;
 }

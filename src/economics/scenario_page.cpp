@@ -178,7 +178,7 @@ MoneyPage scenario_page(const Scenario& scenario, const std::string& today) {
                            (line.date.empty() ? "" : ", " + line.date) +
                            (line.confidence.empty() ? "" : ", " + line.confidence));
   }
-  for (const auto& line : stale_prices(scenario, today)) page.sources.push_back("Old: " + line);
+  for (const auto& line : stale_prices(scenario, today)) page.sources.push_back("Warning: " + line);
   return page;
 }
 

@@ -328,6 +328,9 @@ TEST(Scenario, OldPricesAreNamed) {
   EXPECT_TRUE(stale_prices(scenario, "2024-12").empty());
   ASSERT_EQ(stale_prices(scenario, "2026-11").size(), 1u);
   EXPECT_NE(stale_prices(scenario, "2026-11")[0].find("2024-01"), std::string::npos);
+  ASSERT_EQ(stale_prices(scenario, "2022-11").size(), 1u);
+  EXPECT_NE(stale_prices(scenario, "2022-11")[0].find("2024-01, a date to come"),
+            std::string::npos);
 }
 
 TEST(Scenario, JsonAndPageCarryTheAnswers) {

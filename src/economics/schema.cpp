@@ -99,6 +99,35 @@ class SchemaCheck {
     throw_bad_input({"schema", "$ref", path, "#/$defs/ and a name of $defs", ""});
   }
 
+  // "an object {usd, basis}", "a number", "\"not stated\""
+  std::string form_words(const Json& schema) const {
+    if (const auto ref = schema.find("$ref"); ref != schema.end()) return form_words(target(*ref));
+    if (const auto only = schema.find("const"); only != schema.end()) return shown(*only);
+    const std::string type = schema.value("type", "");
+    if (type == "null") return type;
+    if (type.empty()) return "another form";
+    const bool has_vowel = type[0] == 'a' || type[0] == 'i' || type[0] == 'o';
+    std::string words = (has_vowel ? "an " : "a ") + type, keys;
+    for (const auto& key : schema.value("required", Json::array())) {
+      keys += (keys.empty() ? "" : ", ") + key.get<std::string>();
+    }
+    return keys.empty() ? words : words + " {" + keys + "}";
+  }
+  // Those with a type first, then the words that stand for one.
+  std::string one_of_words(const Json& forms) const {
+    std::vector<std::string> all;
+    for (const bool is_const : {false, true}) {
+      for (const auto& each : forms) {
+        if (each.contains("const") == is_const) all.push_back(form_words(each));
+      }
+    }
+    std::string words;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      words += (i == 0 ? "" : i + 1 == all.size() ? " or " : ", ") + all[i];
+    }
+    return words;
+  }
+
   std::vector<Finding> branch(const std::string& keyword, const Json& rule, const Json& value,
                               const std::string& where, int depth) const {
     std::vector<Finding> nearest;
@@ -114,7 +143,8 @@ class SchemaCheck {
       first = false;
     }
     if (held == 1 || (held > 1 && keyword == "anyOf")) return {};
-    return held > 1 ? wanted(false, where, value, "exactly one of several forms") : nearest;
+    if (held > 1) return wanted(false, where, value, "exactly one of several forms");
+    return nearest_has_type ? nearest : wanted(false, where, value, one_of_words(rule));
   }
 
   std::vector<Finding> object(const std::string& keyword, const Json& rule, const Json& value,
