@@ -62,8 +62,14 @@ void add_ways(BudgetPlan& plan) {
   const auto add = [&](const char* name, double price, const std::string& note) {
     const bool is_spot = std::string_view(name) == "spot";
     const double hours = plan.best.final_hours * (is_spot ? 1 : plan.calm_share);
-    plan.ways.push_back({name, price, hours * price, note, hours});
+    const bool is_paid = !request.is_own_price && price == request.price.value;
+    plan.ways.push_back({name, price, hours * price, note, hours, is_paid});
   };
+  if (request.is_own_price) {
+    const double hours = plan.best.final_hours;
+    plan.ways.push_back({"your own price (--rent)", request.price.value, plan.best.final_usd,
+                         describe(request.price), hours, true});
+  }
   const auto price_of = [](const PriceEntry* entry) {
     return entry == nullptr ? kNone : entry->value;
   };

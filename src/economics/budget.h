@@ -62,6 +62,7 @@ struct BudgetRequest {
   std::optional<ModelShape> model;        // given: only this one
   std::optional<NumberFormat> precision;  // given: only this one
   PriceEntry price;                       // USD per device-hour, what is paid
+  bool is_own_price = false;              // not one of the list's: a way to pay of its own
   const PriceEntry* on_demand = nullptr;  // for the comparison; null: not stated
   const PriceEntry* spot = nullptr;
   // own_device_hour() of the device; empty: the list has no price to buy it
@@ -108,7 +109,8 @@ struct WayToPay {
   double usd_per_hour = 0;  // NaN: not stated
   double final_usd = 0;
   std::string note;
-  double hours = 0;  // of the final run; what the market interrupts is spot's alone
+  double hours = 0;      // of the final run; what the market interrupts is spot's alone
+  bool is_paid = false;  // at the request's price
 };
 
 struct OpenModel {

@@ -182,8 +182,9 @@ PageText live_verdicts(const BudgetPlan& plan, const BudgetSheet& made) {
   }
   say_precision(plan, say);
   for (std::size_t i = 0; i < plan.ways.size(); ++i) {
+    const bool is_dearer = plan.request.is_own_price && !plan.ways[i].is_paid;
     say("Cheapest by the hour: " + plan.ways[i].name + ", {" + BudgetSheet::numbered("way", i + 1) +
-            "}.",
+            (is_dearer ? "}, against {price} of your own." : "}."),
         BudgetSheet::numbered("is_cheapest", i + 1));
   }
   if (plan.open) {

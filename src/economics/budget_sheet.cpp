@@ -352,7 +352,7 @@ void BudgetSheet::add_ways() {
     const std::string id = numbered("way", i + 1);
     if (way.name == "own" && !plan_.request.own.empty()) {
       formula(id, way.name, "USD/h", "own_hour");
-    } else if (way.usd_per_hour == plan_.request.price.value) {
+    } else if (way.is_paid) {
       formula(id, way.name, "USD/h", "price");
     } else {
       input(id, way.name, "USD/h", way.usd_per_hour, way.note, std::isfinite(way.usd_per_hour)),
@@ -360,7 +360,7 @@ void BudgetSheet::add_ways() {
     }
     const std::string its_hours = numbered("way_hours", i + 1);
     formula(its_hours, way.name + ", device-hours", "h",
-            way.name == "spot" ? "hours" : "hours * calm_share");
+            way.hours == plan_.best.final_hours ? "hours" : "hours * calm_share");
     formula(numbered("way_usd", i + 1), way.name + ", the final run", "USD",
             its_hours + " * " + id);
     if (std::isfinite(way.usd_per_hour)) hours.push_back(id);

@@ -308,6 +308,34 @@ TEST(Budget, TheMarketInterruptsSpotAlone) {
   EXPECT_TRUE(sheet.at("own_repairs").slider);
 }
 
+TEST(Budget, AnOwnPriceIsAWayToPay) {
+  BudgetRequest asked = request();
+  const PriceEntry spot = price(2.46, 2, 3);
+  asked.spot = &spot, asked.on_demand = &spot;
+  asked.price = price(1, 1, 1), asked.price.source = "your own (--rent)", asked.price.date = "";
+  asked.price.confidence = "";
+  asked.is_own_price = true;
+  const auto verdict_of = [](const BudgetPlan& plan) {
+    for (const std::string& line : plan.verdicts) {
+      if (line.find("Cheapest by the hour") != std::string::npos) return line;
+    }
+    return std::string();
+  };
+  const BudgetPlan plan = plan_budget(asked);
+  EXPECT_DOUBLE_EQ(plan.ways.at(0).final_usd, plan.best.final_usd);
+  EXPECT_EQ(plan.ways.at(0).hours, plan.best.final_hours);
+  EXPECT_NE(verdict_of(plan).find("your own price (--rent), $1.00/h"), std::string::npos)
+      << verdict_of(plan);
+  EXPECT_NE(to_text(plan).find("Price: $1.00/h, your own (--rent)\n"), std::string::npos);
+  const auto values = budget_page(plan).sheet.values_with({{"price", 3}});
+  EXPECT_EQ(values.at("way_1"), 3);
+  EXPECT_TRUE(values.at("is_cheapest_3") > 0);
+  EXPECT_FALSE(values.at("is_cheapest_1") > 0);
+  asked.price = price(5, 5, 5);
+  const std::string dear = verdict_of(plan_budget(asked));
+  EXPECT_NE(dear.find("against $5.00/h of your own"), std::string::npos) << dear;
+}
+
 TEST(Budget, ThePagesFormulasGiveThePlanAndFollowTheMoney) {
   BudgetRequest asked = request();
   const PriceList list = load_price_list();

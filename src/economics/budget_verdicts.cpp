@@ -77,8 +77,12 @@ void add_cheapest(const BudgetPlan& plan, std::vector<std::string>& say) {
       cheapest = &way;
   }
   if (cheapest == nullptr) return;
-  say.push_back(fmt::format("Cheapest by the hour: {}, {}.", cheapest->name,
-                            format_figure(cheapest->usd_per_hour, "USD/h")));
+  const bool is_dearer = plan.request.is_own_price && !cheapest->is_paid;
+  say.push_back(fmt::format(
+      "Cheapest by the hour: {}, {}{}.", cheapest->name,
+      format_figure(cheapest->usd_per_hour, "USD/h"),
+      is_dearer ? ", against " + format_figure(plan.request.price.value, "USD/h") + " of your own"
+                : ""));
 }
 
 void add_open(const BudgetPlan& plan, std::vector<std::string>& say) {
