@@ -120,6 +120,7 @@ std::string precision_words(const BudgetChoice& choice) {
 }
 
 std::string span_words(double days) {
+  if (days == 0) return "none";
   return days < 730 ? format_seconds(days * kSecondsOfADay)
                     : fmt::format("{:.1f} years", days / 365);
 }

@@ -11,7 +11,6 @@ namespace farthing {
 namespace {
 
 constexpr double kLongDays = 365;
-constexpr double kSecondsOfDay = 86400;
 
 std::string in_precision(const BudgetChoice& choice) {
   return choice.shape.name + " in " + precision_words(choice);
@@ -20,7 +19,7 @@ std::string in_precision(const BudgetChoice& choice) {
 // One after the other, on all devices.
 bool experiments_are_late(const BudgetPlan& plan) {
   const double share = 1.0 * plan.best.devices / plan.request.cluster.n_devices();
-  const double deadline = plan.request.deadline_seconds / kSecondsOfDay;
+  const double deadline = plan.request.deadline_seconds / 86400;
   return deadline > 0 && plan.experiments_days + plan.best.days * share > deadline;
 }
 
@@ -113,7 +112,7 @@ void add_open(const BudgetPlan& plan, std::vector<std::string>& say) {
   const OpenModel& open = *plan.open;
   const BudgetChoice& best = plan.best;
   const bool better = open.loss.mid < best.loss.mid && open.tune_usd <= best.final_usd;
-  const double deadline = plan.request.deadline_seconds / kSecondsOfDay;
+  const double deadline = plan.request.deadline_seconds / 86400;
   const bool is_late = deadline > 0 && open.continue_days > deadline;
   say.push_back(fmt::format(
       "{} has seen {} tokens; the law gives it {:.3f} nats against {:.3f} here. To continue it for "
