@@ -24,9 +24,9 @@ constexpr const char* kSearchedOrUnused =
 
 PriceEntry given_rent(const std::string& device, double rent) {
   PriceEntry entry;
-  entry.item = device, entry.unit = "USD/h", entry.source = "--rent";
+  entry.item = device, entry.unit = "USD/h", entry.source = "your own (--rent)";
   entry.value = entry.low = entry.high = rent;
-  entry.confidence = "assumed", entry.where = "--rent";
+  entry.where = "--rent";
   return entry;
 }
 
@@ -134,6 +134,7 @@ void budget_command(const BudgetOptions& options, const BudgetPlace& place) {
   request.on_demand = find_device_price(prices, device, "on-demand");
   request.spot = find_device_price(prices, device, "spot");
   request.own = own_device_hour(device, place.cluster.facility.region, prices, load_price_list());
+  request.is_own_price = options.rent >= 0;
   request.price = options.rent >= 0 ? given_rent(device, options.rent)
                                     : device_price(prices, device, kind_of(place.cluster));
   request.today = today();

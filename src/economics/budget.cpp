@@ -16,6 +16,7 @@ namespace farthing {
 namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+constexpr double kContinued = 100e9;  // tokens
 constexpr double kSecondsOfDay = 86400, kMostDays = 100 * 365;
 
 double active_parameters(const ModelShape& shape) {
@@ -62,8 +63,14 @@ void add_ways(BudgetPlan& plan) {
   const auto add = [&](const char* name, double price, const std::string& note) {
     const bool is_spot = std::string_view(name) == "spot";
     const double hours = plan.best.final_hours * (is_spot ? 1 : plan.calm_share);
-    plan.ways.push_back({name, price, hours * price, note, hours});
+    const bool is_paid = !request.is_own_price && price == request.price.value;
+    plan.ways.push_back({name, price, hours * price, note, hours, is_paid});
   };
+  if (request.is_own_price) {
+    const double hours = plan.best.final_hours;
+    plan.ways.push_back({"your own price (--rent)", request.price.value, plan.best.final_usd,
+                         describe(request.price), hours, true});
+  }
   const auto price_of = [](const PriceEntry* entry) {
     return entry == nullptr ? kNone : entry->value;
   };
@@ -94,8 +101,20 @@ void add_ways(BudgetPlan& plan) {
           own.value("own_repairs"), format_figure(own.value("own_kwh"), "USD/kWh")));
 }
 
-// The open model whose active size is nearest.
+// On the devices of the chosen model, or on more of them; nullopt: it fits on none.
+std::optional<Plan> plan_of_open(const BudgetPlan& plan, const ModelShape& shape) {
+  const Cluster& cluster = plan.request.cluster;
+  for (int devices = plan.best.devices; devices <= cluster.n_devices(); devices *= 2) {
+    auto found = try_plan(plan.request, shape, kContinued, devices,
+                          plan.best.plan.best().layout.precision, false);
+    if (found) return found;
+  }
+  return std::nullopt;
+}
+
+// Of those that fit, the open model whose active size is nearest.
 void add_open_model(BudgetPlan& plan) {
+  const BudgetRequest& request = plan.request;
   const double wanted = active_parameters(plan.best.shape);
   double best_distance = 3;  // e^3: no kin
   for (const char* name : {"llama3.1-8b", "llama3.1-70b", "deepseek-v2-lite", "qwen3-30b-a3b",
@@ -104,18 +123,19 @@ void add_open_model(BudgetPlan& plan) {
     const double tokens = training_defaults(name).tokens;
     const double distance = std::abs(std::log(active_parameters(shape) / wanted));
     if (!(tokens > 0) || distance >= best_distance) continue;
+    const auto found = plan_of_open(plan, shape);
+    if (!found) continue;
     best_distance = distance;
-    const double flops = model_flops_per_token(shape, 4096).total();
-    const double own_flops = model_flops_per_token(plan.best.shape, 4096).total();
-    const double usd_per_token =
-        plan.best.final_usd / plan.best.tokens * flops / own_flops;  // at the same MFU
-    plan.open_flops_ratio = flops / own_flops;
-    plan.open = OpenModel{name,
-                          active_parameters(shape),
-                          tokens,
-                          expected_loss(shape, tokens),
-                          100e9 * usd_per_token,
-                          1e9 * usd_per_token};
+    OpenModel open;
+    open.name = name, open.active = active_parameters(shape), open.tokens = tokens;
+    open.loss = expected_loss(shape, tokens);
+    open.devices = found->best().layout.n_devices();
+    open.speed = tokens_per_paid_hour(*found, request.cluster);
+    const double hours = kContinued / open.speed;
+    open.continue_usd = hours * request.price.value;
+    open.continue_days = hours / open.devices / 24 / availability_of(request.cluster);
+    open.tune_usd = open.continue_usd / 100;
+    plan.open = open;
   }
 }
 
@@ -146,7 +166,9 @@ void choose_best(BudgetPlan& plan) {
   for (const BudgetRung& rung : plan.ladder) {
     auto& slot = rung.shape.is_moe() ? plan.best_moe : plan.best_dense;
     if (!slot) slot = rung;
-    const bool is_level = rung.loss.mid <= plan.ladder.front().loss.mid + kLevelLoss;
+    const BudgetRung& leader = plan.ladder.front();
+    const bool is_level =
+        rung.loss.mid <= leader.loss.mid + kLevelLoss && rung.days <= kLevelTime * leader.days;
     if (is_level && active_parameters(rung.shape) < active_parameters(plan.best.shape)) {
       plan.best = rung;
     }
@@ -178,6 +200,7 @@ BudgetPlan plan_budget(const BudgetRequest& request,
   check_end(plan);
   const double run_usd = plan.best.final_usd + plan.best.failed_usd;
   plan.runs_a_year = std::min(request.usd / run_usd, 365 / plan.best.days);
+  add_reserve(plan);
   add_ways(plan);
   add_open_model(plan);
   plan.verdicts = budget_verdicts(plan);

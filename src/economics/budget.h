@@ -9,21 +9,24 @@
 //   tokens      H * tokens per device-hour of the plan (failures and checkpoints taken off)
 //   rung        every model of the ladder in BF16 and, where the device has it, in FP8, each with a
 //               search of its own; FP8 where it trains kWorthwhileFp8 times the tokens
+//   devices     of the fewest that do it in 30 days, or by a sooner deadline, and twice and twice
+//               again as many: the least expected loss, the shortest run within kLevelDevices of it
 //   model       of the rungs, the fewest active parameters (the cheapest to serve) within
-//               kLevelLoss of the least expected loss
+//               kLevelLoss of the least expected loss and kLevelTime of its time
 //   loss        the dense law of simulate/scaling_laws.h (the first that applies); a mixture
 //               counts as a dense model of sqrt(active * all) parameters, the band from active to
 //               all
 //
 // Experiments come first in time as well: the deadline is the final run's, failed attempts
-// included.  A run counts as one when its steps take longer than its start-up, buy at least one
-// batch, and the law's band ends under the loss of a model that has learnt nothing.
-// Source   OLMo (arXiv:2503.05804): development is half of the final run, a third of all; Olmo 3
+// included; how long the experiments keep all devices busy is said beside it.  A run counts as one
+// when its steps take longer than its start-up, buy at least one batch, and the law's band ends
+// under the loss of a model that has learnt nothing. Source   OLMo (arXiv:2503.05804): development
+// is half of the final run, a third of all; Olmo 3
 //          (arXiv:2605.01158): 82.2 % of all compute was not the final runs.
 // Errors   Error{kBadInput} for what is negative or absurd, or more than the cluster can spend in a
 //          century; Error{kOutOfResource} when no run can be had for the money or by the deadline,
 //          with the least that would do.
-// Cost     two searches for each rung and precision: a few seconds.
+// Cost     a search for each rung, precision and number of devices: some ten seconds.
 #pragma once
 #include <functional>
 #include <optional>
@@ -41,6 +44,8 @@ namespace farthing {
 inline constexpr int kBudgetDraws = 2000;
 inline constexpr std::size_t kMostRungs = 8;   // of the ladder, in text
 inline constexpr double kLevelLoss = 0.01;     // nats: far inside every band
+inline constexpr double kLevelTime = 1.1;      // longer is no tie
+inline constexpr double kLevelDevices = 1e-3;  // nats: some 3 % of the tokens
 inline constexpr double kWorthwhileFp8 = 1.1;  // below it the software costs more than it saves
 
 // What is drawn for each of kBudgetDraws cases, before anybody's ranges: five decimals, so that a
@@ -53,7 +58,7 @@ const std::vector<BudgetVariates>& budget_variates();
 
 struct BudgetRequest {
   double usd = 0;
-  double deadline_seconds = 0;  // 0: none, 30 days are aimed at
+  double deadline_seconds = 0;  // 0: none
   Cluster cluster;              // its number of devices is the most that can be had
   double experiments = 0.5;     // share of the purse
   double failed = 0.1;          // failed attempts, of the final run
@@ -64,6 +69,7 @@ struct BudgetRequest {
   std::optional<ModelShape> model;        // given: only this one
   std::optional<NumberFormat> precision;  // given: only this one
   PriceEntry price;                       // USD per device-hour, what is paid
+  bool is_own_price = false;              // not one of the list's: a way to pay of its own
   const PriceEntry* on_demand = nullptr;  // for the comparison; null: not stated
   const PriceEntry* spot = nullptr;
   // own_device_hour() of the device; empty: the list has no price to buy it
@@ -117,30 +123,36 @@ struct WayToPay {
   double usd_per_hour = 0;  // NaN: not stated
   double final_usd = 0;
   std::string note;
-  double hours = 0;  // of the final run; what the market interrupts is spot's alone
+  double hours = 0;      // of the final run; what the market interrupts is spot's alone
+  bool is_paid = false;  // at the request's price
 };
 
 struct OpenModel {
   std::string name;
   double active = 0, tokens = 0;
   LossBand loss;
-  double continue_usd = 0;  // 100 billion tokens more
-  double tune_usd = 0;      // 1 billion
+  double continue_usd = 0;   // 100 billion tokens more, by a plan of its own
+  double continue_days = 0;  // on `devices`
+  double tune_usd = 0;       // 1 billion
+  int devices = 0;
+  double speed = 0;  // tokens of a paid device-hour
 };
 
 struct BudgetPlan {
   BudgetRequest request;
   double experiments_usd = 0;
+  double experiments_days = 0;     // on all devices of the cluster
   double purse_usd = 0;            // of the final run and its failed attempts
+  double reserve_usd = 0;          // what the confidence wants over the medians
+  double not_spent_usd = 0;        // nor that
   std::vector<BudgetRung> ladder;  // by expected loss, the least first
   BudgetRung best;                 // one of them
   std::optional<BudgetChoice> best_dense, best_moe;
   std::vector<WayToPay> ways;
-  double calm_share = 1;  // hours on demand or owned over hours on spot capacity
-  std::optional<OpenModel> open;
+  double calm_share = 1;          // hours on demand or owned over hours on spot capacity
+  std::optional<OpenModel> open;  // the nearest in size of those that fit the cluster
   // such final runs for the whole budget, if nothing else is paid
   double runs_a_year = 0;
-  double open_flops_ratio = 0;        // of a token of the open model over one of the best
   std::vector<std::string> verdicts;  // what to know: one sentence each
 };
 
@@ -158,6 +170,11 @@ std::string chance_words(double share);
 std::vector<std::vector<std::string>> layout_rows(const BudgetChoice& choice,
                                                   const std::string& cluster);
 extern const char* const kBudgetLossNote;
+// Source   DeepSeek-V3 (arXiv:2412.19437), section 3.3.
+inline constexpr const char* kFp8Note =
+    "No loss is charged for FP8: DeepSeek-V3's report has under 0.25 % against BF16, which may "
+    "take "
+    "part of the gain.";
 inline constexpr const char* kCalmNote =
     "Only spot capacity is taken back by the market; failures of hardware hit every way.";
 

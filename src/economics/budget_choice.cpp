@@ -55,10 +55,6 @@ double value_at(std::vector<double> values, double q) {
   return values[std::min(index, values.size() - 1)];
 }
 
-double availability_of(const Cluster& cluster) {
-  return cluster.spot.availability.is_known() ? cluster.spot.availability.value : 1;
-}
-
 // The deadline's hours of one device that can be had.
 double hours_in_time(const BudgetRequest& request) {
   const double seconds =
@@ -84,29 +80,20 @@ HoursHeld hours_held(const BudgetPlan& plan, const Draws& draws) {
           value_at(stretch, request.confidence)};
 }
 
-struct Sized {
-  double hours = 0;  // of the final run at the median
-  int devices = 0;
-  bool limited = false;
-};
-
-Sized size_run(const BudgetPlan& plan, const Draws& draws) {
-  const BudgetRequest& request = plan.request;
-  const HoursHeld held = hours_held(plan, draws);
-  const double slow = held.slow;
-  Sized sized;
-  sized.hours = held.by_money;
+// The fewest that are worth a search: the money's hours in 30 days, or by a sooner deadline.
+int least_devices(const BudgetRequest& request, const HoursHeld& held) {
+  const double in_time =
+      std::min(hours_in_time(request), kUsualDays * 24 * availability_of(request.cluster));
   const int node = request.cluster.devices_per_node();
-  const double nodes = std::ceil(sized.hours * slow / hours_in_time(request) / node - 1e-9);
+  const double nodes = std::ceil(held.by_money * held.slow / in_time / node - 1e-9);
   const double even = std::pow(2, std::ceil(std::log2(std::max(1.0, nodes))));  // layouts want it
-  const double most = request.cluster.nodes.value;
-  sized.devices = static_cast<int>(std::min(even, most)) * node;
-  const double fits = sized.devices * hours_in_time(request) / slow;
-  if (request.deadline_seconds > 0 && sized.hours > fits) {
-    sized.hours = fits;
-    sized.limited = true;
-  }
-  return sized;
+  return static_cast<int>(std::min(even, request.cluster.nodes.value)) * node;
+}
+
+// Of the final run at the median: by the money, and by the deadline.
+double hours_on(int devices, const BudgetRequest& request, const HoursHeld& held) {
+  if (!(request.deadline_seconds > 0)) return held.by_money;
+  return std::min(held.by_money, devices * hours_in_time(request) / held.slow);
 }
 
 void add_chances(BudgetChoice& choice, const BudgetPlan& plan, const Draws& draws) {
@@ -126,24 +113,6 @@ void add_chances(BudgetChoice& choice, const BudgetPlan& plan, const Draws& draw
 
 double start_up_seconds(const Cluster& cluster) { return reliability_of(cluster).restart_seconds; }
 
-// On the devices that the time wants; on more of them where these do not hold the model.
-std::optional<Plan> try_devices(const BudgetRequest& request, const ModelShape& shape,
-                                double tokens, const Sized& sized, NumberFormat precision,
-                                bool wants_range) {
-  for (int devices = sized.devices; devices <= request.cluster.n_devices(); devices *= 2) {
-    if (sized.hours / devices * kHour <= start_up_seconds(request.cluster)) break;
-    auto plan = try_plan(request, shape, tokens, devices, precision, wants_range);
-    if (plan) return plan;
-  }
-  return std::nullopt;
-}
-
-// Tokens that a paid device-hour trains.
-double tokens_per_paid_hour(const Plan& plan, const Cluster& cluster) {
-  return plan.best().time.tokens_per_second / plan.best().layout.n_devices() * kHour *
-         useful_share(plan, cluster);
-}
-
 bool is_run(const BudgetChoice& choice, const Cluster& cluster) {
   const double seconds = choice.final_hours / choice.devices * kHour;
   return choice.tokens >= choice.plan.best().batch.tokens() &&
@@ -155,9 +124,8 @@ void settle_hours(BudgetChoice& choice, const BudgetPlan& budget, const Draws& d
   const BudgetRequest& request = budget.request;
   const HoursHeld held = hours_held(budget, draws);
   choice.money_hours = held.by_money, choice.slow = held.slow;
-  const double in_time = choice.devices * hours_in_time(request) / held.slow;
-  choice.final_hours = held.by_money;
-  if (request.deadline_seconds > 0) choice.final_hours = std::min(choice.final_hours, in_time);
+  choice.final_hours = hours_on(choice.devices, request, held);
+  choice.limited_by_deadline = choice.final_hours < held.by_money;
   choice.tokens = choice.final_hours * tokens_per_paid_hour(choice.plan, request.cluster);
   choice.final_usd = choice.final_hours * request.price.value;
   choice.failed_usd = choice.final_usd * request.failed;
@@ -167,26 +135,58 @@ void settle_hours(BudgetChoice& choice, const BudgetPlan& budget, const Draws& d
   add_chances(choice, budget, draws);
 }
 
+struct Tried {
+  int devices = 0;
+  double hours = 0, tokens = 0, loss = 0;
+};
+
+// Twice and twice again the fewest devices: what each would train.
+std::vector<Tried> try_devices(const BudgetPlan& budget, const ModelShape& shape,
+                               NumberFormat precision) {
+  const BudgetRequest& request = budget.request;
+  const HoursHeld held = hours_held(budget, draw(request, kUsualSpread));
+  const double flops = model_flops_per_token(shape, 4096).total();
+  double rate = 0.35 * request.cluster.device.bf16_peak.value / flops * kHour;
+  const int all = request.cluster.n_devices();
+  std::vector<Tried> tried;
+  for (int devices = least_devices(request, held);; devices = std::min(2 * devices, all)) {
+    const double hours = hours_on(devices, request, held);
+    if (hours / devices * kHour <= start_up_seconds(request.cluster)) break;
+    const double tokens = std::max(kLeastTokens, hours * rate);  // less is no run
+    if (const auto plan = try_plan(request, shape, tokens, devices, precision, false)) {
+      rate = tokens_per_paid_hour(*plan, request.cluster);
+      tried.push_back({devices, hours, hours * rate, expected_loss(shape, hours * rate).mid});
+    }
+    if (devices == all) break;
+  }
+  return tried;
+}
+
+// The least loss; of those level with it the shortest.
+const Tried& best_of(const std::vector<Tried>& tried) {
+  const auto least = std::min_element(tried.begin(), tried.end(),
+                                      [](const auto& a, const auto& b) { return a.loss < b.loss; });
+  const auto time_of = [&](const Tried& each) {
+    return each.loss <= least->loss + kLevelDevices ? each.hours / each.devices : HUGE_VAL;
+  };
+  return *std::min_element(tried.begin(), tried.end(),
+                           [&](const auto& a, const auto& b) { return time_of(a) < time_of(b); });
+}
+
 std::optional<BudgetChoice> choose(const BudgetPlan& budget, const ModelShape& shape,
                                    NumberFormat precision) {
   const BudgetRequest& request = budget.request;
-  const double flops = model_flops_per_token(shape, 4096).total();
-  double rate = 0.35 * request.cluster.device.bf16_peak.value / flops * kHour;
+  const std::vector<Tried> tried = try_devices(budget, shape, precision);
+  if (tried.empty()) return std::nullopt;
+  const Tried& best = best_of(tried);
+  auto plan =
+      try_plan(request, shape, std::max(kLeastTokens, best.tokens), best.devices, precision);
+  if (!plan) return std::nullopt;
   BudgetChoice choice;
   choice.shape = shape;
   choice.is_fp8 = is_fp8(precision);
-  // Hours want the speed and the spread, which want the devices and the batch, which want hours.
-  const Draws usual = draw(request, kUsualSpread);
-  for (const bool is_last : {false, true}) {
-    const Sized sized = size_run(budget, usual);
-    const double tokens = std::max(kLeastTokens, sized.hours * rate);  // less is no run
-    auto plan = try_devices(request, shape, tokens, sized, precision, is_last);
-    if (!plan) return std::nullopt;
-    choice.plan = std::move(*plan);
-    choice.devices = choice.plan.best().layout.n_devices();
-    choice.limited_by_deadline = sized.limited;
-    rate = tokens_per_paid_hour(choice.plan, request.cluster);
-  }
+  choice.plan = std::move(*plan);
+  choice.devices = choice.plan.best().layout.n_devices();
   choice.hours_sd = spread_of(choice.plan.range.days);
   settle_hours(choice, budget, draw(request, choice.hours_sd));
   if (!is_run(choice, request.cluster)) return std::nullopt;
@@ -194,6 +194,10 @@ std::optional<BudgetChoice> choose(const BudgetPlan& budget, const ModelShape& s
 }
 
 }  // namespace
+
+double availability_of(const Cluster& cluster) {
+  return cluster.spot.availability.is_known() ? cluster.spot.availability.value : 1;
+}
 
 std::optional<Plan> try_plan(const BudgetRequest& request, const ModelShape& shape, double tokens,
                              int devices, NumberFormat precision, bool wants_range) {
@@ -215,8 +219,29 @@ std::optional<Plan> try_plan(const BudgetRequest& request, const ModelShape& sha
   }
 }
 
+void add_reserve(BudgetPlan& plan) {
+  const BudgetRequest& request = plan.request;
+  const BudgetChoice& best = plan.best;
+  const Draws draws = draw(request, best.hours_sd);
+  std::vector<double> usd;
+  for (std::size_t i = 0; i < draws.hours.size(); ++i) {
+    usd.push_back(best.final_hours * draws.hours[i] * draws.failed[i] * draws.price[i] +
+                  plan.experiments_usd * draws.experiments[i]);
+  }
+  const double used = plan.experiments_usd + best.final_usd + best.failed_usd;
+  const double rest = request.usd - request.other_usd - used;
+  plan.reserve_usd = std::clamp(value_at(std::move(usd), request.confidence) - used, 0.0, rest);
+  if (best.final_hours >= best.money_hours) plan.reserve_usd = rest;
+  plan.not_spent_usd = rest - plan.reserve_usd;
+}
+
 double useful_share(const Plan& plan, const Cluster& cluster) {
   return std::min(1.0, plan.goodput / availability_of(cluster));
+}
+
+double tokens_per_paid_hour(const Plan& plan, const Cluster& cluster) {
+  return plan.best().time.tokens_per_second / plan.best().layout.n_devices() * kHour *
+         useful_share(plan, cluster);
 }
 
 std::vector<NumberFormat> precisions_of(const BudgetRequest& request) {

@@ -66,6 +66,25 @@ std::string why_not(const BudgetRequest& request, const ModelShape& shape) {
                                                     wanted + ": " + run_words(least, shape), ""}));
 }
 
+// Where fewer experiments leave a run, says the largest share, in hundredths, that does.
+void refuse_experiments(const BudgetRequest& request, const ModelShape& shape) {
+  BudgetRequest least = request;
+  const auto is_run = [&](int hundredths) {
+    least.experiments = hundredths / 100.0;
+    return choose_rung(with_purse(least), shape).has_value();
+  };
+  int low = 0, high = static_cast<int>(std::ceil(100 * request.experiments - 1e-9));
+  if (high == 0 || !is_run(0)) return;
+  while (high - low > 1) {
+    const int middle = (low + high) / 2;
+    (is_run(middle) ? low : high) = middle;
+  }
+  least.experiments = low / 100.0;
+  refuse("--experiments",
+         fmt::format("{:g}: where experiments overrun they take all", request.experiments),
+         fmt::format("{:g} or less", least.experiments), least, shape);
+}
+
 }  // namespace
 
 BudgetPlan with_purse(const BudgetRequest& request) {
@@ -73,6 +92,8 @@ BudgetPlan with_purse(const BudgetRequest& request) {
   plan.request = request;
   plan.experiments_usd = request.experiments * (request.usd - request.other_usd);
   plan.purse_usd = request.usd - request.other_usd - plan.experiments_usd;
+  plan.experiments_days = plan.experiments_usd / request.price.value / request.cluster.n_devices() /
+                          24 / availability_of(request.cluster);
   return plan;
 }
 
@@ -96,6 +117,7 @@ void refuse_budget(const BudgetPlan& plan, const ModelShape& shape) {
     return is_run();
   });
   if (std::isnan(usd)) {
+    refuse_experiments(plan.request, shape);
     throw Error(ErrorCode::kOutOfResource,
                 to_string({"--budget", "no money trains " + shape.name + " on this cluster",
                            least.cluster.name, why_not(least, shape), ""}));

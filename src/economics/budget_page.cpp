@@ -25,7 +25,8 @@ PageCell when_chosen(const std::string& words, std::size_t k) {
 PageTable purse_cells(const Sheet& sheet, bool states_other) {
   PageTable purse{
       .heading = "Where the money goes", .headings = {"", "", "of the budget"}, .rows = {}};
-  for (const char* part : {"other", "experiments_usd", "final_usd", "failed_usd", "reserve_usd"}) {
+  for (const char* part :
+       {"other", "experiments_usd", "final_usd", "failed_usd", "reserve_usd", "not_spent_usd"}) {
     purse.rows.push_back({{.text = sheet.at(part).label},
                           figure_cell(part),
                           figure_cell(std::string("share_") + part)});
@@ -55,10 +56,12 @@ PageTable answer_cells(const BudgetPlan& plan, const BudgetSheet& made) {
   }
   table.rows.push_back(
       {{.text = "P(inside the budget)"}, chance_cell("inside", chance_words(plan.best.p_budget))});
-  table.rows.push_back({{.text = "P(by the deadline)"},
+  table.rows.push_back({{.text = "P(by the deadline), of the final run alone"},
                         sheet.find("in_time") == nullptr
                             ? PageCell{.text = "no deadline"}
                             : chance_cell("in_time", chance_words(plan.best.p_deadline))});
+  table.rows.push_back(
+      {{.text = sheet.at("experiments_time").label}, figure_cell("experiments_time")});
   table.note = fmt::format(
       "Chances are shares of {} cases drawn over hours, price, failures and "
       "experiments.",
@@ -75,8 +78,9 @@ PageTable ladder_cells(const BudgetPlan& plan, const BudgetSheet& made) {
                   .note = fmt::format(
                       "Losses in nats per token. Each model on the devices, in the precision and "
                       "at the speed of its own plan. Chosen, of those within {:g} of the least "
-                      "loss, is the model with the fewest active parameters. {}",
-                      kLevelLoss, kBudgetLossNote)};
+                      "loss and {:g} times its time, is the model with the fewest active "
+                      "parameters. {}",
+                      kLevelLoss, kLevelTime, kBudgetLossNote)};
   if (has_others) table.headings.push_back("other precision");
   table.stacks = true;
   for (std::size_t k = 0; k < plan.ladder.size(); ++k) {
@@ -150,7 +154,7 @@ void say_precision(const BudgetPlan& plan, const Say& say) {
     const std::string& bf16 = rung.is_fp8 ? other : own;
     const std::string pair = ": {loss" + fp8 + "} nats for " + rung.shape.name + " in FP8, {loss" +
                              bf16 + "} in BF16, {fp8_speedup" + own + "} the tokens";
-    say("FP8 pays here" + pair + ".", "fp8_pays" + own);
+    say("FP8 pays here" + pair + ". " + kFp8Note, "fp8_pays" + own);
     say("FP8 does not pay here" + pair +
             fmt::format("; under {:g} times its software costs more.", kWorthwhileFp8),
         "fp8_loses" + own);
@@ -165,6 +169,11 @@ PageText live_verdicts(const BudgetPlan& plan, const BudgetSheet& made) {
   };
   say("The deadline binds, not the money: more devices, or more time, would spend the rest.",
       "deadline_binds");
+  say(fmt::format("The experiments and the final run do not both fit the deadline: the experiments "
+                  "alone keep all {} devices busy for {{experiments_time}} {}, the final run "
+                  "{{devices}} of them for {{time}}.",
+                  plan.request.cluster.n_devices(), made.time_unit()),
+      "experiments_late");
   for (std::size_t k = 0; k < plan.ladder.size(); ++k) {
     const double batch = plan.ladder[k].plan.best().batch.tokens();
     say("The money does not buy one step: {tokens} tokens of a batch of " +
@@ -187,18 +196,23 @@ PageText live_verdicts(const BudgetPlan& plan, const BudgetSheet& made) {
   }
   say_precision(plan, say);
   for (std::size_t i = 0; i < plan.ways.size(); ++i) {
+    const bool is_dearer = plan.request.is_own_price && !plan.ways[i].is_paid;
     say("Cheapest by the hour: " + plan.ways[i].name + ", {" + BudgetSheet::numbered("way", i + 1) +
-            "}.",
+            (is_dearer ? "}, against {price} of your own." : "}."),
         BudgetSheet::numbered("is_cheapest", i + 1));
   }
   if (plan.open) {
     text.sentences.push_back(
         {plan.open->name + " has seen " + format_figure(plan.open->tokens, "") +
          " tokens; the law gives it {open_loss} nats against {loss} here. To continue it for 100 "
-         "billion tokens costs about {open_continue}, to fine-tune it on one billion about "
-         "{open_tune}."});
+         "billion tokens costs about {open_continue} and takes {open_time} " +
+         made.time_unit() + fmt::format(" on {} devices", plan.open->devices) +
+         ", to fine-tune it on one billion about {open_tune}."});
+    say("To continue it so takes longer than the deadline.", "open_late");
     say("It is the cheaper way to a better model, unless your data or licence need a new one.",
         "open_better");
+  } else {
+    text.sentences.push_back({no_open_words(plan)});
   }
   return text;
 }

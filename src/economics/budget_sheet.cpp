@@ -112,8 +112,9 @@ void BudgetSheet::add_request() {
   input("budget", "budget", "USD", request.usd, asked), keep();
   const bool has_other = states_other(request);
   input("other", "data, storage, people", "USD", request.other_usd,
-        has_other ? asked : "not stated, counted as nothing"),
-      keep();
+        has_other ? asked : "not stated, counted as nothing")
+      .most = request.usd,
+     keep();
   if (!has_other) {
     formula("other_known", "", "", "if(other, 1, 0)", true);
     formula("other_unknown", "", "", "1 - other_known", true);
@@ -218,18 +219,24 @@ void BudgetSheet::add_run(const std::string& at, const BudgetChoice& choice, boo
 
 // The least loss, and of those level with it the fewest active parameters.
 void BudgetSheet::add_choice() {
-  std::vector<std::string> losses, sizes;
+  std::vector<std::string> losses, leads, sizes;
   for (std::size_t k = 0; k < plan_.ladder.size(); ++k) {
     const std::string at = of_model(k);
     losses.push_back("loss" + at);
     formula("level" + at, "", "",
-            with(fmt::format("if(loss@ - least_loss - {}, 0, 1)", kLevelLoss), at), true);
+            with(fmt::format("if(loss@ - least_loss - {}, 0, if(time@ - {} * lead_time, 0, 1))",
+                             kLevelLoss, kLevelTime),
+                 at),
+            true);
+    formula("lead" + at, "", "", with("if(loss@ - least_loss, 9e99, time@)", at), true);
+    leads.push_back("lead" + at);
     // Of two equally large the better.
     formula("size" + at, "", "", with(fmt::format("if(level@, active@ + {}, 9e99)", k * 1e-3), at),
             true);
     sizes.push_back("size" + at);
   }
   formula("least_loss", "least loss of the ladder", "", least_of(losses));
+  formula("lead_time", "", "", least_of(leads), true);
   formula("least_size", "", "", least_of(sizes), true);
   for (std::size_t k = 0; k < plan_.ladder.size(); ++k) {
     formula("chosen" + of_model(k), "", "",
@@ -265,13 +272,32 @@ void BudgetSheet::add_purse() {
   formula("final_usd", "final run, interruptions included", "USD", "hours * price");
   formula("failed_usd", "failed attempts", "USD", "final_usd * failed / 100");
   formula("experiments_usd", "experiments", "USD", "(budget - other) * experiments / 100");
-  formula("reserve_usd", "reserve", "USD",
-          "budget - other - experiments_usd - final_usd - failed_usd");
+  const std::string devices = std::to_string(plan_.request.cluster.n_devices());
+  formula("experiments_time",
+          fmt::format("experiments before it, on all {} devices, {}", devices, unit_.name), "",
+          fmt::format("experiments_usd / price / {} / {} / (available / 100)", devices,
+                      24 / unit_.of_a_day));
+  const bool has_deadline = plan_.request.deadline_seconds > 0;
+  if (has_deadline) {
+    formula("experiments_late", "", "",
+            fmt::format("if(experiments_time + time * devices / {} - deadline, 1, 0)", devices),
+            true);
+  }
+  const double used = plan_.experiments_usd + plan_.best.final_usd + plan_.best.failed_usd;
+  const std::string rest = "budget - other - experiments_usd - final_usd - failed_usd";
+  formula("reserve_usd", "reserve that the confidence needs", "USD",
+          has_deadline
+              ? fmt::format("if(deadline_binds, min({0}, {1} * (experiments_usd + final_usd + "
+                            "failed_usd)), {0})",
+                            rest, plan_.reserve_usd / used)
+              : rest);
+  formula("not_spent_usd", "not spent", "USD", rest + " - reserve_usd");
   for (const auto& [part, label] : {std::pair{"other", "data, storage, people"},
                                     {"experiments_usd", "experiments"},
                                     {"final_usd", "final run"},
                                     {"failed_usd", "failed attempts"},
-                                    {"reserve_usd", "reserve"}}) {
+                                    {"reserve_usd", "reserve"},
+                                    {"not_spent_usd", "not spent"}}) {
     formula(std::string("share_") + part, std::string(label) + ", of the budget", "%",
             fmt::format("100 * {} / budget", part));
   }
@@ -359,7 +385,7 @@ void BudgetSheet::add_ways() {
     const std::string id = numbered("way", i + 1);
     if (way.name == "own" && !plan_.request.own.empty()) {
       formula(id, way.name, "USD/h", "own_hour");
-    } else if (way.usd_per_hour == plan_.request.price.value) {
+    } else if (way.is_paid) {
       formula(id, way.name, "USD/h", "price");
     } else {
       input(id, way.name, "USD/h", way.usd_per_hour, way.note, std::isfinite(way.usd_per_hour)),
@@ -367,7 +393,7 @@ void BudgetSheet::add_ways() {
     }
     const std::string its_hours = numbered("way_hours", i + 1);
     formula(its_hours, way.name + ", device-hours", "h",
-            way.name == "spot" ? "hours" : "hours * calm_share");
+            way.hours == plan_.best.final_hours ? "hours" : "hours * calm_share");
     formula(numbered("way_usd", i + 1), way.name + ", the final run", "USD",
             its_hours + " * " + id);
     if (std::isfinite(way.usd_per_hour)) hours.push_back(id);
@@ -383,20 +409,20 @@ void BudgetSheet::add_ways() {
 
 void BudgetSheet::add_open() {
   if (!plan_.open) return;
-  const double flops =
-      plan_.open_flops_ratio * model_flops_per_token(plan_.best.shape, 4096).total();
-  std::vector<std::string> terms;
-  for (std::size_t k = 0; k < plan_.ladder.size(); ++k) {
-    const double own = model_flops_per_token(plan_.ladder[k].shape, 4096).total();
-    terms.push_back(fmt::format("chosen{} * {:.6g}", of_model(k), flops / own));
-  }
   input("open_loss", plan_.open->name + ": the law's loss", "", plan_.open->loss.mid,
         "its parameters and tokens", false),
       keep();
-  formula("open_ratio", plan_.open->name + ": compute of a token over the chosen model's", "x",
-          fmt::format("{}", fmt::join(terms, " + ")));
+  input("open_speed", plan_.open->name + ": tokens of a paid device-hour", "", plan_.open->speed,
+        "its plan", false),
+      keep();
   formula("open_continue", plan_.open->name + ": 100 billion tokens more", "USD",
-          "10 ** 11 * price / rate * open_ratio");
+          "10 ** 11 * price / open_speed / pace");
+  formula("open_time", plan_.open->name + ": the same, " + unit_.name, "",
+          fmt::format("10 ** 11 / open_speed / pace / {} / {} / (available / 100)",
+                      plan_.open->devices, 24 / unit_.of_a_day));
+  if (plan_.request.deadline_seconds > 0) {
+    formula("open_late", "", "", "if(open_time - deadline, 1, 0)", true);
+  }
   formula("open_tune", plan_.open->name + ": one billion tokens", "USD", "open_continue / 100");
   formula("open_better", "", "", "if(loss - open_loss, if(final_usd - open_tune, 1, 0), 0)", true);
 }

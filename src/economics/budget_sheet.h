@@ -3,7 +3,7 @@
 //
 //   hours_k    min(purse * (1 - reserve_k) / (1 + failed) / price, what the deadline leaves)
 //   tokens_k   hours_k * rate_k      loss_k = endless_k + B / tokens_k ** beta
-//   chosen_k   1 for the fewest active parameters within kLevelLoss of the least loss, else 0
+//   chosen_k   1 for the fewest active parameters level with the least loss, else 0
 //   hours, tokens, loss ...          of the chosen one
 //   tokens_k_other                   of the model in the other precision, where it fits
 //   inside     1 where a case of draws() stays inside the budget, in_time by the deadline

@@ -221,7 +221,13 @@ TEST(Budget, MoneyThatTheClusterCannotSpendIsSaid) {
 TEST(Budget, ExperimentsThatTakeAllAreNamed) {
   BudgetRequest asked = request();
   asked.experiments = 0.99;
-  EXPECT_NE(refusal(asked).find("fewer experiments"), std::string::npos);
+  const std::string message = refusal(asked);
+  EXPECT_NE(message.find("--experiments"), std::string::npos) << message;
+  asked.experiments = wanted(message);
+  EXPECT_GT(asked.experiments, 0.5);
+  EXPECT_FALSE(plan_budget(asked).ladder.empty());
+  asked.experiments += 0.01;
+  refusal(asked);
 }
 
 // A ladder of both kinds where a few devices are searched quickly.
@@ -307,7 +313,104 @@ TEST(Budget, TextJsonAndPageSayTheSame) {
   EXPECT_NEAR(to_json(plan)["final_usd"].get<double>(), plan.best.final_usd, 1e-6);
   EXPECT_NE(to_text(plan).find(plan.best.shape.name), std::string::npos);
   const MoneyPage page = budget_page(plan);
+  static const std::regex kOther("data-slider=\"other\" min=\"0\" max=\"(2.5e\\+05|250000)");
+  EXPECT_TRUE(std::regex_search(to_html(page), kOther));
   EXPECT_NEAR(page.sheet.value("tokens"), plan.best.tokens, 1e-6 * plan.best.tokens);
+}
+
+std::string verdict_with(const BudgetPlan& plan, const char* words) {
+  for (const std::string& line : plan.verdicts) {
+    if (line.find(words) != std::string::npos) return line;
+  }
+  return "";
+}
+
+TEST(Budget, MoreTimeGivesNoWorseModel) {
+  BudgetRequest asked = request();
+  asked.model.reset();
+  asked.usd = 300000;
+  asked.precision = NumberFormat::kFp8Block;
+  asked.price = price(2.46, 2.46, 2.46);
+  double least = HUGE_VAL, last = 0;
+  for (const double weeks : {2, 4, 6, 8, 26, 520, 0}) {  // 0: no deadline
+    asked.deadline_seconds = weeks * 7 * 86400;
+    const BudgetPlan plan = plan_budget(asked);
+    least = std::min(least, plan.ladder.front().loss.mid);
+    EXPECT_LE(plan.best.loss.mid, least + kLevelLoss) << weeks;
+    EXPECT_LE(plan.best.days, kLevelTime * plan.ladder.front().days) << weeks;
+    if (weeks == 0) {
+      EXPECT_EQ(plan.best.loss.mid, last);
+    }
+    last = plan.best.loss.mid;
+  }
+}
+
+TEST(Budget, ExperimentsTakeTimeToo) {
+  BudgetRequest asked = request();
+  asked.model = budget_ladder()[2];
+  asked.usd = 300000;
+  const BudgetPlan rented = plan_budget(asked);
+  EXPECT_NEAR(rented.experiments_days, 150000 / 2.5 / 512 / 24 / 0.85, 1e-9);
+  EXPECT_EQ(verdict_with(rented, "both fit the deadline"), "");
+  EXPECT_NE(to_text(rented).find("of the final run alone"), std::string::npos);
+  asked.cluster = load_cluster("lab-4090");
+  asked.price = price(0.5, 0.4, 0.6);
+  const BudgetPlan lab = plan_budget(asked);
+  EXPECT_NEAR(lab.experiments_days, 150000 / 0.5 / 4 / 24, 1e-6);
+  const std::string verdict = verdict_with(lab, "both fit the deadline");
+  EXPECT_NE(verdict.find("keep all 4 devices of lab-4090 busy for 8."), std::string::npos)
+      << verdict;
+  EXPECT_NEAR(to_json(lab)["experiments_days"].get<double>(), lab.experiments_days, 1e-9);
+  const Sheet sheet = budget_page(lab).sheet;
+  EXPECT_TRUE(sheet.value("experiments_late") > 0);
+  EXPECT_FALSE(sheet.values_with({{"experiments", 0.1}, {"deadline", 400}}).at("experiments_late") >
+               0);
+}
+
+TEST(Budget, WhatIsNotSpentIsNoReserve) {
+  BudgetRequest asked = request();
+  const BudgetPlan& plan = usual();
+  EXPECT_EQ(plan.not_spent_usd, 0);  // the money binds
+  EXPECT_NEAR(plan.reserve_usd,
+              asked.usd - plan.experiments_usd - plan.best.final_usd - plan.best.failed_usd, 1e-6);
+  asked.usd = 1e8;
+  asked.deadline_seconds = 14 * 86400.0;
+  const BudgetPlan rich = plan_budget(asked);
+  ASSERT_TRUE(rich.best.limited_by_deadline);
+  const double used = rich.experiments_usd + rich.best.final_usd + rich.best.failed_usd;
+  EXPECT_NEAR(rich.reserve_usd + rich.not_spent_usd, 1e8 - used, 1e-3);
+  EXPECT_LT(rich.reserve_usd, 0.2 * 1e8);  // of it the experiments' overrun, 30 % at most
+  EXPECT_GT(rich.reserve_usd, 0.02 * 1e8);
+  const Sheet sheet = budget_page(rich).sheet;
+  EXPECT_NEAR(sheet.value("reserve_usd"), rich.reserve_usd, 1e-3 * rich.reserve_usd);
+  EXPECT_NEAR(sheet.value("not_spent_usd"), rich.not_spent_usd, 1e-3 * rich.not_spent_usd);
+}
+
+TEST(Budget, AnOpenModelIsOneThatFits) {
+  BudgetRequest asked = request();
+  asked.cluster = load_cluster("lab-4090");
+  asked.model = budget_ladder()[2];
+  asked.price = price(0.5, 0.4, 0.6);
+  const BudgetPlan lab = plan_budget(asked);
+  EXPECT_FALSE(lab.open.has_value());
+  EXPECT_NE(verdict_with(lab, "No open model"), "");
+  EXPECT_EQ(to_text(lab).find("the cheaper way"), std::string::npos);
+  asked.cluster = load_cluster("h100-spot");
+  asked.model = budget_ladder()[7];
+  const BudgetPlan rented = plan_budget(asked);
+  ASSERT_TRUE(rented.open.has_value());
+  EXPECT_NEAR(rented.open->continue_usd, 1e11 / rented.open->speed * 0.5, 1e-6);
+  EXPECT_GT(rented.open->continue_days, 0);
+  const Sheet sheet = budget_page(rented).sheet;
+  EXPECT_NEAR(sheet.value("open_continue"), rented.open->continue_usd, 1e-3);
+}
+
+TEST(Budget, Fp8ThatPaysSaysWhatItsLossLeavesOut) {
+  EXPECT_EQ(verdict_with(small(), "FP8 pays").empty(), !small().best.is_fp8);
+  const std::string line = verdict_with(small(), "FP8 pays");
+  if (!line.empty()) {
+    EXPECT_NE(line.find(kFp8Note), std::string::npos) << line;
+  }
 }
 
 // 2 % of the nodes an hour stretch the run by 2.5 %: only spot hours pay for that.
@@ -335,6 +438,34 @@ TEST(Budget, TheMarketInterruptsSpotAlone) {
   EXPECT_TRUE(sheet.at("own_repairs").slider);
 }
 
+TEST(Budget, AnOwnPriceIsAWayToPay) {
+  BudgetRequest asked = request();
+  const PriceEntry spot = price(2.46, 2, 3);
+  asked.spot = &spot, asked.on_demand = &spot;
+  asked.price = price(1, 1, 1), asked.price.source = "your own (--rent)", asked.price.date = "";
+  asked.price.confidence = "";
+  asked.is_own_price = true;
+  const auto verdict_of = [](const BudgetPlan& plan) {
+    for (const std::string& line : plan.verdicts) {
+      if (line.find("Cheapest by the hour") != std::string::npos) return line;
+    }
+    return std::string();
+  };
+  const BudgetPlan plan = plan_budget(asked);
+  EXPECT_DOUBLE_EQ(plan.ways.at(0).final_usd, plan.best.final_usd);
+  EXPECT_EQ(plan.ways.at(0).hours, plan.best.final_hours);
+  EXPECT_NE(verdict_of(plan).find("your own price (--rent), $1.00/h"), std::string::npos)
+      << verdict_of(plan);
+  EXPECT_NE(to_text(plan).find("Price: $1.00/h, your own (--rent)\n"), std::string::npos);
+  const auto values = budget_page(plan).sheet.values_with({{"price", 3}});
+  EXPECT_EQ(values.at("way_1"), 3);
+  EXPECT_TRUE(values.at("is_cheapest_3") > 0);
+  EXPECT_FALSE(values.at("is_cheapest_1") > 0);
+  asked.price = price(5, 5, 5);
+  const std::string dear = verdict_of(plan_budget(asked));
+  EXPECT_NE(dear.find("against $5.00/h of your own"), std::string::npos) << dear;
+}
+
 TEST(Budget, ThePagesFormulasGiveThePlanAndFollowTheMoney) {
   BudgetRequest asked = request();
   const PriceList list = load_price_list();
@@ -357,7 +488,7 @@ TEST(Budget, ThePagesFormulasGiveThePlanAndFollowTheMoney) {
   const auto cheap = sheet.values_with({{"price", asked.price.value / 10}});
   EXPECT_TRUE(cheap.at("deadline_binds") > 0);
   EXPECT_LE(cheap.at("time") * 86400, asked.deadline_seconds);
-  EXPECT_GT(cheap.at("reserve_usd"), 0.3 * asked.usd);
+  EXPECT_GT(cheap.at("not_spent_usd"), 0.2 * asked.usd);
 }
 
 TEST(Budget, ThePagesDrawsGiveTheChances) {

@@ -56,8 +56,6 @@ Table answer_table(const BudgetPlan& plan) {
 
 Table purse_table(const BudgetPlan& plan) {
   const BudgetChoice& best = plan.best;
-  const double rest = plan.request.usd - plan.request.other_usd - plan.experiments_usd -
-                      best.final_usd - best.failed_usd;
   const auto row = [&](const std::string& what, double usd) {
     return std::vector<std::string>{what, format_dollars(usd), percent(usd / plan.request.usd)};
   };
@@ -68,7 +66,9 @@ Table purse_table(const BudgetPlan& plan) {
                    row("experiments", plan.experiments_usd),
                    row("final run, interruptions included", best.final_usd),
                    row("failed attempts", best.failed_usd),
-                   row("reserve for " + percent(plan.request.confidence) + " confidence", rest)}};
+                   row("reserve for " + percent(plan.request.confidence) + " confidence",
+                       plan.reserve_usd),
+                   row("not spent", plan.not_spent_usd)}};
 }
 
 // The best few, and whatever a verdict speaks of.
@@ -121,6 +121,12 @@ std::string precision_words(const BudgetChoice& choice) {
   return name(choice.plan.request.precision.value_or(NumberFormat::kBf16));
 }
 
+std::string span_words(double days) {
+  if (days == 0) return "none";
+  return days < 730 ? format_seconds(days * kSecondsOfADay)
+                    : fmt::format("{:.1f} years", days / 365);
+}
+
 std::string chance_words(double share) {
   return share > 0.995 ? "over 99 %" : share < 0.005 ? "under 1 %" : percent(share);
 }
@@ -151,9 +157,12 @@ std::string to_text(const BudgetPlan& plan) {
                                  request.cluster.name, format_dollars(request.price.value));
   Table answer = answer_table(plan);
   answer.rows.push_back({"P(inside the budget)", chance_words(plan.best.p_budget)});
-  answer.rows.push_back({"P(by the deadline)", request.deadline_seconds > 0
-                                                   ? chance_words(plan.best.p_deadline)
-                                                   : "no deadline"});
+  answer.rows.push_back(
+      {"P(by the deadline), of the final run alone",
+       request.deadline_seconds > 0 ? chance_words(plan.best.p_deadline) : "no deadline"});
+  answer.rows.push_back({"experiments before it, on all devices",
+                         fmt::format("{} on {} devices", span_words(plan.experiments_days),
+                                     request.cluster.n_devices())});
   const auto how = layout_rows(plan.best, request.cluster.name);
   answer.rows.insert(answer.rows.end(), how.begin(), how.end());
   text += to_text(answer) + "\n" + to_text(purse_table(plan)) + "\n" + to_text(ways_table(plan)) +
@@ -197,6 +206,9 @@ Json to_json(const BudgetPlan& plan) {
   Json json = choice_json(plan.best);
   json["budget_usd"] = plan.request.usd;
   json["experiments_usd"] = plan.experiments_usd;
+  json["experiments_days"] = plan.experiments_days;
+  json["reserve_usd"] = plan.reserve_usd;
+  json["not_spent_usd"] = plan.not_spent_usd;
   json["other_usd"] = states_other(plan.request) ? Json(plan.request.other_usd) : Json(nullptr);
   json["deadline_seconds"] = plan.request.deadline_seconds;
   json["usd_per_device_hour"] = plan.request.price.value;
@@ -227,6 +239,8 @@ Json to_json(const BudgetPlan& plan) {
                           {"tokens", plan.open->tokens},
                           {"expected_loss", plan.open->loss.mid},
                           {"continue_100b_usd", plan.open->continue_usd},
+                          {"continue_100b_days", plan.open->continue_days},
+                          {"devices", plan.open->devices},
                           {"tune_1b_usd", plan.open->tune_usd}};
   }
   json["verdicts"] = plan.verdicts;

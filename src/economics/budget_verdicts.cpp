@@ -16,11 +16,28 @@ std::string in_precision(const BudgetChoice& choice) {
   return choice.shape.name + " in " + precision_words(choice);
 }
 
+// One after the other, on all devices.
+bool experiments_are_late(const BudgetPlan& plan) {
+  const double share = 1.0 * plan.best.devices / plan.request.cluster.n_devices();
+  const double deadline = plan.request.deadline_seconds / 86400;
+  return deadline > 0 && plan.experiments_days + plan.best.days * share > deadline;
+}
+
 void add_limits(const BudgetPlan& plan, std::vector<std::string>& say) {
   const BudgetChoice& best = plan.best;
   if (best.limited_by_deadline) {
-    say.push_back(fmt::format("The deadline binds, not the money: {} devices are all that {} has.",
-                              best.devices, plan.request.cluster.name));
+    const bool is_all = best.devices == plan.request.cluster.n_devices();
+    say.push_back(fmt::format("The deadline binds, not the money: {} devices are all that {} {}.",
+                              best.devices, plan.request.cluster.name,
+                              is_all ? "has" : "has use for on one run"));
+  }
+  if (experiments_are_late(plan)) {
+    const int all = plan.request.cluster.n_devices();
+    say.push_back(fmt::format(
+        "The experiments and the final run do not both fit the deadline: the experiments alone "
+        "keep all {} devices of {} busy for {}, the final run {} of them for {}.",
+        all, plan.request.cluster.name, span_words(plan.experiments_days), best.devices,
+        span_words(best.days)));
   }
   if (plan.request.deadline_seconds == 0 && best.days > kLongDays) {
     say.push_back(fmt::format(
@@ -30,10 +47,11 @@ void add_limits(const BudgetPlan& plan, std::vector<std::string>& say) {
   }
   const BudgetChoice& leader = plan.ladder.front();
   if (leader.shape.name == best.shape.name) return;
-  say.push_back(fmt::format(
-      "{} would have {:.3f} nats against {:.3f}: within {:g}, the model with the fewest active "
-      "parameters is chosen, which serves for less.",
-      leader.shape.name, leader.loss.mid, best.loss.mid, kLevelLoss));
+  say.push_back(
+      fmt::format("{} would have {:.3f} nats against {:.3f}: within {:g} and {:g} times its time, "
+                  "the model with "
+                  "the fewest active parameters is chosen, which serves for less.",
+                  leader.shape.name, leader.loss.mid, best.loss.mid, kLevelLoss, kLevelTime));
 }
 
 void add_mixture(const BudgetPlan& plan, std::vector<std::string>& say) {
@@ -61,11 +79,12 @@ void add_precision(const BudgetPlan& plan, std::vector<std::string>& say) {
     const BudgetChoice& fp8 = best.is_fp8 ? best : *best.other;
     const BudgetChoice& bf16 = best.is_fp8 ? *best.other : best;
     say.push_back(fmt::format(
-        "FP8 {} here: {:.3f} nats for {} in FP8, {:.3f} in BF16, {} the tokens{}.",
+        "FP8 {} here: {:.3f} nats for {} in FP8, {:.3f} in BF16, {} the tokens{}.{}",
         best.is_fp8 ? "pays" : "does not pay", fp8.loss.mid, fp8.shape.name, bf16.loss.mid,
         format_figure(best.fp8_speedup(), "x"),
         best.is_fp8 ? ""
-                    : fmt::format("; under {:g} times its software costs more", kWorthwhileFp8)));
+                    : fmt::format("; under {:g} times its software costs more", kWorthwhileFp8),
+        best.is_fp8 ? std::string(" ").append(kFp8Note) : ""));
   }
 }
 
@@ -77,25 +96,41 @@ void add_cheapest(const BudgetPlan& plan, std::vector<std::string>& say) {
       cheapest = &way;
   }
   if (cheapest == nullptr) return;
-  say.push_back(fmt::format("Cheapest by the hour: {}, {}.", cheapest->name,
-                            format_figure(cheapest->usd_per_hour, "USD/h")));
+  const bool is_dearer = plan.request.is_own_price && !cheapest->is_paid;
+  say.push_back(fmt::format(
+      "Cheapest by the hour: {}, {}{}.", cheapest->name,
+      format_figure(cheapest->usd_per_hour, "USD/h"),
+      is_dearer ? ", against " + format_figure(plan.request.price.value, "USD/h") + " of your own"
+                : ""));
 }
 
 void add_open(const BudgetPlan& plan, std::vector<std::string>& say) {
-  if (!plan.open) return;
+  if (!plan.open) {
+    say.push_back(no_open_words(plan));
+    return;
+  }
   const OpenModel& open = *plan.open;
   const BudgetChoice& best = plan.best;
   const bool better = open.loss.mid < best.loss.mid && open.tune_usd <= best.final_usd;
+  const double deadline = plan.request.deadline_seconds / 86400;
+  const bool is_late = deadline > 0 && open.continue_days > deadline;
   say.push_back(fmt::format(
       "{} has seen {} tokens; the law gives it {:.3f} nats against {:.3f} here. To continue it for "
-      "100 billion tokens costs about {}, to fine-tune it on one billion about {}{}",
+      "100 billion tokens costs about {} and takes {} on {} devices{}, to fine-tune it on one "
+      "billion about {}{}",
       open.name, format_figure(open.tokens, ""), open.loss.mid, best.loss.mid,
-      format_dollars(open.continue_usd), format_dollars(open.tune_usd),
+      format_dollars(open.continue_usd), span_words(open.continue_days), open.devices,
+      is_late ? ", past the deadline" : "", format_dollars(open.tune_usd),
       better ? ": the cheaper way to a better model, unless your data or licence need a new one."
              : "."));
 }
 
 }  // namespace
+
+std::string no_open_words(const BudgetPlan& plan) {
+  return "No open model of its size that is known here fits " + plan.request.cluster.name +
+         " to be continued or fine-tuned in full.";
+}
 
 std::string only_precision_words(const BudgetRequest& request) {
   return request.precision ? "The precision is as asked for; whether another pays was not searched."

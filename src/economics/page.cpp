@@ -92,7 +92,7 @@ SliderScale scale_of(const SheetLine& line) {
   scale.low = std::max(scale.low, line.least.value_or(scale.low));
   scale.high = std::min(scale.high, line.most.value_or(scale.high));
   if (line.whole) scale.low = std::ceil(scale.low);
-  if (!(scale.high > scale.low)) scale.high = scale.low + 1;
+  if (!(scale.high > scale.low)) scale.high = line.most.value_or(scale.low + 1);
   scale.step = std::pow(10, std::floor(std::log10((scale.high - scale.low) / 100)));
   return scale;
 }

@@ -323,8 +323,10 @@ std::string describe(const PriceEntry& entry) {
   const auto shown = [&](double value) { return format_figure(value, entry.unit); };
   std::string text = shown(entry.value);
   if (entry.low < entry.high) text += " (" + shown(entry.low) + " to " + shown(entry.high) + ")";
-  return text + ", " + entry.date + ", " + entry.source +
-         (entry.confidence == "published" ? "" : ", " + entry.confidence);
+  for (const std::string& part : {entry.date, entry.source, entry.confidence}) {
+    if (!part.empty() && part != "published") text += ", " + part;
+  }
+  return text;
 }
 
 }  // namespace farthing
