@@ -1,5 +1,6 @@
 // cost_scenario.cpp - farthing cost scenario, own-or-rent: business cases from scenarios/*.toml.
 #include <iostream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -9,6 +10,7 @@
 #include "cli/support.h"
 #include "config/share.h"
 #include "economics/scenario.h"
+#include "economics/scenario_device.h"
 #include "report/table.h"
 
 namespace farthing {
@@ -22,21 +24,38 @@ struct ScenarioOptions {
   CostOutput output;
 };
 
-// What the list asks for this device, in this place.
-std::vector<ScenarioChange> prices_of(const ScenarioOptions& options, const PriceList& prices) {
-  std::vector<ScenarioChange> changes;
-  const auto add = [&](const char* id, const PriceQuery& query, bool needed) {
-    const PriceEntry* entry = needed ? &prices.at(query) : prices.find(query);
-    if (entry != nullptr) changes.push_back(change_to(id, *entry));
-  };
+// What the list says of this device and this place.
+DeviceCase case_of(const ScenarioOptions& options, const PriceList& prices) {
+  DeviceCase found;
   if (!options.device.empty()) {
-    add("device_usd", {options.device, "buy", options.region}, true);
-    add("rent", {options.device, "on-demand", options.region}, true);
-    add("committed", {options.device, "committed-3y", options.region}, false);
-    add("spot", {options.device, "spot", options.region}, false);
+    bool has_spot = false;
+    for (const auto& change : options.flagged) has_spot |= change.id == "spot";
+    for (const auto& text : options.changes) has_spot |= text.starts_with("spot=");
+    found = device_case(options.device, options.region, prices, load_price_list(), has_spot);
   }
-  if (!options.region.empty()) add("kwh_usd", {"electricity", "industrial", options.region}, true);
-  return changes;
+  if (!options.region.empty()) {
+    found.changes.push_back(
+        change_to("kwh_usd", prices.at({"electricity", "industrial", options.region})));
+  }
+  return found;
+}
+
+// With a list of one's own: which lines are of it, the last change of a line being its value.
+std::string use_of_list(const std::string& name, const PriceList& prices, const Scenario& scenario,
+                        const std::vector<ScenarioChange>& changes) {
+  if (name == "default" || prices.entries.empty()) return "";
+  const std::string& first = prices.entries.front().where;  // file:line
+  const std::string file = first.substr(0, first.rfind(':') + 1);
+  std::map<std::string, bool> listed;  // by id
+  for (const auto& id : scenario.priced) listed[id] = true;
+  for (const auto& change : changes) listed[change.id] = change.where.starts_with(file);
+  std::string names;
+  for (const auto& [id, is_listed] : listed) {
+    if (is_listed) names += (names.empty() ? "" : "; ") + scenario.sheet.at(id).label;
+  }
+  if (!names.empty()) return "Of " + name + ": " + names + ".";
+  return "Nothing of " + name +
+         " is used in this scenario: it holds its own prices (--set changes them).";
 }
 
 void list_scenarios(bool json) {
@@ -59,11 +78,20 @@ void list_scenarios(bool json) {
 void scenario_command(const ScenarioOptions& options) {
   if (options.name.empty()) return list_scenarios(options.output.json);
   const PriceList prices = load_price_list(options.output.prices);
-  std::vector<ScenarioChange> changes = prices_of(options, prices);
+  const DeviceCase listed = case_of(options, prices);
+  std::vector<ScenarioChange> changes = listed.changes;
   changes.insert(changes.end(), options.flagged.begin(), options.flagged.end());
   for (const auto& text : options.changes) changes.push_back(parse_change(text));
-  Scenario scenario = load_scenario(options.name, prices, changes);
-  if (!options.device.empty()) scenario.device = options.device;
+  Scenario scenario = load_scenario(options.name, prices, changes, listed.absent);
+  scenario.remarks = listed.remarks;
+  const auto remark = [&](const std::string& words) {
+    if (!words.empty()) scenario.remarks.push_back(words);
+  };
+  if (!options.device.empty()) {
+    scenario.device = options.device;
+    remark(still_of_h100(scenario, options.device, changes));
+  }
+  remark(use_of_list(options.output.prices, prices, scenario, changes));
   if (!options.output.html.empty()) {
     write_page(options.output.html, scenario_page(scenario, today()), options.output.json);
   }

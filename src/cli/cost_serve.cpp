@@ -2,6 +2,7 @@
 // lifetime.
 #include <fmt/core.h>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -44,7 +45,9 @@ void serve_command(ServeOptions options) {
     const PriceEntry& entry = device_price(prices, question.cluster.device.name, "on-demand");
     question.prices.usd_per_device_hour = entry.value;
     question.rent_source = describe(entry);
+    if (const auto old = staleness(entry, today())) question.warnings.push_back(*old);
   }
+  fill_prices(question.shape, question.prices);
   const ServeAnswer answer = answer_serving(question);
   if (!options.cost.html.empty())
     write_page(options.cost.html, serving_page(answer), options.cost.json);
@@ -60,6 +63,8 @@ void add_cost_serve(Command& app) {
   Command* serve = cost_command(app).add_subcommand(
       "serve", "dollars per million tokens, margin, train and serve");
   ServeQuestion& q = options->question;
+  constexpr double kNotGiven = std::numeric_limits<double>::quiet_NaN();
+  q.prices.input_usd = q.prices.hit_usd = q.prices.output_usd = kNotGiven;
   serve->add_option("model", options->model, "a name under models/, a config.json")->required();
   serve->add_option("--cluster", options->cluster, "a name under clusters/, or a file");
   serve->add_option("--rent", options->rent, "USD per device-hour; else from the price list")

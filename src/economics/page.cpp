@@ -82,7 +82,22 @@ struct SliderScale {
   double low = 0, high = 1, step = 0.01;
 };
 
-SliderScale scale_of(const SheetLine& line) {
+// Whether some line that has a value as made loses it with this input.
+bool breaks(const Sheet& sheet, const std::string& id, double value) {
+  for (const auto& [line, found] : sheet.values_with({{id, value}})) {
+    if (!std::isfinite(found) && std::isfinite(sheet.value(line))) return true;
+  }
+  return false;
+}
+
+// The end of a slider, or the nearest to it, by halves of its way, that leaves every value.
+double sound_end(const Sheet& sheet, const SheetLine& line, double end) {
+  constexpr int kTries = 20;
+  for (int i = 0; i < kTries && breaks(sheet, line.id, end); ++i) end = (end + line.value) / 2;
+  return end;
+}
+
+SliderScale scale_of(const Sheet& sheet, const SheetLine& line) {
   SliderScale scale;
   scale.low = std::min(line.low.value_or(line.value), line.value / 2);
   scale.high = std::max(line.high.value_or(line.value), line.value * 2);
@@ -91,6 +106,8 @@ SliderScale scale_of(const SheetLine& line) {
   if (line.id.starts_with("pue")) scale.low = 1;
   scale.low = std::max(scale.low, line.least.value_or(scale.low));
   scale.high = std::min(scale.high, line.most.value_or(scale.high));
+  scale.low = sound_end(sheet, line, scale.low);
+  scale.high = sound_end(sheet, line, scale.high);
   if (line.whole) scale.low = std::ceil(scale.low);
   if (!(scale.high > scale.low)) scale.high = line.most.value_or(scale.low + 1);
   scale.step = std::pow(10, std::floor(std::log10((scale.high - scale.low) / 100)));
@@ -101,7 +118,7 @@ std::string sliders(const MoneyPage& page) {
   std::string rows;
   for (const auto& line : page.sheet.lines()) {
     if (!line.slider) continue;
-    const SliderScale scale = scale_of(line);
+    const SliderScale scale = scale_of(page.sheet, line);
     rows += fmt::format(
         "<label><span>{}</span><output data-id=\"{}\">{}</output><input type=\"range\" "
         "data-slider=\"{}\" min=\"{}\" max=\"{}\" step=\"{}\" value=\"{}\"></label>\n",

@@ -36,7 +36,8 @@ class ScenarioReader {
   ScenarioReader(const std::string& toml, const std::string& where, const PriceList& prices)
       : settings_(toml, where), where_(where), prices_(prices) {}
 
-  Scenario read(const std::vector<ScenarioChange>& changes) {
+  Scenario read(const std::vector<ScenarioChange>& changes,
+                const std::vector<std::string>& absent) {
     scenario_.name = std::filesystem::path(where_).stem().string();
     text("scenario.title", scenario_.title, true);
     text("scenario.about", scenario_.about, true);
@@ -50,6 +51,7 @@ class ScenarioReader {
     read_checks();
     read_months();
     settings_.finish();
+    leave_out({absent.begin(), absent.end()});
     apply(changes);
     for (SheetLine& line : lines_) scenario_.sheet.add(std::move(line));
     scenario_.sheet.finish(where_);
@@ -58,7 +60,7 @@ class ScenarioReader {
       if (figure.label.empty()) figure.label = scenario_.sheet.at(figure.of).label;
     }
     refuse_broken(scenario_.sheet, changes, original_);
-    scenario_.is_changed = !changes.empty();
+    scenario_.is_changed = !changes.empty() || !absent.empty();
     return std::move(scenario_);
   }
 
@@ -119,6 +121,7 @@ class ScenarioReader {
     if (entry.low < entry.value) line.low = entry.low;
     if (entry.high > entry.value) line.high = entry.high;
     line.source = entry.source, line.date = entry.date, line.confidence = entry.confidence;
+    scenario_.priced.push_back(line.id);
     return true;
   }
 
@@ -133,8 +136,11 @@ class ScenarioReader {
                    {.low = -kMostQuantity, .high = kMostQuantity});
     bool whole = false;
     settings_.read(element("given", i, "whole"), whole, {});
-    const SettingRule rule{.low = least, .high = line.unit == "%" && !above ? 100 : most};
-    rules_[line.id] = {rule.low, rule.high, whole};
+    if (line.unit == "%" && !above) most = std::min(most, 100.0);
+    const SettingRule rule{.low = least, .high = most};
+    bool positive = false;
+    settings_.read(element("given", i, "positive"), positive, {});
+    rules_[line.id] = {rule.low, rule.high, whole, positive};
     line.whole = whole, line.least = rule.low, line.most = rule.high;
     const std::string path = element("given", i, "value");
     bool unknown = false;  // not_stated = true: nobody published it
@@ -261,6 +267,40 @@ class ScenarioReader {
     }
   }
 
+  // Givens, and whatever cannot be computed or said without them.
+  void leave_out(std::set<std::string> gone) {
+    if (gone.empty()) return;
+    const auto is_gone = [&](const std::string& id) { return gone.contains(id); };
+    const auto needs_one = [&](const Formula& formula) {
+      const auto& names = formula.names();
+      return std::any_of(names.begin(), names.end(), is_gone);
+    };
+    for (std::size_t before = 0; before != gone.size();) {
+      before = gone.size();
+      for (const SheetLine& line : lines_) {
+        if (!line.formula.empty() && needs_one(Formula::parse(line.formula, where_))) {
+          gone.insert(line.id);
+        }
+      }
+    }
+    std::erase_if(lines_, [&](const SheetLine& line) { return is_gone(line.id); });
+    std::erase_if(scenario_.answers, is_gone);
+    for (ScenarioChart& chart : scenario_.charts) std::erase_if(chart.lines, is_gone);
+    std::erase_if(scenario_.charts, [&](const ScenarioChart& chart) {
+      return is_gone(chart.x) || chart.lines.empty();
+    });
+    std::erase_if(scenario_.sentences, [&](const Sentence& sentence) {
+      return needs_one(sentence.when) ||
+             std::any_of(gone.begin(), gone.end(), [&](const std::string& id) {
+               return sentence.text.find("{" + id + "}") != std::string::npos ||
+                      sentence.text.find("{" + id + ":") != std::string::npos;
+             });
+    });
+    std::erase_if(scenario_.checks, [&](const PublishedFigure& figure) {
+      return is_gone(figure.of) || is_gone(figure.to);
+    });
+  }
+
   void apply(const std::vector<ScenarioChange>& changes) {
     check_rates();
     for (const ScenarioChange& change : changes) {
@@ -278,6 +318,9 @@ class ScenarioReader {
   void check_value(const ScenarioChange& change, const SheetLine& line) const {
     const Bounds& bounds = rules_.at(change.id);
     const double value = change.value;
+    if (bounds.positive && value == 0) {
+      throw_bad_input({change.whose(), line.label, "0", "above 0", ""});
+    }
     const bool is_whole = !bounds.whole || value == std::floor(value);
     if (value >= bounds.low && value <= bounds.high && is_whole) return;
     const bool is_share = line.unit == "%" && value > 0 && value < 1;
@@ -347,7 +390,7 @@ class ScenarioReader {
   std::vector<SheetLine> lines_;
   struct Bounds {
     double low = 0, high = 0;
-    bool whole = false;
+    bool whole = false, positive = false;
   };
   std::map<std::string, Bounds> rules_;
   std::map<std::string, double> original_;  // of what a change replaced
@@ -426,14 +469,16 @@ ScenarioChange change_to(const std::string& id, const PriceEntry& price) {
 }
 
 Scenario load_scenario(const std::string& name, const PriceList& prices,
-                       const std::vector<ScenarioChange>& changes) {
+                       const std::vector<ScenarioChange>& changes,
+                       const std::vector<std::string>& absent) {
   const std::string path = find_shared("scenarios", name, ".toml");
-  return parse_scenario(read_file(path), path, prices, changes);
+  return parse_scenario(read_file(path), path, prices, changes, absent);
 }
 
 Scenario parse_scenario(const std::string& toml, const std::string& where, const PriceList& prices,
-                        const std::vector<ScenarioChange>& changes) {
-  return ScenarioReader(toml, where, prices).read(changes);
+                        const std::vector<ScenarioChange>& changes,
+                        const std::vector<std::string>& absent) {
+  return ScenarioReader(toml, where, prices).read(changes, absent);
 }
 
 std::map<std::string, SheetRange> likely_ranges(const Scenario& scenario) {
@@ -504,60 +549,6 @@ std::map<std::string, std::vector<double>> draw(const Scenario& scenario,
     }
   }
   return columns;
-}
-
-std::string with_device(std::string text, const Scenario& scenario) {
-  const std::string word = "{device}";
-  for (std::size_t at = 0; (at = text.find(word, at)) != std::string::npos;) {
-    text.replace(at, word.size(), scenario.device);
-    at += scenario.device.size();
-  }
-  return text;
-}
-
-// Text with {id} and {id:range} as figures of the sheet.
-static std::string filled(const std::string& words, const Scenario& scenario) {
-  const std::string template_text = with_device(words, scenario);
-  std::string text;
-  for (std::size_t at = 0; at < template_text.size();) {
-    const std::size_t open = std::min(template_text.find('{', at), template_text.size());
-    text += template_text.substr(at, open - at);
-    if (open == template_text.size()) break;
-    const std::size_t close = std::min(template_text.find('}', open), template_text.size() - 1);
-    std::string id = template_text.substr(open + 1, close - open - 1);
-    at = close + 1;
-    const bool wants_range = id.ends_with(":range");
-    if (wants_range) id.resize(id.size() - 6);
-    const std::string& unit = scenario.sheet.at(id).unit;
-    const auto range = wants_range ? scenario.sheet.range(id) : std::nullopt;
-    text += range ? format_figure(*range, unit) : format_figure(scenario.sheet.value(id), unit);
-  }
-  return text;
-}
-
-std::vector<std::string> spoken(const Scenario& scenario) {
-  const auto value_of = [&](const std::string& id) { return scenario.sheet.value(id); };
-  std::vector<std::string> lines;
-  for (const Sentence& sentence : scenario.sentences) {
-    if (!sentence.when.empty() && !(sentence.when.evaluate(value_of) > 0)) continue;
-    lines.push_back(filled(sentence.text, scenario));
-  }
-  const std::vector<CashMonth> months = cash_months(scenario);
-  for (auto& line : least_words(months)) lines.push_back(std::move(line));
-  return lines;
-}
-
-std::string spoken_title(const Scenario& scenario) { return filled(scenario.title, scenario); }
-
-std::vector<std::string> stale_prices(const Scenario& scenario, const std::string& today) {
-  std::vector<std::string> lines;
-  const std::string now = scenario.as_of.empty() ? today : scenario.as_of;
-  for (const SheetLine& line : scenario.sheet.lines()) {
-    if (!line.formula.empty() || !line.unit.starts_with("USD") || !is_date(line.date)) continue;
-    const auto words = date_warning(line.date, now);
-    if (words) lines.push_back(line.label + " is a price of " + *words);
-  }
-  return lines;
 }
 
 }  // namespace farthing

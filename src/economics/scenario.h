@@ -76,6 +76,8 @@ struct Scenario {
   int n_months = 0;
   Formula opening;  // USD in the purse before the first month
   std::vector<CashFlow> flows;
+  std::vector<std::string> remarks;  // plain words, said after the sentences
+  std::vector<std::string> priced;   // ids of the givens that the price list gave
 };
 
 // A given replaced: its range too, where the change has none.
@@ -98,10 +100,13 @@ void refuse_broken(const Sheet& sheet, const std::vector<ScenarioChange>& change
                    const std::map<std::string, double>& original);
 ScenarioChange change_to(const std::string& id, const PriceEntry& price);
 
+// `absent`: givens left out, with every formula, chart line, sentence and answer that needs them.
 Scenario load_scenario(const std::string& name, const PriceList& prices,
-                       const std::vector<ScenarioChange>& changes = {});
+                       const std::vector<ScenarioChange>& changes = {},
+                       const std::vector<std::string>& absent = {});
 Scenario parse_scenario(const std::string& toml, const std::string& where, const PriceList& prices,
-                        const std::vector<ScenarioChange>& changes = {});
+                        const std::vector<ScenarioChange>& changes = {},
+                        const std::vector<std::string>& absent = {});
 
 inline constexpr int kDraws = 1000;
 // By id of the answers; an answer that has no value in more than a tenth of the draws is left out.

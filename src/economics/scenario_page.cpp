@@ -117,7 +117,7 @@ MoneyPage scenario_page(const Scenario& scenario, const std::string& today) {
   page.tiles = scenario.answers;
   page.sheet = scenario.sheet;
   PageText words{.heading = "What follows",
-                 .paragraphs = {},
+                 .paragraphs = scenario.remarks,
                  .sentences = live_sentences(scenario, page.sheet)};
   PageTable checks = live_checks(scenario, page.sheet);
   PageTable months = live_months(scenario, page.sheet);
@@ -149,7 +149,7 @@ MoneyPage scenario_page(const Scenario& scenario, const std::string& today) {
       "1,000 draws, every quantity with a range triangular between its ends; a slider "
       "moves the middle.";
   page.add(std::move(answers));
-  if (!words.sentences.empty()) page.add(std::move(words));
+  if (!words.sentences.empty() || !words.paragraphs.empty()) page.add(std::move(words));
   for (const ScenarioChart& chart : scenario.charts) {
     PageChart curve{.kind = "curve", .heading = chart.title + ", " + chart.unit};
     if (chart.unit.empty()) curve.heading = chart.title;

@@ -4,12 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "config/share.h"
+#include "economics/budget.h"
 #include "economics/claims.h"
+#include "economics/scenario_device.h"
 
 namespace farthing {
 namespace {
@@ -20,10 +23,20 @@ const PriceList& prices() {
   return list;
 }
 
-Scenario shipped(const std::string& name, const std::vector<ScenarioChange>& changes = {}) {
+Scenario shipped(const std::string& name, const std::vector<ScenarioChange>& changes = {},
+                 const std::vector<std::string>& absent = {}) {
   set_share_folder(FARTHING_SOURCE_DIR);  // the articles' figures
   return load_scenario(std::string(FARTHING_SOURCE_DIR) + "/scenarios/" + name + ".toml", prices(),
-                       changes);
+                       changes, absent);
+}
+
+std::string complaint_of(const std::function<void()>& act) {
+  try {
+    act();
+  } catch (const Error& error) {
+    return error.message;
+  }
+  return "no complaint";
 }
 
 const std::string kHead = "[scenario]\ntitle = \"T\"\nabout = \"A\"\nanswers = [\"total\"]\n";
@@ -107,6 +120,97 @@ TEST(Scenario, APagesSlidersKeepToWhatCanBe) {
   EXPECT_NE(slider("devices").find("step=\"1\""), std::string::npos) << slider("devices");
   EXPECT_NE(slider("server_factor").find("min=\"1\""), std::string::npos);
   EXPECT_NE(slider("rent").find("step=\"any\""), std::string::npos);
+}
+
+// The number of an attribute of a slider.
+double attribute(const std::string& slider, const std::string& name) {
+  const std::size_t at = slider.find(" " + name + "=\"");
+  return at == std::string::npos ? NAN : std::stod(slider.substr(at + name.size() + 3));
+}
+
+TEST(Scenario, NoEndOfASliderTakesANumberAway) {
+  set_share_folder(FARTHING_SOURCE_DIR);
+  int n_sliders = 0;
+  for (const auto& name : list_shared("scenarios", ".toml")) {
+    const Scenario scenario = shipped(name);
+    const std::string html = to_html(scenario_page(scenario, "2026-11-25"));
+    for (const SheetLine& line : scenario.sheet.lines()) {
+      const std::size_t at = html.find("data-slider=\"" + line.id + "\"");
+      if (at == std::string::npos) continue;
+      const std::string slider = html.substr(at, html.find('>', at) - at);
+      ++n_sliders;
+      for (const char* end : {"min", "max"}) {
+        const double value = attribute(slider, end);
+        for (const auto& [id, found] : scenario.sheet.values_with({{line.id, value}})) {
+          EXPECT_TRUE(std::isfinite(found) || !std::isfinite(scenario.sheet.value(id)))
+              << name << ": " << line.id << " = " << value << " for " << id;
+        }
+      }
+    }
+  }
+  EXPECT_GT(n_sliders, 100);
+  const auto most = [](const char* name, const char* change) {
+    return complaint_of([&] { shipped(name, {parse_change(change)}); });
+  };
+  EXPECT_NE(most("own-or-rent", "network_share=100").find("0 to 90 %"), std::string::npos);
+}
+
+TEST(Scenario, AZeroOfSpotIsRefusedAsOneOfRent) {
+  for (const char* change : {"spot=0", "rent=0"}) {
+    const std::string words = complaint_of([&] { shipped("own-or-rent", {parse_change(change)}); });
+    EXPECT_NE(words.find("found 0, wanted above 0"), std::string::npos) << change << words;
+  }
+}
+
+TEST(Scenario, ADeviceBringsItsOwnDrawAndNoOthersSpotPrice) {
+  set_share_folder(FARTHING_SOURCE_DIR);
+  const auto with = [](const std::string& device) {
+    const DeviceCase found = device_case(device, "", prices(), prices(), false);
+    Scenario scenario = shipped("own-or-rent", found.changes, found.absent);
+    scenario.remarks = found.remarks;
+    scenario.remarks.push_back(still_of_h100(scenario, device, found.changes));
+    return scenario;
+  };
+  const Scenario gaming = with("rtx-4090");
+  // 450 W x 0.76 x 1.15 / (0.94 x 0.95), as the owned hour of a budget.
+  EXPECT_NEAR(gaming.sheet.value("kilowatts"), 0.44042, 1e-4);
+  EXPECT_EQ(gaming.sheet.find("spot"), nullptr);
+  EXPECT_EQ(gaming.sheet.find("spot_run"), nullptr);
+  const std::string text = scenario_text(gaming, "2026-11");
+  EXPECT_EQ(text.find("2.46"), std::string::npos);
+  EXPECT_EQ(text.find("the run on spot"), std::string::npos);
+  EXPECT_NE(text.find("No spot price of rtx-4090 in the list"), std::string::npos);
+  EXPECT_NE(text.find("Still of nodes of eight H100 or H800, not of rtx-4090: server"),
+            std::string::npos);
+  const std::string html = to_html(scenario_page(gaming, "2026-11-25"));
+  EXPECT_NE(html.find("No spot price of rtx-4090 in the list"), std::string::npos);
+  const Scenario amd = with("mi300x");
+  EXPECT_NEAR(amd.sheet.value("kilowatts"), 0.44042 * 750 / 450, 1e-4);
+  EXPECT_EQ(amd.sheet.value("spot"), prices().at({.item = "mi300x", .kind = "spot"}).value);
+  EXPECT_GT(amd.sheet.value("spot_run"), 0);
+  EXPECT_TRUE(with("h100-sxm").remarks.back().empty());
+}
+
+// What the owned hour of a budget counts, at its PUE, electricity and years, is this sheet's part.
+TEST(Scenario, TheNarrowOwnedHourIsThatOfABudget) {
+  set_share_folder(FARTHING_SOURCE_DIR);
+  for (const char* device : {"rtx-4090", "h100-sxm", "mi300x"}) {
+    Sheet own;
+    for (auto& line : own_device_hour(device, "us", prices(), prices())) own.add(line);
+    own.finish("own");
+    const DeviceCase found = device_case(device, "us", prices(), prices(), false);
+    std::vector<ScenarioChange> changes = found.changes;
+    for (const auto& [id, of] : {std::pair{"pue", "own_pue"},
+                                 {"kwh_usd", "own_kwh"},
+                                 {"years", "own_life"},
+                                 {"maintenance", "own_repairs"},
+                                 {"busy", "own_busy"},
+                                 {"server_factor", "own_server"}}) {
+      changes.push_back({.id = id, .value = own.value(of)});
+    }
+    const Scenario scenario = shipped("own-or-rent", changes, found.absent);
+    EXPECT_NEAR(scenario.sheet.value("narrow_hour"), own.value("own_hour"), 1e-9) << device;
+  }
 }
 
 TEST(Scenario, WhatNoClusterIsIsRefusedOrWarnedOf) {

@@ -27,6 +27,61 @@ std::string headed(const std::string& heading, const Table& table) {
 
 }  // namespace
 
+std::string with_device(std::string text, const Scenario& scenario) {
+  const std::string word = "{device}";
+  for (std::size_t at = 0; (at = text.find(word, at)) != std::string::npos;) {
+    text.replace(at, word.size(), scenario.device);
+    at += scenario.device.size();
+  }
+  return text;
+}
+
+// Text with {id} and {id:range} as figures of the sheet.
+static std::string filled(const std::string& words, const Scenario& scenario) {
+  const std::string template_text = with_device(words, scenario);
+  std::string text;
+  for (std::size_t at = 0; at < template_text.size();) {
+    const std::size_t open = std::min(template_text.find('{', at), template_text.size());
+    text += template_text.substr(at, open - at);
+    if (open == template_text.size()) break;
+    const std::size_t close = std::min(template_text.find('}', open), template_text.size() - 1);
+    std::string id = template_text.substr(open + 1, close - open - 1);
+    at = close + 1;
+    const bool wants_range = id.ends_with(":range");
+    if (wants_range) id.resize(id.size() - 6);
+    const std::string& unit = scenario.sheet.at(id).unit;
+    const auto range = wants_range ? scenario.sheet.range(id) : std::nullopt;
+    text += range ? format_figure(*range, unit) : format_figure(scenario.sheet.value(id), unit);
+  }
+  return text;
+}
+
+std::vector<std::string> spoken(const Scenario& scenario) {
+  const auto value_of = [&](const std::string& id) { return scenario.sheet.value(id); };
+  std::vector<std::string> lines;
+  for (const Sentence& sentence : scenario.sentences) {
+    if (!sentence.when.empty() && !(sentence.when.evaluate(value_of) > 0)) continue;
+    lines.push_back(filled(sentence.text, scenario));
+  }
+  const std::vector<CashMonth> months = cash_months(scenario);
+  for (auto& line : least_words(months)) lines.push_back(std::move(line));
+  lines.insert(lines.end(), scenario.remarks.begin(), scenario.remarks.end());
+  return lines;
+}
+
+std::string spoken_title(const Scenario& scenario) { return filled(scenario.title, scenario); }
+
+std::vector<std::string> stale_prices(const Scenario& scenario, const std::string& today) {
+  std::vector<std::string> lines;
+  const std::string now = scenario.as_of.empty() ? today : scenario.as_of;
+  for (const SheetLine& line : scenario.sheet.lines()) {
+    if (!line.formula.empty() || !line.unit.starts_with("USD") || !is_date(line.date)) continue;
+    const auto words = date_warning(line.date, now);
+    if (words) lines.push_back(line.label + " is a price of " + *words);
+  }
+  return lines;
+}
+
 std::string folded(const std::string& text, std::size_t hanging) {
   const std::size_t margin = std::min(text.find_first_not_of(' '), text.size());
   return wrap_prose(text, margin + hanging, prose_columns());

@@ -327,19 +327,41 @@ PhaseRate predict_decode(const ModelShape& shape, const Cluster& cluster, const 
   return best;
 }
 
-ServeDay serve_day(const ServeRate& rate, const ServeLoad& load, const ServePrices& prices) {
+int smallest_instance(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
+                      const ServeEfficiency& efficiency) {
+  check(load);
+  const Roofline roof(shape, cluster, load, efficiency);
+  int for_prefill = 0, for_decode = 0;  // where no size does for both: an instance of each
+  for (const int n : instance_sizes(cluster)) {
+    if (!may_split(shape, cluster, n)) continue;
+    const DecodeStep step = decode_step(shape, cluster, roof, load, efficiency, n, 1);
+    const PhaseRate prefill = predict_prefill_on(shape, cluster, load, n, efficiency);
+    const bool is_fast = load.tokens_per_step / step.seconds() >= load.tokens_per_second_reader;
+    const bool prefills = prefill.memory_bytes <= roof.memory;
+    const bool decodes = step.memory <= roof.memory && is_fast;
+    if (prefills && decodes) return n;
+    if (prefills && for_prefill == 0) for_prefill = n;
+    if (decodes && for_decode == 0) for_decode = n;
+  }
+  if (for_prefill > 0 && for_decode > 0) return for_prefill + for_decode;
+  does_not_fit(shape, cluster, "no instance holds it and is as fast as the reader wants");
+}
+
+ServeDay serve_day(const ServeRate& rate, const ServeLoad& load, const ServePrices& prices,
+                   double floor_devices) {
   check(load);
   check_positive("prefill tokens per second of a node", rate.prefill, 1e-6, 1e12);
   check_positive("decode tokens per second of a node", rate.decode, 1e-6, 1e12);
   check_positive("USD per device-hour", prices.usd_per_device_hour, 1e-6, 1e6);
   for (const double price : {prices.input_usd, prices.hit_usd, prices.output_usd}) {
-    check_positive("USD per million tokens", price, 0, 1e6);
+    if (!std::isnan(price)) check_positive("USD per million tokens", price, 0, 1e6);
   }
   ServeDay day;
   day.prefill_nodes = load.input_tokens_per_day / (kDay * rate.prefill * load.load);
   day.decode_nodes = load.output_tokens_per_day / (kDay * rate.decode * load.load);
   const double node_day = rate.devices_per_node * 24 * prices.usd_per_device_hour;
-  day.cost_usd = (day.prefill_nodes + day.decode_nodes) * node_day;
+  day.used_usd = (day.prefill_nodes + day.decode_nodes) * node_day;
+  day.cost_usd = std::max(day.used_usd, floor_devices * 24 * prices.usd_per_device_hour);
   const double hits = load.input_tokens_per_day * load.hit_share;
   const double misses = load.input_tokens_per_day - hits;
   day.revenue_usd = (hits * prices.hit_usd + misses * prices.input_usd +
@@ -347,10 +369,11 @@ ServeDay serve_day(const ServeRate& rate, const ServeLoad& load, const ServePric
                     kMillion;
   day.cost_profit = day.cost_usd > 0 ? day.revenue_usd / day.cost_usd - 1 : kNever;
   day.gross_margin = day.revenue_usd > 0 ? 1 - day.cost_usd / day.revenue_usd : kNever;
-  day.usd_per_million_input = node_day / (kDay * rate.prefill * load.load) * kMillion;
+  const double idle = day.cost_usd / day.used_usd;  // what stands idle is paid by what is served
+  day.usd_per_million_input = idle * node_day / (kDay * rate.prefill * load.load) * kMillion;
   day.usd_per_million_miss =
       load.hit_share < 1 ? day.usd_per_million_input / (1 - load.hit_share) : kNever;
-  day.usd_per_million_output = node_day / (kDay * rate.decode * load.load) * kMillion;
+  day.usd_per_million_output = idle * node_day / (kDay * rate.decode * load.load) * kMillion;
   return day;
 }
 

@@ -2,7 +2,8 @@
 //
 // Money of a throughput (measured or predicted), for a day of traffic:
 //   nodes = input / (86400 s * prefill) + output / (86400 s * decode)       tokens/s of one node
-//   cost  = nodes * devices_per_node * 24 h * USD per device-hour
+//   cost  = nodes * devices_per_node * 24 h * USD per device-hour, at least that of `floor_devices`
+//           day and night (whole devices stand, whatever the traffic)
 //   revenue = hits * hit price + misses * input price + output * output price   (per million)
 //   cost-profit = revenue / cost - 1        gross margin = 1 - cost / revenue
 //
@@ -84,9 +85,13 @@ struct ServeLoad {
   double load = 0.6;
 };
 
+// Of a token that is in the cache, a prefill still has its share of the last one to do.
+inline constexpr double kLeastMissed = 1e-3;
+
 struct ServePrices {
   double usd_per_device_hour = 2;
-  double input_usd = 0.55, hit_usd = 0.14, output_usd = 2.19;  // per million tokens
+  // Per million tokens: DeepSeek-R1's; NaN: not stated, and no revenue.
+  double input_usd = 0.55, hit_usd = 0.14, output_usd = 2.19;
 };
 
 // Tokens per second of one device.
@@ -107,6 +112,11 @@ PhaseRate predict_prefill_on(const ModelShape& shape, const Cluster& cluster, co
 PhaseRate predict_decode(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
                          const ServeEfficiency& efficiency = {});
 
+// Devices of the smallest instance that holds the model and serves one reader as fast as he is
+// owed, prefill and decode in turn.
+int smallest_instance(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
+                      const ServeEfficiency& efficiency = {});
+
 // Seconds of a decode step of an instance of n devices with so many sequences on each.
 double predict_decode_step(const ModelShape& shape, const Cluster& cluster, const ServeLoad& load,
                            int n, double sequences, const ServeEfficiency& efficiency = {});
@@ -119,13 +129,16 @@ struct ServeRate {
 
 struct ServeDay {
   double prefill_nodes = 0, decode_nodes = 0;
-  double cost_usd = 0, revenue_usd = 0;
+  double used_usd = 0;  // of the share of the nodes that the traffic fills
+  double cost_usd = 0;  // the same, or the least devices' where that is more
+  double revenue_usd = 0;
   double cost_profit = 0, gross_margin = 0;
   double usd_per_million_input = 0;  // of all input, hits included
   double usd_per_million_miss = 0;   // if hits were free
   double usd_per_million_output = 0;
 };
-ServeDay serve_day(const ServeRate& rate, const ServeLoad& load, const ServePrices& prices);
+ServeDay serve_day(const ServeRate& rate, const ServeLoad& load, const ServePrices& prices,
+                   double floor_devices = 0);
 
 // The published day of 27 to 28 February 2025: 226.75 nodes of 8 H800 on average.
 struct PublishedDay {

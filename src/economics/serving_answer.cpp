@@ -16,6 +16,13 @@ namespace {
 
 std::string figure(double value, const char* unit) { return format_figure(value, unit); }
 
+std::string devices_words(double n) { return fmt::format("{:.0f} device{}", n, n == 1 ? "" : "s"); }
+
+// A day of the devices that stand whatever the traffic.
+double floor_usd(const ServeAnswer& answer) {
+  return answer.floor_devices * 24 * answer.question.prices.usd_per_device_hour;
+}
+
 Table rates_table(const ServeAnswer& answer) {
   Table table{
       .headings = {"predicted, saturated", "devices", "sequences", "tokens/s a device", "bound by"},
@@ -40,6 +47,8 @@ Table money_table(const ServeAnswer& answer) {
                {"a million tokens of the mix", figure(answer.mix_usd_per_million, "USD")},
                {"nodes for prefill", figure(day.prefill_nodes, "")},
                {"nodes for decode", figure(day.decode_nodes, "")},
+               {"the least: " + devices_words(answer.floor_devices) + " for a day",
+                figure(floor_usd(answer), "USD")},
                {"cost of a day", figure(day.cost_usd, "USD")},
                {"revenue of a day at these prices", figure(day.revenue_usd, "USD")},
                {"profit over cost", figure(100 * day.cost_profit, "%")},
@@ -102,34 +111,56 @@ std::vector<std::string> error_words(const ServeAnswer& answer) {
                   100 * (load * (1 + answer.decode_error) - 1))};
 }
 
-// What was not asked and is taken from elsewhere, and what the cluster lacks.
-std::vector<std::string> assumption_words(const ServeAnswer& answer) {
-  const ServeQuestion& question = answer.question;
-  const ServeLoad& load = question.load;
-  const ServePrices& prices = question.prices;
+// Whose traffic this is, and whether the cluster and the traffic are of a size.
+bool is_usual_traffic(const ServeLoad& load) {
   const ServeLoad usual;
-  const ServePrices r1;
+  return load.input_tokens_per_day == usual.input_tokens_per_day &&
+         load.output_tokens_per_day == usual.output_tokens_per_day;
+}
+
+std::string usual_traffic_words(const ServeLoad& load) {
+  return fmt::format(
+      "Traffic: {} tokens in and {} out a day, DeepSeek's published day (--input, --output).",
+      figure(load.input_tokens_per_day, ""), figure(load.output_tokens_per_day, ""));
+}
+
+std::vector<std::string> traffic_words(const ServeAnswer& answer) {
+  const ServeQuestion& question = answer.question;
   std::vector<std::string> lines;
-  if (load.input_tokens_per_day == usual.input_tokens_per_day &&
-      load.output_tokens_per_day == usual.output_tokens_per_day) {
-    lines.push_back(fmt::format(
-        "Traffic: {} tokens in and {} out a day, DeepSeek's published day (--input, --output).",
-        figure(load.input_tokens_per_day, ""), figure(load.output_tokens_per_day, "")));
-  }
-  if (prices.input_usd == r1.input_usd && prices.hit_usd == r1.hit_usd &&
-      prices.output_usd == r1.output_usd) {
-    lines.push_back(fmt::format(
-        "Revenue: at DeepSeek-R1's prices, {} in, {} for a hit, {} out per "
-        "million (--price-in, --price-hit, --price-out).",
-        figure(r1.input_usd, "USD"), figure(r1.hit_usd, "USD"), figure(r1.output_usd, "USD")));
-  }
+  if (is_usual_traffic(question.load)) lines.push_back(usual_traffic_words(question.load));
   const double nodes = answer.day.prefill_nodes + answer.day.decode_nodes;
   const double had = question.cluster.nodes.value;
   if (nodes > had) {
-    lines.push_back(fmt::format("This traffic needs {} nodes; {} has {}.", figure(nodes, ""),
-                                question.cluster.name, figure(had, "")));
+    lines.push_back(fmt::format("This traffic needs {} nodes; {} has {}: the money is of {} nodes.",
+                                figure(nodes, ""), question.cluster.name, figure(had, ""),
+                                figure(nodes, "")));
+  }
+  if (answer.day.cost_usd > answer.day.used_usd) {
+    lines.push_back(
+        fmt::format("This traffic fills {} of devices a day; the smallest instance, {}, costs {} "
+                    "and is charged in full.",
+                    figure(answer.day.used_usd, "USD"), devices_words(answer.floor_devices),
+                    figure(floor_usd(answer), "USD")));
   }
   return lines;
+}
+
+// Whose prices the revenue is at.
+std::vector<std::string> price_words(const ServeQuestion& question) {
+  const ServePrices& prices = question.prices;
+  const ServePrices r1;
+  if (std::isnan(prices.input_usd) || std::isnan(prices.output_usd)) {
+    return {"Revenue and margin are not stated: at what price " + question.shape.name +
+            " is sold is not known here (--price-in, --price-hit, --price-out)."};
+  }
+  if (prices.input_usd != r1.input_usd || prices.hit_usd != r1.hit_usd ||
+      prices.output_usd != r1.output_usd) {
+    return {};
+  }
+  return {fmt::format(
+      "Revenue: at DeepSeek-R1's prices, {} in, {} for a hit, {} out per million (--price-in, "
+      "--price-hit, --price-out).",
+      figure(r1.input_usd, "USD"), figure(r1.hit_usd, "USD"), figure(r1.output_usd, "USD"))};
 }
 
 std::vector<std::string> lifetime_words(const ServeAnswer& answer) {
@@ -155,9 +186,9 @@ std::vector<std::string> lifetime_words(const ServeAnswer& answer) {
     lines.push_back(
         std::isfinite(answer.api_break_even)
             ? fmt::format("Against an API at {} per million: from {} tokens a day on, with "
-                          "at least {:.0f} devices day and night.",
+                          "at least {} day and night.",
                           figure(question.api_usd_per_million, "USD"),
-                          figure(answer.api_break_even, ""), answer.floor_devices)
+                          figure(answer.api_break_even, ""), devices_words(answer.floor_devices))
             : fmt::format("An API at {} per million is cheaper at any traffic.",
                           figure(question.api_usd_per_million, "USD")));
   }
@@ -219,29 +250,42 @@ void judge_prediction(ServeAnswer& answer, const ModelShape& v3, const Cluster& 
       predict_decode(v3, h100, sglang.load).tokens_per_second * node / sglang.rate.decode - 1;
 }
 
+void fill_prices(const ModelShape& shape, ServePrices& prices) {
+  const auto fill = [](double& price, double usual) {
+    if (std::isnan(price)) price = usual;
+  };
+  if (shape.name.starts_with("deepseek-v3")) {
+    const ServePrices r1;
+    fill(prices.input_usd, r1.input_usd);
+    fill(prices.hit_usd, r1.hit_usd);
+    fill(prices.output_usd, r1.output_usd);
+  }
+  fill(prices.hit_usd, prices.input_usd);
+}
+
 ServeAnswer answer_serving(const ServeQuestion& question) {
   ServeAnswer answer;
   answer.question = question;
   const double node = question.cluster.devices_per_node();
   answer.rate = question.measured;
   answer.rate.devices_per_node = node;
-  answer.floor_devices = 2 * node;
   if (!(question.measured.prefill > 0)) {
     answer.prefill = predict_prefill(question.shape, question.cluster, question.load);
-    const double misses = std::max(1e-3, 1 - question.load.hit_share);
+    const double misses = std::max(kLeastMissed, 1 - question.load.hit_share);
     answer.rate.prefill = answer.prefill.tokens_per_second * node / misses;
   }
   if (!(question.measured.decode > 0)) {
     answer.decode = predict_decode(question.shape, question.cluster, question.load);
     answer.rate.decode = answer.decode.tokens_per_second * node;
   }
-  if (answer.prefill.devices > 0 && answer.decode.devices > 0) {
-    answer.floor_devices = answer.prefill.devices + answer.decode.devices;
-  }
-  answer.day = serve_day(answer.rate, question.load, question.prices);
+  const bool is_predicted = answer.prefill.devices > 0 && answer.decode.devices > 0;
+  answer.floor_devices =
+      is_predicted ? smallest_instance(question.shape, question.cluster, question.load) : node;
+  answer.day = serve_day(answer.rate, question.load, question.prices, answer.floor_devices);
   const double tokens = question.load.input_tokens_per_day + question.load.output_tokens_per_day;
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   answer.mix_usd_per_million = tokens > 0 ? answer.day.cost_usd / tokens * 1e6 : kNone;
+  answer.busy_usd_per_million = tokens > 0 ? answer.day.used_usd / tokens * 1e6 : kNone;
   answer.lifetime_tokens = tokens * question.months * 365 / 12;
   answer.own = {question.shape.name, question.train_usd, answer.mix_usd_per_million};
   answer.crossover_tokens = lifetime_crossover(answer.own, question.rival);
@@ -252,7 +296,7 @@ ServeAnswer answer_serving(const ServeQuestion& question) {
                           .months = question.months,
                           .floor_devices = answer.floor_devices,
                           .usd_per_device_hour = question.prices.usd_per_device_hour,
-                          .usd_per_million = answer.mix_usd_per_million},
+                          .usd_per_million = answer.busy_usd_per_million},
                          question.api_usd_per_million);
   }
   judge_prediction(answer, load_model_shape("deepseek-v3"), load_cluster("h800-2048"),
@@ -265,7 +309,9 @@ std::string to_text(const ServeAnswer& answer) {
   std::string text = fmt::format(
       "Serving {} on {}, {} a device-hour ({})", question.shape.name, question.cluster.name,
       figure(question.prices.usd_per_device_hour, "USD"), question.rent_source);
-  text = folded(text) + "\n";
+  text = folded(text);
+  for (const auto& line : traffic_words(answer)) text += folded(line);
+  text += "\n";
   if (const Table rates = rates_table(answer); !rates.rows.empty()) text += to_text(rates) + "\n";
   text += folded(fmt::format(
               "A node at full load: {} tokens/s in with {:.1f} % found in the cache, {} tokens/s "
@@ -275,11 +321,12 @@ std::string to_text(const ServeAnswer& answer) {
               question.load.tokens_per_second_reader)) +
           "\n";
   text += to_text(money_table(answer)) + "\n";
-  for (const auto& line : assumption_words(answer)) text += folded(line);
+  for (const auto& line : price_words(question)) text += folded(line);
   for (const auto& line : lifetime_words(answer)) text += folded(line);
   if (answer.prefill.devices > 0 || answer.decode.devices > 0) {
     for (const auto& line : error_words(answer)) text += folded(line);
   }
+  for (const auto& line : question.warnings) text += folded("Warning: " + line + ".");
   return text;
 }
 
@@ -296,12 +343,17 @@ Json to_json(const ServeAnswer& answer) {
             {"bound", rate.bound}};
   };
   const ServeDay& day = answer.day;
+  std::vector<std::string> remarks = traffic_words(answer);
+  for (auto& line : price_words(answer.question)) remarks.push_back(std::move(line));
   return {{"model", answer.question.shape.name},
           {"cluster", answer.question.cluster.name},
           {"predicted", {{"prefill", phase(answer.prefill)}, {"decode", phase(answer.decode)}}},
           {"node_tokens_per_second",
            {{"prefill", answer.rate.prefill}, {"decode", answer.rate.decode}}},
           {"load", answer.question.load.load},
+          {"cluster_nodes", answer.question.cluster.nodes.value},
+          {"remarks", remarks},
+          {"warnings", answer.question.warnings},
           {"usd_per_device_hour", answer.question.prices.usd_per_device_hour},
           {"usd_per_million",
            {{"input", day.usd_per_million_input},
@@ -310,7 +362,10 @@ Json to_json(const ServeAnswer& answer) {
             {"mix", or_null(answer.mix_usd_per_million)}}},
           {"day",
            {{"cost_usd", day.cost_usd},
-            {"revenue_usd", day.revenue_usd},
+            {"used_usd", day.used_usd},
+            {"floor_usd", floor_usd(answer)},
+            {"floor_devices", answer.floor_devices},
+            {"revenue_usd", or_null(day.revenue_usd)},
             {"cost_profit", or_null(day.cost_profit)},
             {"gross_margin", or_null(day.gross_margin)},
             {"nodes", day.prefill_nodes + day.decode_nodes}}},
@@ -361,6 +416,8 @@ void add_life_lines(const ServeAnswer& answer, Sheet& sheet) {
   formula("days", "days of its life", "", "months * 365 / 12");
   formula("life_tokens", "tokens of its life", "", "(input + output) * days");
   formula("mix", "a million tokens of the mix", "USD", "cost_day / (input + output) * 10 ** 6");
+  formula("busy_mix", "the same where the least devices are full", "USD",
+          "used_day / (input + output) * 10 ** 6");
   formula("own_life", "this model over its life", "USD", train + " + cost_day * days");
   if (q.rival.train_usd > 0 || q.rival.serve_usd_per_million > 0) {
     given("rival_train", "the other model's training", q.rival.train_usd);
@@ -375,18 +432,13 @@ void add_life_lines(const ServeAnswer& answer, Sheet& sheet) {
   }
   if (!(q.api_usd_per_million > 0)) return;
   given("api", "an API's price of a million tokens", q.api_usd_per_million);
-  sheet.add({.id = "floor_devices",
-             .label = "devices at least",
-             .unit = "",
-             .value = answer.floor_devices,
-             .source = "one instance of each phase"});
-  formula("floor_day", "a day of the least devices", "USD", "floor_devices * rent * 24");
   formula("api_bound", "tokens a day from which it pays while the least devices suffice", "",
           "(" + train + " / days + floor_day) / api * 10 ** 6");
   formula("api_from", "tokens a day from which the own model is cheaper", "",
-          "if(floor_day - api_bound / 10 ** 6 * mix, api_bound, if(api - mix, " + train +
-              " / days / (api - mix) * 10 ** 6, 1 / 0))");
-  condition("api_never", "if(floor_day - api_bound / 10 ** 6 * mix, 0, if(api - mix, 0, 1))");
+          "if(floor_day - api_bound / 10 ** 6 * busy_mix, api_bound, if(api - busy_mix, " + train +
+              " / days / (api - busy_mix) * 10 ** 6, 1 / 0))");
+  condition("api_never",
+            "if(floor_day - api_bound / 10 ** 6 * busy_mix, 0, if(api - busy_mix, 0, 1))");
   condition("api_ever", "1 - api_never");
 }
 
@@ -407,7 +459,8 @@ void add_life(const ServeAnswer& answer, MoneyPage& page) {
   if (page.sheet.find("api_from") != nullptr) {
     text.sentences.push_back(
         {"Against an API at {api} per million: from {api_from} tokens a day "
-         "on, with at least {floor_devices} devices day and night.",
+         "on, with at least " +
+             devices_words(answer.floor_devices) + " day and night.",
          "api_ever"});
     text.sentences.push_back(
         {"An API at {api} per million is cheaper at any traffic.", "api_never"});
@@ -426,25 +479,33 @@ MoneyPage serving_page(const ServeAnswer& answer) {
   Sheet& sheet = page.sheet;
   const auto given = [&](const char* id, const char* label, const char* unit, double value,
                          const std::string& source) {
-    sheet.add(
-        {.id = id, .label = label, .unit = unit, .value = value, .source = source, .slider = true});
+    sheet.add({.id = id,
+               .label = label,
+               .unit = unit,
+               .value = value,
+               .source = source,
+               .slider = !std::isnan(value)});
   };
-  const auto formula = [&](const char* id, const char* label, const char* unit, const char* text) {
+  const auto fixed = [&](const char* id, const char* label, double value,
+                         const std::string& source) {
+    sheet.add({.id = id, .label = label, .unit = "", .value = value, .source = source});
+  };
+  const auto formula = [&](const char* id, const char* label, const char* unit,
+                           const std::string& text) {
     sheet.add({.id = id, .label = label, .unit = unit, .formula = text});
   };
   given("input", "tokens in, a day", "", q.load.input_tokens_per_day, asked);
   given("output", "tokens out, a day", "", q.load.output_tokens_per_day, asked);
   given("hits", "of the input, found in the cache", "%", 100 * q.load.hit_share, asked);
   given("prefill", "tokens in not cached, per second and node", "1/s",
-        answer.rate.prefill * (1 - q.load.hit_share), rate_source);
+        answer.rate.prefill * std::max(kLeastMissed, 1 - q.load.hit_share), rate_source);
   given("decode", "tokens out, per second and node", "1/s", answer.rate.decode, rate_source);
   given("load", "load, of saturated", "%", 100 * q.load.load, asked);
   given("rent", "device-hour", "USD/h", q.prices.usd_per_device_hour, q.rent_source);
-  sheet.add({.id = "node_devices",
-             .label = "devices of a node",
-             .unit = "",
-             .value = answer.rate.devices_per_node,
-             .source = q.cluster.name});
+  fixed("node_devices", "devices of a node", answer.rate.devices_per_node, q.cluster.name);
+  fixed("floor_devices", "devices at least, day and night", answer.floor_devices,
+        answer.decode.devices > 0 ? "the smallest instance that holds the model" : "one node");
+  fixed("nodes_had", "nodes of the cluster", q.cluster.nodes.value, q.cluster.name);
   given("price_in", "price of a million tokens in", "USD", q.prices.input_usd, asked);
   given("price_hit", "price of a million from the cache", "USD", q.prices.hit_usd, asked);
   given("price_out", "price of a million tokens out", "USD", q.prices.output_usd, asked);
@@ -457,23 +518,46 @@ MoneyPage serving_page(const ServeAnswer& answer) {
              .slider = q.train_usd > 0});
   given("months", "months of its life", "", q.months, asked);
   formula("prefill_nodes", "nodes for prefill", "",
-          "input * (1 - hits / 100) / 86400 / prefill / (load / 100)");
+          fmt::format("input * max(1 - hits / 100, {}) / 86400 / prefill / (load / 100)",
+                      kLeastMissed));
   formula("decode_nodes", "nodes for decode", "", "output / 86400 / decode / (load / 100)");
   formula("node_day", "a node for a day", "USD", "node_devices * 24 * rent");
-  formula("cost_day", "cost of a day", "USD", "(prefill_nodes + decode_nodes) * node_day");
-  formula("usd_in", "a million tokens in", "USD", "prefill_nodes * node_day / input * 10 ** 6");
-  formula("usd_out", "a million tokens out", "USD", "decode_nodes * node_day / output * 10 ** 6");
+  formula("nodes", "nodes", "", "prefill_nodes + decode_nodes");
+  formula("used_day", "what the traffic fills, for a day", "USD", "nodes * node_day");
+  formula("floor_day", "a day of the least devices", "USD", "floor_devices * rent * 24");
+  formula("cost_day", "cost of a day", "USD", "max(used_day, floor_day)");
+  formula("idle", "cost over what the traffic fills", "x", "cost_day / used_day");
+  formula("usd_in", "a million tokens in", "USD",
+          fmt::format("idle * max(1 - hits / 100, {}) * node_day / 86400 / prefill / (load / 100) "
+                      "* 10 ** 6",
+                      kLeastMissed));
+  formula("usd_out", "a million tokens out", "USD",
+          "idle * node_day / 86400 / decode / (load / 100) * 10 ** 6");
   formula("revenue_day", "revenue of a day", "USD",
           "(input * (hits * price_hit + (100 - hits) * price_in) / 100 + output * price_out) / 10 "
           "** 6");
   formula("margin", "gross margin", "%", "100 * (1 - cost_day / revenue_day)");
   formula("life", "training and serving over its life", "USD",
           "train + cost_day * months * 365 / 12");
+  const auto condition = [&](const char* id, const char* text) {
+    sheet.add({.id = id, .label = "", .unit = "", .formula = text, .condition = true});
+  };
+  condition("is_short", "nodes - nodes_had");
+  condition("is_idle", "floor_day - used_day");
   add_life_lines(answer, sheet);
   sheet.finish("serving " + q.shape.name);
+  const bool is_sold = !std::isnan(answer.day.revenue_usd);
+  if (is_usual_traffic(q.load)) page.answer = usual_traffic_words(q.load);
+  std::string costs = "A million tokens cost {usd_in} in and {usd_out} out";
   page.says = {
-      {"A million tokens cost {usd_in} in and {usd_out} out; gross margin {margin} at "
-       "these prices."}};
+      {costs + (is_sold ? "; gross margin {margin} at these prices."
+                        : "; revenue and margin are not stated.")},
+      {"This traffic needs {nodes} nodes; " + q.cluster.name +
+           " has {nodes_had}: the money is of {nodes} nodes.",
+       "is_short"},
+      {"This traffic fills {used_day} of devices a day; the smallest instance, " +
+           devices_words(answer.floor_devices) + ", costs {floor_day} and is charged in full.",
+       "is_idle"}};
   page.tiles = {"usd_in", "usd_out", "cost_day", "revenue_day", "margin", "life"};
   page.add(PageChart{.kind = "curve",
                      .heading = "Dollars per million tokens by load, %",
@@ -481,22 +565,25 @@ MoneyPage serving_page(const ServeAnswer& answer) {
                      .x = "load",
                      .x_low = 10,
                      .x_high = 100});
-  page.add(PageChart{.kind = "curve",
-                     .heading = "A day's cost and revenue by the price of a device-hour",
-                     .items = {{.id = "cost_day"}, {.id = "revenue_day"}},
-                     .x = "rent",
-                     .x_low = 0.5,
-                     .x_high = 2 * q.prices.usd_per_device_hour});
+  page.add(PageChart{
+      .kind = "curve",
+      .heading = "A day's cost, and revenue where it is stated, by the price of a device-hour",
+      .items = is_sold ? std::vector<PageChartItem>{{.id = "cost_day"}, {.id = "revenue_day"}}
+                       : std::vector<PageChartItem>{{.id = "cost_day"}},
+      .x = "rent",
+      .x_low = 0.5,
+      .x_high = 2 * q.prices.usd_per_device_hour});
   add_life(answer, page);
   if (answer.decode.devices > 0) {
     page.add(PageText{"How good the prediction is", error_words(answer)});
   }
-  if (const auto words = assumption_words(answer); !words.empty()) {
-    page.add(PageText{"What was taken and not asked", words});
+  if (const auto words = price_words(q); !words.empty()) {
+    page.add(PageText{"At whose prices", words});
   }
   page.sources = {"device-hour: " + q.rent_source,
                   "published day: DeepSeek-V3/R1 inference system overview, March 2025",
                   "kernels: FlashMLA and DeepEP as their authors publish them"};
+  for (const auto& line : q.warnings) page.sources.push_back("Old: " + line);
   return page;
 }
 

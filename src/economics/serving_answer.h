@@ -19,6 +19,7 @@ struct ServeQuestion {
   ServeLoad load;
   ServePrices prices;
   std::string rent_source;
+  std::vector<std::string> warnings;                                     // of the prices: old ones
   ServeRate measured{.prefill = 0, .decode = 0, .devices_per_node = 8};  // 0: predict
   double train_usd = 0;
   double months = 12;
@@ -31,12 +32,13 @@ struct ServeAnswer {
   PhaseRate prefill, decode;  // predicted; devices 0 where both were measured
   ServeRate rate;             // of a node, what the money is computed from (before `load`)
   ServeDay day;
-  double mix_usd_per_million = 0;  // serving, of input and output together
+  double mix_usd_per_million = 0;   // serving, of input and output together
+  double busy_usd_per_million = 0;  // the same where the least devices are full
   double lifetime_tokens = 0;
   Offer own;
   double crossover_tokens = 0;  // NaN: never or no rival
   double api_break_even = 0;    // tokens a day; NaN: never or no API
-  double floor_devices = 0;     // one instance of each phase
+  double floor_devices = 0;     // that stand day and night: the smallest instance; measured, a node
   // The published day: predicted over published, minus one.
   double prefill_error = 0, decode_error = 0;
   double sglang_prefill_error = 0, sglang_decode_error = 0;
@@ -47,6 +49,10 @@ struct ServeAnswer {
   // The day's decode at its own instance and its own mean batch: predicted and had, seconds.
   double day_sequences = 0, day_step = 0, day_step_predicted = 0, day_sequences_predicted = 0;
 };
+
+// DeepSeek-V3 is sold at R1's prices here; of another model whatever is not given stays NaN, but a
+// hit, which without its own price is charged as any token in.
+void fill_prices(const ModelShape& shape, ServePrices& prices);
 
 ServeAnswer answer_serving(const ServeQuestion& question);
 // The roofline against DeepSeek's day on H800 and SGLang's deployment on H100.

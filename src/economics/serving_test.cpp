@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "config/share.h"
@@ -34,6 +36,98 @@ TEST_F(Serving, ThePublishedDayComesOutOfItsThroughput) {
   EXPECT_NEAR(found.revenue_usd, day.revenue_usd, 0.01 * day.revenue_usd);
   EXPECT_NEAR(found.cost_profit, day.cost_profit, 0.02 * day.cost_profit);
   EXPECT_NEAR(found.gross_margin, 1 - day.cost_usd / day.revenue_usd, 0.002);
+}
+
+ServeQuestion question(const std::string& model, const std::string& cluster) {
+  ServeQuestion question;
+  question.shape = load_model_shape(model);
+  question.cluster = load_cluster(cluster);
+  question.prices.usd_per_device_hour = 2.5;
+  question.rent_source = "a test";
+  return question;
+}
+
+TEST_F(Serving, WholeDevicesStandDayAndNight) {
+  ServeQuestion few = question("llama3.1-70b", "h100-512");
+  few.load.input_tokens_per_day = few.load.output_tokens_per_day = 1e6;
+  few.prices.input_usd = few.prices.output_usd = few.prices.hit_usd = 1;
+  few.load.bytes_per_weight = 2;  // 141 GB of weights in two times 0.9 of 80 GiB
+  const ServeAnswer answer = answer_serving(few);
+  EXPECT_EQ(answer.floor_devices, 2);
+  EXPECT_EQ(answer.day.cost_usd, 2 * 24 * 2.5);
+  EXPECT_LT(answer.day.used_usd, 0.1 * answer.day.cost_usd);
+  EXPECT_NEAR(answer.day.gross_margin, 1 - 120 / 2.0, 1e-9);
+  EXPECT_NEAR(answer.mix_usd_per_million, 60, 1e-9);
+  const double parts = answer.day.usd_per_million_input + answer.day.usd_per_million_output;
+  EXPECT_NEAR(parts, answer.day.cost_usd, 1e-6);  // a million of each
+  EXPECT_NEAR(lifetime_usd(answer.own, answer.lifetime_tokens), 365 * 120.0, 1e-6);
+  EXPECT_NE(to_text(answer).find("the smallest instance, 2 devices, costs $120.00"),
+            std::string::npos);
+  const MoneyPage page = serving_page(answer);
+  EXPECT_EQ(page.sheet.value("cost_day"), 120);
+  EXPECT_GT(page.sheet.value("is_idle"), 0);
+  // Beyond it nothing changes.
+  const ServeDay full = serve_day({.prefill = 1e4, .decode = 1e3}, {}, {}, 8);
+  EXPECT_EQ(full.cost_usd, serve_day({.prefill = 1e4, .decode = 1e3}, {}, {}).cost_usd);
+  EXPECT_GT(smallest_instance(v3(), h800(), {}), 8);
+}
+
+TEST_F(Serving, NobodyElsesModelIsSoldAtR1sPrices) {
+  constexpr double kNotGiven = std::numeric_limits<double>::quiet_NaN();
+  const ServePrices none{2, kNotGiven, kNotGiven, kNotGiven};
+  ServePrices prices = none;
+  fill_prices(v3(), prices);
+  EXPECT_EQ(prices.input_usd, ServePrices().input_usd);
+  ServeQuestion other = question("moe-30b-a8b", "h100-8");
+  other.prices = none;
+  fill_prices(other.shape, other.prices);
+  const ServeAnswer unsold = answer_serving(other);
+  const Json json = to_json(unsold);
+  EXPECT_TRUE(json["day"]["revenue_usd"].is_null());
+  EXPECT_TRUE(json["day"]["gross_margin"].is_null());
+  EXPECT_TRUE(json["day"]["cost_profit"].is_null());
+  EXPECT_EQ(to_text(unsold).find("R1"), std::string::npos);
+  EXPECT_NE(to_text(unsold).find("Revenue and margin are not stated"), std::string::npos);
+  const std::string html = to_html(serving_page(unsold));
+  EXPECT_NE(html.find("revenue and margin are not stated"), std::string::npos);
+  EXPECT_EQ(html.find("DeepSeek-R1's prices"), std::string::npos);
+  other.prices = {2, 1, kNotGiven, 3};
+  fill_prices(other.shape, other.prices);
+  EXPECT_EQ(other.prices.hit_usd, 1);
+  EXPECT_GT(answer_serving(other).day.revenue_usd, 0);
+}
+
+TEST_F(Serving, PageAndTextAreOneFormulaWhateverIsInTheCache) {
+  for (const double hits : {0.0, 0.5625, 1.0}) {
+    ServeQuestion asked = question("deepseek-v3", "h800-2048");
+    asked.load.hit_share = hits;
+    const ServeAnswer answer = answer_serving(asked);
+    const Sheet& sheet = serving_page(answer).sheet;
+    const auto expect = [&](const char* id, double value) {
+      EXPECT_NEAR(sheet.value(id), value, 1e-9 * value) << id << " at " << hits;
+    };
+    expect("usd_in", answer.day.usd_per_million_input);
+    expect("usd_out", answer.day.usd_per_million_output);
+    expect("cost_day", answer.day.cost_usd);
+    expect("margin", 100 * answer.day.gross_margin);
+  }
+}
+
+TEST_F(Serving, WhoseTrafficItIsStandsFirstAndWarningsStandInTheText) {
+  ServeQuestion asked = question("moe-30b-a8b", "h100-8");
+  asked.warnings = {"h100-sxm on-demand: price of 2020, 80 months old"};
+  const ServeAnswer answer = answer_serving(asked);
+  const std::string text = to_text(answer);
+  const std::string head = text.substr(0, text.find("\n\n"));
+  EXPECT_NE(head.find("DeepSeek's published day (--input, --output)"), std::string::npos) << head;
+  EXPECT_NE(head.find("nodes; h100-8 has 1"), std::string::npos) << head;
+  EXPECT_NE(text.find("Warning: h100-sxm on-demand: price of 2020"), std::string::npos);
+  EXPECT_EQ(to_json(answer)["warnings"].size(), 1u);
+  const MoneyPage page = serving_page(answer);
+  EXPECT_NE(page.answer.find("DeepSeek's published day"), std::string::npos);
+  EXPECT_GT(page.sheet.value("is_short"), 0);
+  const std::string html = to_html(page);
+  EXPECT_NE(html.find("Old: h100-sxm on-demand"), std::string::npos);
 }
 
 TEST_F(Serving, PredictionBoundsBothPublishedDeployments) {

@@ -40,7 +40,13 @@ contains err "found gpt-4 twice, wanted two models" "a model beside itself"
 three "serving" "How good is the prediction" cost serve deepseek-v3 --cluster h800-2048 --rent 2
 expect 0 "serving another model" "$farthing" cost serve llama3.1-405b --cluster h100-512
 contains out "DeepSeek's published day" "serving another model: whose traffic"
-contains out "DeepSeek-R1's prices" "serving another model: whose prices"
+contains out "Revenue and margin are not stated" "serving another model: no one's prices"
+expect 0 "serving at a price" "$farthing" cost serve llama3.1-405b --cluster h100-512 --price-in 1 --price-out 3
+grep -E 'gross margin +-?[0-9]' out > /dev/null || fail "serving at a price: no margin"
+expect 0 "serving little" "$farthing" cost serve llama3.1-70b --cluster h100-512 --input 1M --output 1M --rent 2
+contains out "the smallest instance, 1 device, costs" "serving little: whole devices"
+expect 0 "serving at an old price" env FARTHING_TODAY=2030-01-01 "$farthing" cost serve deepseek-v3
+contains out "Warning: h800" "serving at an old price"
 contains out "nodes; h100-512 has 64" "serving another model: more nodes than there are"
 three "own or rent" "Owning pays from" cost own-or-rent
 expect 0 "own or rent as it stands" "$farthing" cost own-or-rent
@@ -51,6 +57,12 @@ contains out "Own or rent 256 h100-sxm for a run of 400,000 h" "own or rent of o
 contains out "committed: rent of a device-hour committed for three years" "own or rent of others"
 grep -E 'committed: rent of a device-hour .*[$]2[.]59/h' out > /dev/null || fail "own or rent of others: committed price"
 contains out "what was published is of another case" "own or rent of others: no check"
+expect 0 "own or rent without spot" "$farthing" cost own-or-rent --device rtx-4090 --devices 4 --hours 10000
+contains out "No spot price of rtx-4090 in the list" "own or rent without spot"
+contains out "Still of nodes of eight H100 or H800, not of rtx-4090" "own or rent without spot: whose"
+if grep -F '2.46' out > /dev/null; then fail "own or rent without spot: another device's"; fi
+expect 0 "own or rent at a spot of one's own" "$farthing" cost own-or-rent --device rtx-4090 --spot 0.3
+contains out "the run on spot devices" "own or rent at a spot of one's own"
 for settled in "--pp 4" "--tokens 5T" --bom --sensitivity "--framework fsdp"; do  # the search decides, or has no use for it
   # shellcheck disable=SC2086
   expect 2 "a budget with $settled" "$farthing" plan --budget 300kUSD --cluster h100-spot $settled
@@ -83,6 +95,10 @@ unit = "USD/h"
 date = "2026-11"
 source = "an offer to us"
 TOML
+expect 0 "a scenario of its own prices" "$farthing" cost scenario spot --prices mine.toml
+contains out "Nothing of mine.toml is used in this scenario" "a scenario of its own prices"
+expect 0 "a scenario at a list's price" "$farthing" cost scenario cloud --prices mine.toml
+contains out "Of mine.toml: " "a scenario at a list's price"
 expect 0 "explain --prices" "$farthing" cost explain deepseek-v3 --prices mine.toml
 contains out '$4.182M' "explain --prices: 2,788,000 hours at 1.50"
 contains out '$5.576M' "explain --prices: the published figure stays"
@@ -281,7 +297,7 @@ expect 3 "an unknown model" "$farthing" cost explain deepseek-v33
 expect 3 "an unknown input" "$farthing" cost explain deepseek-v3 --set prize=1
 contains err "did you mean price" "an unknown input"
 expect 3 "a negative input" "$farthing" cost explain deepseek-v3 --set price=-1
-for zero in "own-or-rent --rent 0" \
+for zero in "own-or-rent --rent 0" "own-or-rent --spot 0" \
   "scenario indie-30b --set mfu=0" "explain deepseek-v3 --set life=0"; do
   expect 3 "nothing to divide by: $zero" "$farthing" cost $zero
   contains err "found 0, wanted above 0" "nothing to divide by: $zero"
