@@ -110,8 +110,8 @@ void BudgetSheet::add_request() {
   const BudgetRequest& request = plan_.request;
   const std::string asked = "as asked";
   input("budget", "budget", "USD", request.usd, asked), keep();
-  input("other", "data, storage, people", "USD", request.other_usd, asked).most = request.usd,
-                                                                    keep();
+  input("other", "data, storage, people", "USD", request.other_usd, asked);
+  line_.most = request.usd, keep();
   SheetLine& share =
       input("experiments", "experiments, of the rest", "%", 100 * request.experiments,
             "OLMo (arXiv:2503.05804), Olmo 3 (arXiv:2605.01158)");

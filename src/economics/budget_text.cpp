@@ -203,12 +203,12 @@ Json to_json(const BudgetPlan& plan) {
   Json json = choice_json(plan.best);
   json["budget_usd"] = plan.request.usd;
   json["experiments_usd"] = plan.experiments_usd;
-  json["experiments_days"] = plan.experiments_days;
-  json["reserve_usd"] = plan.reserve_usd;
-  json["not_spent_usd"] = plan.not_spent_usd;
   json["other_usd"] = plan.request.other_usd;
   json["deadline_seconds"] = plan.request.deadline_seconds;
   json["usd_per_device_hour"] = plan.request.price.value;
+  json["experiments_days"] = plan.experiments_days;
+  json["reserve_usd"] = plan.reserve_usd;
+  json["not_spent_usd"] = plan.not_spent_usd;
   json["layout"] = to_json(plan.best.plan.best().layout);
   json["global_batch_tokens"] = plan.best.plan.best().batch.tokens();
   json["checkpoint_every_seconds"] = plan.best.plan.checkpoint_every_seconds;
