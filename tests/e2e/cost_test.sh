@@ -41,13 +41,13 @@ three "serving" "How good is the prediction" cost serve deepseek-v3 --cluster h8
 expect 0 "serving another model" "$farthing" cost serve llama3.1-405b --cluster h100-512
 contains out "DeepSeek's published day" "serving another model: whose traffic"
 contains out "Revenue and margin are not stated" "serving another model: no one's prices"
+contains out "nodes; h100-512 has 64" "serving another model: more nodes than there are"
 expect 0 "serving at a price" "$farthing" cost serve llama3.1-405b --cluster h100-512 --price-in 1 --price-out 3
 grep -E 'gross margin +-?[0-9]' out > /dev/null || fail "serving at a price: no margin"
 expect 0 "serving little" "$farthing" cost serve llama3.1-70b --cluster h100-512 --input 1M --output 1M --rent 2
 contains out "the smallest instance, 1 device, costs" "serving little: whole devices"
 expect 0 "serving at an old price" env FARTHING_TODAY=2030-01-01 "$farthing" cost serve deepseek-v3
 contains out "Warning: h800" "serving at an old price"
-contains out "nodes; h100-512 has 64" "serving another model: more nodes than there are"
 three "own or rent" "Owning pays from" cost own-or-rent
 expect 0 "own or rent as it stands" "$farthing" cost own-or-rent
 contains out "Own or rent 2048 H800 for a run of 2.788M h" "own or rent: title"
