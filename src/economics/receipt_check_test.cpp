@@ -291,6 +291,7 @@ TEST(ReceiptCheck, OwnedAndSpotReceiptsConform) {
 }
 
 TEST(ReceiptCheck, FiguresThatStandAloneAreNamed) {
+  set_share_folder(FARTHING_SOURCE_DIR);
   EXPECT_EQ(unheld_figures(v3_receipt()),
             (std::vector<std::string>{"compute.training_flops", "compute.training_time_hours",
                                       "energy.kwh", "energy.pue", "tokens"}));
