@@ -332,7 +332,7 @@ TEST(Budget, MoreTimeGivesNoWorseModel) {
   asked.precision = NumberFormat::kFp8Block;
   asked.price = price(2.46, 2.46, 2.46);
   double least = HUGE_VAL, last = 0;
-  for (const double weeks : {2, 4, 6, 8, 26, 520, 0}) {  // 0: no deadline
+  for (const double weeks : {2, 8, 520, 0}) {  // 0: no deadline
     asked.deadline_seconds = weeks * 7 * 86400;
     const BudgetPlan plan = plan_budget(asked);
     least = std::min(least, plan.ladder.front().loss.mid);
