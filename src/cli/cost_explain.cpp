@@ -225,7 +225,7 @@ Moved add_moved(const CostCase& result, const std::string& name, const std::stri
                             result.sheet.value(slider));
   }
   if (distance.empty()) return {};
-  const Moved moved{name + "_moved", name + "_as_made"};
+  Moved moved{name + "_moved", name + "_as_made"};
   const auto add = [&](const std::string& line, const std::string& formula) {
     sheet.add({.id = line, .label = line, .unit = "", .formula = formula, .condition = true});
   };

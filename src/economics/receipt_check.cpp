@@ -13,14 +13,16 @@
 
 #include "base/error.h"
 #include "economics/price_list.h"
+#include "economics/receipt_fields.h"
 #include "economics/receipt_relations.h"
 
 namespace farthing {
 namespace {
 
-class ReceiptCheck {
+class ReceiptCheck : ReceiptFields {
  public:
-  ReceiptCheck(const Json& receipt, const std::string& today) : receipt_(receipt), today_(today) {}
+  ReceiptCheck(const Json& receipt, const std::string& today)
+      : ReceiptFields(receipt), today_(today) {}
 
   std::vector<Finding> check() {
     for (const char* name :
@@ -41,19 +43,6 @@ class ReceiptCheck {
   }
 
  private:
-  const Json* at(const std::string& pointer) const {
-    const Json::json_pointer path(pointer);
-    return receipt_.contains(path) ? &receipt_.at(path) : nullptr;
-  }
-  std::optional<double> number(const std::string& pointer) const {
-    const Json* value = at(pointer);
-    if (value == nullptr || !value->is_number()) return std::nullopt;
-    return value->get<double>();
-  }
-  std::string text(const std::string& pointer) const {
-    const Json* value = at(pointer);
-    return value != nullptr && value->is_string() ? value->get<std::string>() : "";
-  }
   void fault(const std::string& where, const std::string& what) { found_.push_back({where, what}); }
   void warn(const std::string& where, const std::string& what) {
     found_.push_back({where, what, true});
@@ -197,7 +186,6 @@ class ReceiptCheck {
     }
   }
 
-  const Json& receipt_;
   const std::string& today_;
   std::vector<Finding> found_;
 };

@@ -13,6 +13,7 @@
 #include <set>
 #include <string>
 
+#include "economics/receipt_fields.h"
 #include "plan/cluster.h"
 
 namespace farthing {
@@ -186,9 +187,9 @@ Bound most_flops(const std::string& words) {
           peak > 0 ? "FLOP/s of one " + words + ", by its sheet" : "FLOP/s of one device"};
 }
 
-class RelationCheck {
+class RelationCheck : ReceiptFields {
  public:
-  explicit RelationCheck(const Json& receipt) : receipt_(receipt) {}
+  explicit RelationCheck(const Json& receipt) : ReceiptFields(receipt) {}
 
   std::vector<Finding> check() {
     for (const Sum& sum : sums()) check_sum(sum);
@@ -209,19 +210,6 @@ class RelationCheck {
   }
 
  private:
-  const Json* at(const std::string& pointer) const {
-    const Json::json_pointer path(pointer);
-    return receipt_.contains(path) ? &receipt_.at(path) : nullptr;
-  }
-  std::optional<double> number(const std::string& pointer) const {
-    const Json* value = at(pointer);
-    if (value == nullptr || !value->is_number()) return std::nullopt;
-    return value->get<double>();
-  }
-  std::string text(const std::string& pointer) const {
-    const Json* value = at(pointer);
-    return value != nullptr && value->is_string() ? value->get<std::string>() : "";
-  }
   bool holds(const Condition& condition) const {
     if (condition.pointer.empty()) return true;
     const bool has = text(condition.pointer).find(condition.word) != std::string::npos;
@@ -399,7 +387,6 @@ class RelationCheck {
     return sums;
   }
 
-  const Json& receipt_;
   std::vector<Finding> found_;
   std::set<std::string> known_, held_;
 };
