@@ -369,7 +369,9 @@ class RelationCheck : ReceiptFields {
     if (values == nullptr || !values->is_object()) return pointers;
     for (const auto& [key, value] : values->items()) {
       const bool is_plain = key.find_first_of("~/") == std::string::npos;
-      if (key != "total" && is_plain && value.is_number()) pointers.push_back(object + "/" + key);
+      if (key != "total" && is_plain && value.is_number()) {
+        pointers.push_back(fmt::format("{}/{}", object, key));
+      }
     }
     return pointers;
   }
