@@ -152,9 +152,10 @@ void say_precision(const BudgetPlan& plan, const Say& say) {
     const std::string own = BudgetSheet::of_model(k), other = BudgetSheet::of_other(k);
     const std::string& fp8 = rung.is_fp8 ? own : other;
     const std::string& bf16 = rung.is_fp8 ? other : own;
-    const std::string pair = ": {loss" + fp8 + "} nats for " + rung.shape.name + " in FP8, {loss" +
-                             bf16 + "} in BF16, {fp8_speedup" + own + "} the tokens";
-    say("FP8 pays here" + pair + ". " + kFp8Note, "fp8_pays" + own);
+    const std::string pair = fmt::format(
+        ": {{loss{}}} nats for {} in FP8, {{loss{}}} in BF16, {{fp8_speedup{}}} the tokens", fp8,
+        rung.shape.name, bf16, own);
+    say(fmt::format("FP8 pays here{}. {}", pair, kFp8Note), "fp8_pays" + own);
     say("FP8 does not pay here" + pair +
             fmt::format("; under {:g} times its software costs more.", kWorthwhileFp8),
         "fp8_loses" + own);

@@ -163,8 +163,7 @@ void BudgetSheet::add_request() {
 }
 
 std::string BudgetSheet::hours_formula(const std::string& at) const {
-  const std::string money =
-      with("max(purse * (1 - kept@ / 100), 0) / (1 + failed / 100) / price", at);
+  std::string money = with("max(purse * (1 - kept@ / 100), 0) / (1 + failed / 100) / price", at);
   if (!(plan_.request.deadline_seconds > 0)) return money;
   return fmt::format(
       "min({}, {})", money,
@@ -366,7 +365,8 @@ void BudgetSheet::add_precisions() {
     if (!rung.other) continue;
     const std::string own = "tokens" + of_model(k), other = "tokens" + of_other(k);
     formula("fp8_speedup" + of_model(k), rung.shape.name + ": tokens in FP8 over those in BF16",
-            "x", rung.is_fp8 ? own + " / " + other : other + " / " + own, true);
+            "x", fmt::format("{} / {}", rung.is_fp8 ? own : other, rung.is_fp8 ? other : own),
+            true);
     formula("fp8_loses" + of_model(k), "", "",
             with(fmt::format("chosen@ * if({} - fp8_speedup@, 1, 0)", kWorthwhileFp8), of_model(k)),
             true);
@@ -395,7 +395,7 @@ void BudgetSheet::add_ways() {
     formula(its_hours, way.name + ", device-hours", "h",
             way.hours == plan_.best.final_hours ? "hours" : "hours * calm_share");
     formula(numbered("way_usd", i + 1), way.name + ", the final run", "USD",
-            its_hours + " * " + id);
+            fmt::format("{} * {}", its_hours, id));
     if (std::isfinite(way.usd_per_hour)) hours.push_back(id);
   }
   if (hours.empty()) return;

@@ -245,7 +245,7 @@ std::string Claim::verdict() const {
       {"ambiguous", "ambiguous"},
       {"plausible", "plausible"}};
   const auto found = kWords.find(holds_after_all(*this) ? "approx" : evidence);
-  const std::string words = found == kWords.end() ? evidence : found->second;
+  std::string words = found == kWords.end() ? evidence : found->second;
   if (arithmetic != SumCheck::kOff) return words;
   // Where nothing else speaks against the claim its sum does.
   static const std::set<std::string> kSumAlone = {"ok",      "ok_conceptual_flag", "approx",

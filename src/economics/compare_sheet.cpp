@@ -324,7 +324,7 @@ void CompareSheet::add_trend() {
     const auto i = static_cast<std::size_t>(at);
     const Contender& contender = contenders_[i];
     std::string sum = std::isfinite(contender.end.usd) ? id("usd", i) : "0";
-    if (!before.empty()) sum = before + " + " + sum;
+    if (!before.empty()) sum = fmt::format("{} + {}", before, sum);
     before = id("spent", i);
     add(before, "spent up to " + contender.name, "USD", sum);
     const Reached reached = usd_to_reach(contender, trend_.target);
