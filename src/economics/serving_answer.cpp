@@ -583,7 +583,7 @@ MoneyPage serving_page(const ServeAnswer& answer) {
   page.sources = {"device-hour: " + q.rent_source,
                   "published day: DeepSeek-V3/R1 inference system overview, March 2025",
                   "kernels: FlashMLA and DeepEP as their authors publish them"};
-  for (const auto& line : q.warnings) page.sources.push_back("Old: " + line);
+  for (const auto& line : q.warnings) page.sources.push_back("Warning: " + line);
   return page;
 }
 

@@ -127,7 +127,7 @@ TEST_F(Serving, WhoseTrafficItIsStandsFirstAndWarningsStandInTheText) {
   EXPECT_NE(page.answer.find("DeepSeek's published day"), std::string::npos);
   EXPECT_GT(page.sheet.value("is_short"), 0);
   const std::string html = to_html(page);
-  EXPECT_NE(html.find("Old: h100-sxm on-demand"), std::string::npos);
+  EXPECT_NE(html.find("Warning: h100-sxm on-demand"), std::string::npos);
 }
 
 TEST_F(Serving, PredictionBoundsBothPublishedDeployments) {
