@@ -3,8 +3,8 @@
 //   purse       budget - other; of it `experiments` for experiments, the rest for the final run
 //   draws       hours (the plan's P10 to P90, lognormal), price (low, value, high of the price
 //               list), failed attempts (0, f, 2.5 f of the run) and experiments (0.8, 1, 1.3 of the
-//               plan) are drawn kBudgetDraws times, triangular, independent and each
-//               from a stream of its own, the same for every model
+//               plan) are drawn kBudgetDraws times, triangular, independent and each from a stream
+//               of its own, the same for every model
 //   size        the most device-hours H for which budget and deadline hold in `confidence` of draws
 //   tokens      H * tokens per device-hour of the plan (failures and checkpoints taken off)
 //   rung        every model of the ladder in BF16 and, where the device has it, in FP8, each with a
@@ -20,13 +20,14 @@
 // Experiments come first in time as well: the deadline is the final run's, failed attempts
 // included; how long the experiments keep all devices busy is said beside it.  A run counts as one
 // when its steps take longer than its start-up, buy at least one batch, and the law's band ends
-// under the loss of a model that has learnt nothing. Source   OLMo (arXiv:2503.05804): development
-// is half of the final run, a third of all; Olmo 3
+// under the loss of a model that has learnt nothing.
+//
+// Source   OLMo (arXiv:2503.05804): development is half of the final run, a third of all; Olmo 3
 //          (arXiv:2605.01158): 82.2 % of all compute was not the final runs.
 // Errors   Error{kBadInput} for what is negative or absurd, or more than the cluster can spend in a
 //          century; Error{kOutOfResource} when no run can be had for the money or by the deadline,
 //          with the least that would do.
-// Cost     a search for each rung, precision and number of devices: some ten seconds.
+// Cost     a search for each rung, precision and number of devices: some five seconds.
 #pragma once
 #include <functional>
 #include <optional>
@@ -173,8 +174,7 @@ extern const char* const kBudgetLossNote;
 // Source   DeepSeek-V3 (arXiv:2412.19437), section 3.3.
 inline constexpr const char* kFp8Note =
     "No loss is charged for FP8: DeepSeek-V3's report has under 0.25 % against BF16, which may "
-    "take "
-    "part of the gain.";
+    "take part of the gain.";
 inline constexpr const char* kCalmNote =
     "Only spot capacity is taken back by the market; failures of hardware hit every way.";
 

@@ -49,8 +49,7 @@ void add_limits(const BudgetPlan& plan, std::vector<std::string>& say) {
   if (leader.shape.name == best.shape.name) return;
   say.push_back(
       fmt::format("{} would have {:.3f} nats against {:.3f}: within {:g} and {:g} times its time, "
-                  "the model with "
-                  "the fewest active parameters is chosen, which serves for less.",
+                  "the model with the fewest active parameters is chosen, which serves for less.",
                   leader.shape.name, leader.loss.mid, best.loss.mid, kLevelLoss, kLevelTime));
 }
 
