@@ -65,6 +65,19 @@ TEST_F(BadInput, SettledPartsThatCannotExistSayWhatWould) {
   EXPECT_NE(refusal_of(plan).find("would use 2046"), std::string::npos) << refusal_of(plan);
 }
 
+TEST_F(BadInput, FormatsAreThoseThatTheDeviceMultiplies) {
+  PlanRequest request;
+  request.model = load_model_shape("deepseek-v3");
+  request.cluster = load_cluster("h800-2048");
+  request.batch.global_batch = 15360;
+  request.precision = NumberFormat::kMxfp8;
+  const std::string refusal = refusal_of([&] { (void)make_plan(request); });
+  EXPECT_NE(refusal.find("h800 has no mxfp8 products; fp8 would work"), std::string::npos)
+      << refusal;
+  EXPECT_TRUE(has_products(load_cluster("b200-1024").device, NumberFormat::kMxfp8));
+  EXPECT_FALSE(has_products(load_cluster("a100-1024").device, NumberFormat::kFp8));
+}
+
 TEST_F(BadInput, AnOverrideReplacesAFigureWithItsSource) {
   const Cluster cluster =
       load_cluster("h800-2048", {"reliability.device_failures=0.01 1/h", "reliability.repair=2 h"});

@@ -70,7 +70,8 @@ void add_formats(std::vector<Idea>& ideas, const PlanRequest& request) {
     other.precision = NumberFormat::kBf16;
     ideas.push_back({"BF16 for FP8", other});
   } else if (device.fp8_peak.is_known()) {
-    other.precision = device.fp4_peak.is_known() ? NumberFormat::kMxfp8 : NumberFormat::kFp8;
+    other.precision =
+        has_products(device, NumberFormat::kMxfp8) ? NumberFormat::kMxfp8 : NumberFormat::kFp8;
     ideas.push_back({"FP8 for BF16", other});
   }
 }

@@ -232,6 +232,13 @@ bool is_fp8(NumberFormat format) {
          format == NumberFormat::kMxfp8;
 }
 
+bool has_products(const Device& device, NumberFormat format) {
+  if (format == NumberFormat::kMxfp8 || format == NumberFormat::kNvfp4) {
+    return device.fp4_peak.is_known();
+  }
+  return !is_fp8(format) || device.fp8_peak.is_known();
+}
+
 std::string describe(const Layout& layout) {
   std::string text = fmt::format("PP{}", layout.pp);
   if (layout.vp > 1) text += fmt::format(" VP{}", layout.vp);
@@ -271,12 +278,10 @@ std::vector<std::string> validate(const Layout& layout, const ModelShape& shape,
   check_degrees(faults, layout, shape, cluster, batch);
   check_experts(faults, layout, shape);
   check_pipeline(faults, layout, shape, batch);
-  const bool has_format = is_fp8(layout.precision) ? cluster.device.fp8_peak.is_known()
-                          : layout.precision == NumberFormat::kNvfp4
-                              ? cluster.device.fp4_peak.is_known()
-                              : true;
-  faults.need(has_format, fmt::format("{} has no {} products; bf16 would work", cluster.device.name,
-                                      name(layout.precision)));
+  const Device& device = cluster.device;
+  faults.need(has_products(device, layout.precision),
+              fmt::format("{} has no {} products; {} would work", device.name,
+                          name(layout.precision), device.fp8_peak.is_known() ? "fp8" : "bf16"));
   return faults.take();
 }
 

@@ -88,6 +88,9 @@ RecomputeMode parse_recompute(const std::string& word, const std::string& where)
 NumberFormat parse_format(const std::string& word, const std::string& where);
 
 bool is_fp8(NumberFormat format);
+// Whether the device multiplies the format: block-scaled mxfp8 and nvfp4 came with the units that
+// multiply four bits.
+bool has_products(const Device& device, NumberFormat format);
 // "PP16 EP64 DP128, micro-batch 1, DualPipe, ZeRO-1, fp8_block, recompute cheap"
 std::string describe(const Layout& layout);
 
