@@ -63,6 +63,14 @@ void rmsnorm_backward_weight(std::span<T> dgain, Matrix<const T> dy, Matrix<cons
 }
 
 template <class T>
+void sigmoid_rows(Matrix<T> x) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (current_isa() != Isa::kRef) return fast::sigmoid_rows(x);
+  }
+  reference::sigmoid_rows(x);
+}
+
+template <class T>
 void swiglu_forward(Matrix<T> h, Matrix<const T> gate_up) {
   CHECK(h.n_rows == gate_up.n_rows);
   CHECK(2 * h.n_cols == gate_up.n_cols);
@@ -136,6 +144,7 @@ double sum_of_squares(std::span<const T> x) {
                                        std::span<const T>, std::span<const T>, bool);         \
   template void rmsnorm_backward_weight(std::span<T>, Matrix<const T>, Matrix<const T>,       \
                                         std::span<const T>);                                  \
+  template void sigmoid_rows(Matrix<T>);                                                      \
   template void swiglu_forward(Matrix<T>, Matrix<const T>);                                   \
   template void swiglu_backward(Matrix<T>, Matrix<const T>, Matrix<const T>);                 \
   template void rope_rotate(Matrix<T>, Matrix<const T>, Matrix<const T>,                      \

@@ -27,6 +27,10 @@ template <class T>
 void rmsnorm_backward_weight(std::span<T> dgain, Matrix<const T> dy, Matrix<const T> x,
                              std::span<const T> inv_rms);
 
+// x = 1 / (1 + exp(-x)).
+template <class T>
+void sigmoid_rows(Matrix<T> x);
+
 // h = silu(gate) * up;  gate_up [n, 2*width] = [gate | up], h [n, width].
 template <class T>
 void swiglu_forward(Matrix<T> h, Matrix<const T> gate_up);

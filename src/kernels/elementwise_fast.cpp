@@ -90,6 +90,10 @@ void rmsnorm_weight_chunk(float* dgain, Matrix<const float> dy, Matrix<const flo
 
 HWY_INLINE V sigmoid(V x) { return hn::Div(splat(1), hn::Add(splat(1), safe_exp(hn::Neg(x)))); }
 
+void sigmoid_row(float* x, int n) {
+  sweep(n, [&](auto i, auto io) HWY_ATTR { io.store(sigmoid(io.load(x + i)), x + i); });
+}
+
 void swiglu_forward_row(float* h, const float* gate_up, int width) {
   sweep(width, [&](auto i, auto io) HWY_ATTR {
     const V gate = io.load(gate_up + i);
@@ -192,6 +196,7 @@ namespace farthing::fast {
 HWY_EXPORT(rmsnorm_forward_row);
 HWY_EXPORT(rmsnorm_backward_row);
 HWY_EXPORT(rmsnorm_weight_chunk);
+HWY_EXPORT(sigmoid_row);
 HWY_EXPORT(swiglu_forward_row);
 HWY_EXPORT(swiglu_backward_row);
 HWY_EXPORT(rope_head);
@@ -228,6 +233,11 @@ void rmsnorm_backward_weight(std::span<float> dgain, Matrix<const float> dy, Mat
     const int first = chunk * width, count = std::min(width, x.n_cols - first);
     chunk_kernel(dgain.data() + first, dy.cols(first, count), x.cols(first, count), inv_rms.data());
   });
+}
+
+void sigmoid_rows(Matrix<float> x) {
+  const auto row = HWY_DYNAMIC_DISPATCH(sigmoid_row);
+  parallel_for(x.n_rows, [&](int token) { row(x.row(token), x.n_cols); });
 }
 
 void swiglu_forward(Matrix<float> h, Matrix<const float> gate_up) {

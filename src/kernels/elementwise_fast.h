@@ -19,6 +19,7 @@ void rmsnorm_backward_input(Matrix<float> dx, Matrix<const float> dy, Matrix<con
                             bool accumulate);
 void rmsnorm_backward_weight(std::span<float> dgain, Matrix<const float> dy, Matrix<const float> x,
                              std::span<const float> inv_rms);
+void sigmoid_rows(Matrix<float> x);
 void swiglu_forward(Matrix<float> h, Matrix<const float> gate_up);
 void swiglu_backward(Matrix<float> dgate_up, Matrix<const float> dh, Matrix<const float> gate_up);
 void rope_rotate(Matrix<float> x, Matrix<const float> cosine, Matrix<const float> sine,

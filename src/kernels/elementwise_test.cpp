@@ -84,6 +84,29 @@ TEST(Rmsnorm, BackwardWeight) {
 }
 
 template <class T>
+Owned<T> run_sigmoid(int n, int cols) {
+  auto x = inputs<T>(n, cols, 1);
+  sigmoid_rows<T>(x.view());
+  return x;
+}
+TEST(Sigmoid, InPlace) { expect_agreement(run_sigmoid<float>, run_sigmoid<double>, 16); }
+
+TEST(Sigmoid, ExtremesAndNan) {
+  const test::Restore restore;
+  for (const Isa isa : test::available_isas()) {
+    set_isa(isa);
+    Owned<float> x(1, 5);
+    x.values = {-INFINITY, -200, NAN, 200, INFINITY};
+    sigmoid_rows<float>(x.view());
+    EXPECT_NEAR(x.values[0], 0, 1e-30) << isa_name(isa);
+    EXPECT_NEAR(x.values[1], 0, 1e-30);
+    EXPECT_TRUE(std::isnan(x.values[2]));
+    EXPECT_EQ(x.values[3], 1);
+    EXPECT_EQ(x.values[4], 1);
+  }
+}
+
+template <class T>
 Owned<T> run_swiglu(int n, int cols) {
   const auto gate_up = inputs<T>(n, 2 * cols, 1);
   Owned<T> h(n, cols);

@@ -60,6 +60,13 @@ T sigmoid(T x) {
 }
 
 template <class T>
+void sigmoid_rows(Matrix<T> x) {
+  parallel_for(x.n_rows, [&](int token) {
+    for (T& value : x[token]) value = sigmoid(value);
+  });
+}
+
+template <class T>
 void swiglu_forward(Matrix<T> h, Matrix<const T> gate_up) {
   parallel_for(h.n_rows, [&](int token) {
     for (int col = 0; col < h.n_cols; ++col) {

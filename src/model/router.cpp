@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <limits>
 
 #include "base/parallel.h"
+#include "kernels/elementwise.h"
 #include "model/linear.h"
 #include "model/top_k.h"
 
@@ -54,15 +54,11 @@ void choose_experts(const ModelConfig& config, std::span<T> score, std::span<std
 template <class T>
 void Router<T>::route_token(const Routing<T>& routing, std::span<T> score, int token) const {
   const std::span<const T> bias = weights.values(ids.bias);
-  const std::span<T> affinity = routing.affinity[token];
+  const std::span<const T> affinity = routing.affinity[token];
   const std::span<std::int32_t> expert = routing.expert[token];
-  // 1. Affinity from the logits that stand in its place; biased only for the choice.
-  for (std::size_t e = 0; e < affinity.size(); ++e) {
-    affinity[e] = 1 / (1 + std::exp(-affinity[e]));
-    score[e] = affinity[e] + bias[e];
-  }
+  // Biased only for the choice.
+  for (std::size_t e = 0; e < affinity.size(); ++e) score[e] = affinity[e] + bias[e];
   choose_experts(config, score, expert);
-  // 2. Weights.
   T total = static_cast<T>(kWeightSumEpsilon);
   for (const int e : expert) total += affinity[static_cast<std::size_t>(e)];
   const T divisor = config.norm_topk_prob ? total : T{1};
@@ -77,6 +73,7 @@ void Router<T>::forward(const Routing<T>& routing, Matrix<const T> x,
                         const Scratch& scratch) const {
   CHECK(config.n_group <= kMaxGroups);
   linear_forward<T>(routing.affinity, x, weights, ids.weight);
+  sigmoid_rows<T>(routing.affinity);
   parallel_for(x.n_rows, [&](int token) { route_token(routing, scratch.score[token], token); });
   order_by_expert(routing);
 }

@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
+#include <numeric>
+#include <span>
 
 #include "model/test_model.h"
 #include "model/top_k.h"
@@ -66,6 +69,25 @@ TEST(TopK, TiesGoToTheLowestIndex) {
   std::vector<std::int32_t> chosen(4);
   top_k_of<double>(values, chosen);
   EXPECT_EQ(chosen, (std::vector<std::int32_t>{1, 2, 4, 3}));
+}
+
+TEST(TopK, IsTheHeadOfAStableSort) {
+  for (std::uint64_t trial = 0; trial < 100; ++trial) {
+    const Rng rng(trial, RngStream::kTest);
+    std::vector<float> values;
+    for (std::uint64_t i = 0; i < 1 + trial; ++i) {
+      values.push_back(static_cast<float>(rng.below(i, trial + 2)));  // many ties
+    }
+    std::vector<std::int32_t> order(values.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::ranges::stable_sort(order, std::greater(),
+                             [&](int i) { return values[static_cast<std::size_t>(i)]; });
+    for (const std::size_t k : {std::size_t{0}, std::size_t{1}, values.size() / 2, values.size()}) {
+      std::vector<std::int32_t> chosen(k);
+      top_k_of<float>(values, chosen);
+      EXPECT_TRUE(std::ranges::equal(chosen, std::span(order).first(k))) << trial << ' ' << k;
+    }
+  }
 }
 
 TEST(TopK, ValuesThatAreNotNumbersGiveValidIndices) {

@@ -1,6 +1,6 @@
 // top_k.h - the indices of the k largest values, ties to the lowest index.
 //
-// Cost     O(k n), no memory: k is at most a few and n a few hundred.
+// Cost     O(n), and O(k) for each value that is among the largest so far; no memory.
 // Exact    `chosen` is ordered by value, descending.  Values that are not numbers give valid but
 //          meaningless indices.
 #pragma once
@@ -12,21 +12,19 @@ namespace farthing {
 // REQUIRES chosen.size() <= values.size().
 template <class T>
 void top_k_of(std::span<const T> values, std::span<std::int32_t> chosen) {
-  int previous = -1;
-  for (std::size_t k = 0; k < chosen.size(); ++k) {
-    int best = -1;
-    for (int i = 0; i < static_cast<int>(values.size()); ++i) {
-      const T value = values[static_cast<std::size_t>(i)];
-      if (best >= 0 && !(value > values[static_cast<std::size_t>(best)])) continue;
-      if (previous >= 0) {
-        const T last = values[static_cast<std::size_t>(previous)];
-        const bool comes_after = value < last || (value == last && i > previous);
-        if (!comes_after) continue;
-      }
-      best = i;
+  const auto value_of = [&](std::size_t slot) {
+    return values[static_cast<std::size_t>(chosen[slot])];
+  };
+  std::size_t n_chosen = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const T value = values[i];
+    if (n_chosen == chosen.size()) {
+      if (n_chosen == 0 || !(value > value_of(n_chosen - 1))) continue;
+      --n_chosen;  // the least makes room
     }
-    chosen[k] = best >= 0 ? best : static_cast<int>(k);
-    previous = chosen[k];
+    std::size_t slot = n_chosen++;
+    for (; slot > 0 && value > value_of(slot - 1); --slot) chosen[slot] = chosen[slot - 1];
+    chosen[slot] = static_cast<std::int32_t>(i);
   }
 }
 
