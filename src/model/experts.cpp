@@ -111,7 +111,7 @@ void Experts<T>::backward_weight(const ParameterStore<T>& into, Matrix<const T> 
     const T weight = routing.weight.data[routing.assignment_of_row[static_cast<std::size_t>(row)]];
     for (int i = 0; i < act.n_cols; ++i) scratch.act(row, i) = act(row, i) * weight;
   });
-  const GemmOptions options = backward_weight_options(weights, ids.front().gate);
+  const GemmOptions options = backward_weight_options(weights, ids.front().gate, !into.is_fresh);
   dispatch<T>(scratch.rows, dh, routing);
   grouped(routing, scratch, options, [&](const MlpIds& expert, auto rows) -> GemmProblem<T> {
     return {into.matrix(expert.down), rows(scratch.rows), rows(scratch.act)};

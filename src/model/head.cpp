@@ -34,7 +34,8 @@ void Head<T>::forward_backward(std::span<T> logprob, Matrix<const T> x,
     softmax_cross_entropy<T>(logits, part(logprob), part(targets), grad_scale);
     if (!with_gradients) continue;
     linear_backward_input<T>(gradients.dx.rows(first, count), logits, weights, id);
-    gemm(gradients.dweight, logits, inputs, backward_weight_options(weights, id));
+    gemm(gradients.dweight, logits, inputs,
+         backward_weight_options(weights, id, /*accumulate=*/true));
   }
 }
 

@@ -107,9 +107,9 @@ GemmOptions backward_input_options(const ParameterStore<T>& weights, int id) {
 }
 
 template <class T>
-GemmOptions backward_weight_options(const ParameterStore<T>& weights, int id) {
+GemmOptions backward_weight_options(const ParameterStore<T>& weights, int id, bool accumulate) {
   return {.transpose_a = true,
-          .accumulate = true,
+          .accumulate = accumulate,
           .format = format_of(weights, id),
           .promotion_interval = promotion_interval(weights)};
 }
@@ -149,13 +149,14 @@ void linear_backward_input(Matrix<T> dx, Matrix<const T> dy, const ParameterStor
 template <class T>
 void linear_backward_weight(const ParameterStore<T>& into, Matrix<const T> dy, Matrix<const T> x,
                             const ParameterStore<T>& weights, LinearWeight weight) {
-  gemm(weight_matrix(into, weight), dy, x, backward_weight_options(weights, weight.id));
+  gemm(weight_matrix(into, weight), dy, x,
+       backward_weight_options(weights, weight.id, !into.is_fresh));
 }
 
 #define FARTHING_INSTANTIATE(T)                                                                    \
   template GemmOptions forward_options(const ParameterStore<T>&, int);                             \
   template GemmOptions backward_input_options(const ParameterStore<T>&, int);                      \
-  template GemmOptions backward_weight_options(const ParameterStore<T>&, int);                     \
+  template GemmOptions backward_weight_options(const ParameterStore<T>&, int, bool);               \
   template GemmProblem<T> forward_problem(Matrix<T>, Matrix<const T>, const ParameterStore<T>&,    \
                                           LinearWeight);                                           \
   template GemmProblem<T> backward_input_problem(Matrix<T>, Matrix<const T>,                       \

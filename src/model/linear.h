@@ -83,7 +83,7 @@ GemmOptions forward_options(const ParameterStore<T>& weights, int id);
 template <class T>
 GemmOptions backward_input_options(const ParameterStore<T>& weights, int id);
 template <class T>
-GemmOptions backward_weight_options(const ParameterStore<T>& weights, int id);
+GemmOptions backward_weight_options(const ParameterStore<T>& weights, int id, bool accumulate);
 
 // For grouped products: y and dx are written (or added into, with the options' accumulate).
 template <class T>
@@ -99,7 +99,7 @@ void linear_forward(Matrix<T> y, Matrix<const T> x, const ParameterStore<T>& wei
 template <class T>
 void linear_backward_input(Matrix<T> dx, Matrix<const T> dy, const ParameterStore<T>& weights,
                            LinearWeight weight, bool accumulate = false);
-// Adds into `into`; `weights` says the format alone.
+// Adds into `into`, or writes it where it is fresh; `weights` says the format alone.
 template <class T>
 void linear_backward_weight(const ParameterStore<T>& into, Matrix<const T> dy, Matrix<const T> x,
                             const ParameterStore<T>& weights, LinearWeight weight);

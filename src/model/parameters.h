@@ -62,6 +62,9 @@ class ParameterTable {
   std::int64_t store_elements_ = 0;
 };
 
+// Whether a gradient is one product a micro-batch, and not a sum of several parts.
+constexpr bool is_one_product(Role role) { return role == Role::kMatrix || role == Role::kRouter; }
+
 struct Matmul;  // model/linear.h
 
 // A flat block with one value per parameter element: master weights, gradients, moments.
@@ -81,6 +84,7 @@ struct ParameterStore {
   const ParameterTable* table = nullptr;
   std::span<T> all;
   const Matmul* matmul = nullptr;  // of weights: how products with them are computed; null: FP32
+  bool is_fresh = false;  // of gradients: what is_one_product() is written, whatever it holds
 };
 
 // Fills weights: Normal(0, initializer_range) for matrices, embedding, head, router; norms 1;

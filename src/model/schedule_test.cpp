@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "base/parallel.h"
 #include "model/balance.h"
@@ -59,6 +60,30 @@ void expect_same_bits_interleaved(const ModelConfig& config) {
 
 TEST(Schedule, TwoMicroBatchesInterleavedWithWDelayedGiveTheSameBits) {
   expect_same_bits_interleaved(two_mtp());
+}
+
+// Of two micro-batches; the second adds.  An expert without tokens is written, too.
+TEST(Schedule, AFreshStoreForgetsWhatItHeld) {
+  ModelConfig config = two_mtp();
+  config.n_routed_experts = 200;  // more than the tokens' choices
+  const TestModel<float> plain(config);
+  TestModel<float> fresh(config);
+  for (int id = 0; id < fresh.table.size(); ++id) {
+    if (!is_one_product(fresh.table[id].role)) continue;
+    std::ranges::fill(fresh.gradients.values(id), std::numeric_limits<float>::quiet_NaN());
+  }
+  std::int64_t fewest = 1;
+  for (std::uint64_t seed : {1, 2}) {
+    MicroBatch mb(config, seed, {});
+    run_forward(plain, mb);
+    backward(plain.model, mb.context.state, mb.batch, plain.gradients);
+    run_forward(fresh, mb);
+    fresh.gradients.is_fresh = seed == 1;
+    backward(fresh.model, mb.context.state, mb.batch, fresh.gradients);
+    fewest = std::min(fewest, std::ranges::min(mb.context.state.expert_counts(1)));
+  }
+  EXPECT_EQ(fewest, 0);
+  EXPECT_TRUE(same_bits(plain.gradients.all, fresh.gradients.all));
 }
 
 // One gradient, filled by the head in loss and by the embedding in W.

@@ -107,13 +107,11 @@ double clip_and_update(const ParameterStore<float>& master, const ParameterStore
   return norm;
 }
 
-void clear(const ParameterStore<float>& store) {
-  const auto elements = static_cast<std::int64_t>(store.all.size());
-  parallel_for((elements + kPieceElements - 1) / kPieceElements, [&](int i) {
-    const std::int64_t first = i * kPieceElements;
-    const std::int64_t count = std::min(kPieceElements, elements - first);
-    std::ranges::fill(
-        store.all.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)), 0.0f);
+void clear_sums(const ParameterStore<float>& gradients) {
+  const auto& entries = gradients.table->entries();
+  parallel_for(gradients.table->size(), [&](int id) {
+    if (is_one_product(entries[static_cast<std::size_t>(id)].role)) return;
+    std::ranges::fill(gradients.values(id), 0.0f);
   });
 }
 

@@ -66,7 +66,7 @@ void update(const ParameterStore<float>& master, const ParameterStore<float>& gr
 double clip_and_update(const ParameterStore<float>& master, const ParameterStore<float>& gradients,
                        OptimizerState& state, const OptimizerStep& step);
 
-// Zeroes a store.
-void clear(const ParameterStore<float>& store);
+// Zeroes what a fresh store's first micro-batch adds to: all but what is_one_product().
+void clear_sums(const ParameterStore<float>& gradients);
 
 }  // namespace farthing

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -93,7 +94,7 @@ TEST(Optimizer, StepsLikeAdamwInDouble) {
 
 TEST(Optimizer, DecaysMatricesButNotNormsNorBiases) {
   Fixture f;
-  clear(f.gradients);
+  std::ranges::fill(f.gradients.all, 0.0f);
   const std::vector<float> before(f.master.all.begin(), f.master.all.end());
   clip_and_update(f.master, f.gradients, f.state, {.learning_rate = 0.1, .weight_decay = 0.5});
   for (int id = 0; id < f.table.size(); ++id) {

@@ -110,7 +110,7 @@ StepResult Trainer::train_step(const StepRequest& request) {
   {
     const TimedPhase phase(Phase::kUpdate);
     const TimedPart part("gradients cleared");
-    clear(gradients_);
+    clear_sums(gradients_);
   }
   result.expert_counts.resize(static_cast<std::size_t>(recipe_.model.n_blocks()));
   const RankSchedule schedule = delay_weight_ ? single_rank_schedule_delayed(n_micro_batches)
@@ -171,6 +171,7 @@ Context<float>& Trainer::context_of(int micro_batch) {
 void Trainer::execute(const ScheduleOp& op, const LossScale& scale, StepResult& result) {
   Context<float>& context = context_of(op.micro_batch);
   const Batch& batch = batches_[static_cast<std::size_t>(op.micro_batch)];
+  gradients_.is_fresh = op.micro_batch == 0;  // the first in every kind of op
   switch (op.kind) {
     case PhaseKind::kForward:
       forward(training_model_, context, batch);
