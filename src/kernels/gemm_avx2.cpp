@@ -21,6 +21,7 @@ struct Avx2 {
   static Reg load(const float* from) { return _mm256_loadu_ps(from); }
   static Reg load_first(const float* from, int n) { return _mm256_maskload_ps(from, first(n)); }
   static void store(float* to, Reg value) { _mm256_storeu_ps(to, value); }
+  static void store_past_caches(float* to, Reg value) { store(to, value); }  // half a line
   static void store_first(float* to, int n, Reg value) { _mm256_maskstore_ps(to, first(n), value); }
   static Reg broadcast(float value) { return _mm256_set1_ps(value); }
   static Reg add(Reg a, Reg b) { return _mm256_add_ps(a, b); }

@@ -24,6 +24,7 @@ struct Avx512Vector {
   static void store_first(float* to, int n, Reg value) {
     _mm512_mask_storeu_ps(to, first(n), value);
   }
+  static void store_past_caches(float* to, Reg value) { _mm512_stream_ps(to, value); }
   static Reg broadcast(float value) { return _mm512_set1_ps(value); }
   static Reg add(Reg a, Reg b) { return _mm512_add_ps(a, b); }
   static Reg mul(Reg a, Reg b) { return _mm512_mul_ps(a, b); }

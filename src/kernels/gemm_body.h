@@ -223,10 +223,13 @@ constexpr std::int64_t words_of(int depth) {
 
 // Writes the word of kLanes lines, but not past the first n floats.
 template <class V, Side kSide>
-void store_word(float* to, std::int64_t n, typename V::Reg value) {
+void store_word(float* to, std::int64_t n, typename V::Reg value, bool past_caches) {
   if constexpr (V::kColsPerWord == 2 && kSide == Side::kB) {
     V::store_halves(to, value);
   } else {
+    if constexpr (kSide == Side::kB) {
+      if (past_caches) return V::store_past_caches(to, value);
+    }
     if constexpr (V::kColsPerWord == 2) value = V::twice(value);
     n >= V::kLanes ? V::store(to, value) : V::store_first(to, static_cast<int>(n), value);
   }
@@ -348,7 +351,7 @@ void pack_tile_lines(const PackPiece& piece, int first_k, int n_k) {
     const int n_words = left >= kStep ? kLanes : (left + V::kKPerWord - 1) / V::kKPerWord;
     float* to = piece.packed + word_of<V, kSide>(k) * piece.packed_step;
     for (int i = 0; i < n_words; ++i) {
-      store_word<V, kSide>(to + i * piece.packed_step, kLanes, block[i]);
+      store_word<V, kSide>(to + i * piece.packed_step, kLanes, block[i], piece.past_caches);
     }
   }
 }
@@ -394,7 +397,7 @@ void pack_tile_columns(const PackPiece& piece, int first_k, int n_k) {
       value = V::pair_across(value, k + 1 < first_k + n_k ? row(k + 1) : V::broadcast(0.0f));
     }
     const std::int64_t at = word_of<V, kSide>(k) * piece.packed_step;
-    store_word<V, kSide>(piece.packed + at, end - at, value);
+    store_word<V, kSide>(piece.packed + at, end - at, value, piece.past_caches);
   }
 }
 

@@ -28,6 +28,8 @@ struct PackPiece {
   int n_lines;               // rows of A, or columns of B: at most n_lanes / cols_per_word
   int depth;                 // in k; tiles begin at its multiples of kTile
   const float* block_scale;  // of each tile, the same for all lines; null: every line its own
+  // B alone: whole lines of memory are written unread and left in no cache; a store fence follows.
+  bool past_caches = false;
 };
 
 struct GemmKernel {

@@ -1,6 +1,8 @@
 // gemm_pack.cpp - packs op(B): panel by panel, or whole copies of many matrices at once.
 #include "kernels/gemm_pack.h"
 
+#include <xmmintrin.h>
+
 #include <vector>
 
 #include "base/parallel.h"
@@ -48,7 +50,7 @@ const float* PanelPacker::scales_of(const float* scales, int col, int first_col)
 }
 
 void PanelPacker::panel(float* packed, int col, int size, int k, int k0, int n_k,
-                        const float* scales) const {
+                        const float* scales, bool past_caches) const {
   const int lanes = kernel_.n_lanes / kernel_.cols_per_word, width = word_width(size);
   const float* scale = scales == nullptr ? nullptr : scales + k0 / kTile;
   for (int lane = 0; lane < round_up(size, kernel_.n_lanes); lane += lanes) {
@@ -61,7 +63,8 @@ void PanelPacker::panel(float* packed, int col, int size, int k, int k0, int n_k
                           b_.stride,
                           std::clamp(size - lane, 0, lanes),
                           n_k,
-                          scale};
+                          scale,
+                          past_caches};
     options_.transpose_b ? kernel_.pack_lines(piece) : kernel_.pack_columns(piece);
   }
 }
@@ -89,7 +92,10 @@ struct PackTask {
   int col;
 };
 
-void run_task(const PackTask& task) {
+// More than stays in a cache until the products.
+constexpr std::int64_t kPastCachesFloats = std::int64_t{4} << 20;
+
+void run_task(const PackTask& task, bool past_caches) {
   const PackRequest& request = *task.request;
   const GemmKernel& kernel = gemm_kernel(request.options.format);
   const PanelPacker packer(kernel, request.b, request.options);
@@ -105,7 +111,7 @@ void run_task(const PackTask& task) {
       for (int col = task.col; col < end; col += packer.panel_width()) {
         packer.panel(request.packed + packer.offset(col, k), col,
                      std::min(packer.panel_width(), end - col), k, k0, std::min(step, n_k - k0),
-                     packer.scales_of(scales, col, task.col));
+                     packer.scales_of(scales, col, task.col), past_caches);
       }
     }
   }
@@ -116,12 +122,17 @@ void run_task(const PackTask& task) {
 void pack_b(std::span<const PackRequest> requests) {
   if (current_isa() == Isa::kRef) return;
   std::vector<PackTask> tasks;
+  std::int64_t n_floats = 0;
   for (const PackRequest& request : requests) {
+    n_floats += packed_size(request.b.n_rows, request.b.n_cols, request.options.format);
     const int n_cols = request.options.transpose_b ? request.b.n_rows : request.b.n_cols;
     for (int col = 0; col < n_cols; col += kTile) tasks.push_back({&request, col});
   }
-  parallel_for(static_cast<std::int64_t>(tasks.size()),
-               [&](int task) { run_task(tasks[static_cast<std::size_t>(task)]); });
+  const bool past_caches = n_floats > kPastCachesFloats;
+  parallel_for(static_cast<std::int64_t>(tasks.size()), [&](int task) {
+    run_task(tasks[static_cast<std::size_t>(task)], past_caches);
+    if (past_caches) _mm_sfence();
+  });
 }
 
 }  // namespace farthing

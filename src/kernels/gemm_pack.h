@@ -49,7 +49,8 @@ class PanelPacker {
   void block_scales(int col, int n_cols, int k, int n_k, float* scales) const;
   // Writes k + k0 .. k + k0 + n_k of the panel of the columns col .. col + size, whose block begins
   // at k with these scales.  k0: a multiple of kTile where the format is tiled.
-  void panel(float* packed, int col, int size, int k, int k0, int n_k, const float* scales) const;
+  void panel(float* packed, int col, int size, int k, int k0, int n_k, const float* scales,
+             bool past_caches = false) const;
   // The scales of a column's tile among those of the block that begins at first_col; null: none.
   const float* scales_of(const float* scales, int col, int first_col) const;
   // Asks for the memory that panel() will read, where that lies in lines.

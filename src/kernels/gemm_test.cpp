@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <span>
+#include <vector>
+
 #include "kernels/gemm_kernel.h"
 #include "kernels/reference_gemm.h"
 #include "kernels/test_values.h"
@@ -120,6 +124,37 @@ TEST(Gemm, PackedBeforeOrAsItGoesIsTheSameBits) {
             gemm(as_it_goes.view(), in.a.view(), in.b.view(), options);
             EXPECT_EQ(before, as_it_goes) << isa_name(isa) << " " << format_name(format);
           }
+        }
+      }
+    }
+  }
+}
+
+// Many at once are written past the caches.
+TEST(Gemm, ManyPackedAtOnceAreTheSameBits) {
+  const test::Restore restore;
+  constexpr Shape kShape{1, 550, 531};
+  constexpr int kCopies = 40;
+  for (const bool transpose : {false, true}) {
+    const Operands in(kShape, {.transpose_b = transpose});
+    for (const Isa isa : test::available_isas()) {
+      set_isa(isa);
+      for (const MatmulFormat format : kAllMatmulFormats) {
+        const std::int64_t size = packed_size(kShape.n, kShape.k, format);
+        const std::int64_t step = (size + 15) / 16 * 16;
+        Packed alone(size), many(kCopies * step);
+        const GemmOptions options{.transpose_b = transpose, .format = format};
+        std::vector<PackRequest> requests;
+        for (int i = 0; i < kCopies; ++i) {
+          requests.push_back({many.begin + i * step, in.b.view(), options});
+        }
+        pack_b(requests);
+        requests = {{alone.begin, in.b.view(), options}};
+        pack_b(requests);
+        const std::span<const float> wanted(alone.begin, static_cast<std::size_t>(size));
+        for (const int i : {0, kCopies / 2, kCopies - 1}) {
+          EXPECT_TRUE(std::equal(wanted.begin(), wanted.end(), many.begin + i * step))
+              << isa_name(isa) << " " << format_name(format);
         }
       }
     }
