@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "base/calendar.h"
 #include "config/settings.h"
 #include "economics/price_list.h"
 
@@ -85,7 +86,7 @@ class ProjectReader {
     settings_.read(prefix + "source", source, {});
     settings_.read(prefix + "date", date, {});
     if (settings_.has(prefix + "date") && !is_date(date)) {
-      settings_.add_fault(prefix + "date", "\"" + date + "\"", "YYYY, YYYY-MM or YYYY-MM-DD");
+      settings_.add_fault(prefix + "date", "\"" + date + "\"", kDateWanted);
     }
     if (!date.empty()) dates_.push_back({prefix + "date", date});
   }

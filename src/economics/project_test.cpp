@@ -280,7 +280,7 @@ TEST(Project, RefusesWhatIsNoProject) {
   EXPECT_NE(file("[[hardware]]\nname = \"pc\"\nusd = 100000\nyears = 1\nhours = 1e7\n")
                 .find("at most 8766"),
             std::string::npos);
-  for (const char* date : {"yesterday", "2099-13-45", ""}) {
+  for (const char* date : {"yesterday", "2099-13-45", "2026-02-30", ""}) {
     EXPECT_NE(file(std::string("[[data]]\nname = \"a\"\nusd = 1\ndate = \"") + date + "\"\n")
                   .find("YYYY"),
               std::string::npos)

@@ -87,7 +87,7 @@ class ReceiptCheck : ReceiptFields {
         dated = false;
       else if (!is_date(*date) || date->size() != 10) {
         dated = false;
-        fault(where, "found \"" + *date + "\", wanted YYYY-MM-DD");
+        fault(where, "found \"" + *date + "\", wanted a date of the calendar: YYYY-MM-DD");
       } else if (text("/origin") != "simulated" && days_of(*date) > days_of(today_) + 1) {
         fault(where, *date + ", a date to come: today is " + today_);
       }
@@ -117,7 +117,7 @@ class ReceiptCheck : ReceiptFields {
       const std::string where = fmt::format("/prices/{}", i);
       const std::string date = text(where + "/date");
       if (!is_date(date)) {
-        fault(where + "/date", "found \"" + date + "\", wanted YYYY, YYYY-MM or YYYY-MM-DD");
+        fault(where + "/date", "found \"" + date + "\", wanted " + kDateWanted);
         continue;
       }
       const std::string unit = text(where + "/unit");

@@ -7,6 +7,8 @@
 
 #include <filesystem>
 
+#include "base/calendar.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "config/settings.h"
 #include "config/share.h"
@@ -34,6 +36,9 @@ void read_price(Settings& settings, const PriceKey& key, Price& price) {
   price.unit = key.unit;
   read_required(settings, section + key.key, price.value, {.low = key.low, .high = kMost});
   settings.read(section + "date", price.date, {});
+  if (settings.has(section + "date") && !is_date(price.date)) {
+    settings.add_fault(section + "date", "\"" + price.date + "\"", kDateWanted);
+  }
   settings.read(section + "source", price.source, {});
   price.confidence = "published";
   settings.read(section + "confidence", price.confidence, {.words = "published rounded assumed"});
