@@ -15,7 +15,6 @@
 // Errors   Error{kBadInput} for what is no run, receipt or plan, or contradicts itself.
 // Cost     O(contenders^2 + evaluations).
 #pragma once
-#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -27,8 +26,6 @@
 #include "report/table.h"
 
 namespace farthing {
-
-inline constexpr double kNotStated = std::numeric_limits<double>::quiet_NaN();
 
 enum class Against { kSteps, kTokens, kSeconds, kUsd };
 const char* to_string(Against against);

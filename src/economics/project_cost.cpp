@@ -6,12 +6,12 @@
 #include <map>
 #include <numeric>
 
+#include "base/calendar.h"
 #include "economics/project.h"
 
 namespace farthing {
 namespace {
 
-constexpr double kNotStated = std::numeric_limits<double>::quiet_NaN();
 const char* const kNoPrice = "nobody knows the price of some of the runs' device-hours";
 
 std::string joined(const std::vector<std::string>& ids) {
@@ -248,8 +248,9 @@ class ProjectSheet {
       input("busy" + n, "share of its life in use", "share", machine.busy_share, from);
       input("use" + n, "hours that the project used it", "h", hours,
             machine.hours ? from : "core-hours of the runs over its cores");
-      formula("worn" + n, "wear of " + machine.item.name, "USD",
-              fmt::format("machine{0} * min(1, use{0} / (life{0} * 8766 * busy{0}))", n));
+      formula(
+          "worn" + n, "wear of " + machine.item.name, "USD",
+          fmt::format("machine{0} * min(1, use{0} / (life{0} * {1} * busy{0}))", n, kHoursPerYear));
       bought.push_back("machine" + n), worn.push_back("worn" + n);
     }
     formula("hardware_bought", label("hardware_bought"), "USD", joined(bought));

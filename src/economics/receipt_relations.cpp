@@ -13,6 +13,7 @@
 #include <set>
 #include <string>
 
+#include "base/calendar.h"
 #include "economics/receipt_fields.h"
 #include "plan/cluster.h"
 
@@ -54,7 +55,6 @@ struct Sum {
   double share = 0;
 };
 
-constexpr double kHoursPerYear = 8766;
 constexpr double kMostRoom = 0.005;
 constexpr double kNoLimit = std::numeric_limits<double>::infinity();
 
