@@ -62,12 +62,13 @@ struct ProjectFacts {
 
 struct ProjectSearch {
   std::string folder;
-  std::string project = {};        // only runs of this project; empty: all
+  std::string project = {};        // only runs of this project, and project.toml if of its name
   std::string prices = "default";  // for the devices of imported runs
   std::function<void(int n_runs)> progress = {};
 };
 
-// Errors: Error{kBadInput} where the folder is none, project.toml has faults, or nothing is found.
+// Errors: Error{kBadInput} where the folder is none, project.toml has faults, nothing is found, or
+// nothing in it is of `project`.
 ProjectFacts collect_project(const ProjectSearch& search);
 
 struct PhaseCost {

@@ -305,6 +305,32 @@ TEST(Project, DatesAfterTodayAreNamedInOneSentence) {
   EXPECT_EQ(future_words(file, "2031-01-01"), "");
 }
 
+TEST(Project, OneProjectOfAFolderIsCountedAlone) {
+  const TestProject project;
+  project.run("a", 1000, 3, "final");
+  project.write("project.toml", std::string("name = \"Test\"\n") + kBill + kOthersStated);
+  const auto of = [&](const std::string& name) {
+    return collect_project({.folder = project.folder.file(""), .project = name});
+  };
+  const ProjectFacts test = of("Test");
+  ASSERT_EQ(test.runs.size(), 1u);
+  EXPECT_EQ(test.runs[0].name, "rented");
+  const ProjectFacts other = of("default");
+  ASSERT_EQ(other.runs.size(), 1u);
+  EXPECT_EQ(other.runs[0].name, "a");
+  EXPECT_EQ(other.file.name, "default");
+  EXPECT_FALSE(other.file.people.has_value());
+  EXPECT_EQ(other.remarks.size(), 1u);
+  try {
+    of("nosuch");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kBadInput);
+    EXPECT_NE(error.message.find("no project \"nosuch\""), std::string::npos) << error.message;
+    EXPECT_NE(error.message.find("Test, default"), std::string::npos) << error.message;
+  }
+}
+
 TEST(Project, RefusesWhatIsNoProject) {
   const TestProject project;
   const auto fault_of = [](auto body) {
