@@ -12,6 +12,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "economics/cost_case.h"
 #include "economics/price_list.h"
 #include "economics/receipt_fields.h"
 #include "economics/receipt_relations.h"
@@ -32,6 +33,8 @@ class ReceiptCheck : ReceiptFields {
     ordered("final_run", "all_runs");
     ordered("all_runs", "research_and_development");
     ordered("final_run", "research_and_development");
+    ordered("amortised", "programme");
+    check_parts();
     check_energy();
     check_dates();
     check_twins();
@@ -62,6 +65,24 @@ class ReceiptCheck : ReceiptFields {
     if (a && b && *a > *b * 1.0001) {
       fault("/definitions/" + whole,
             fmt::format("{:g} is less than {} {:g}, which is part of it", *b, part, *a));
+    }
+  }
+  // Who names a part as claims/definitions.toml does means that part.
+  void check_parts() {
+    const Definitions known = load_definitions();
+    for (const Definition& definition : known.definitions) {
+      const std::string where = "/definitions/" + definition.id + "/parts";
+      const Json* parts = at(where);
+      for (std::size_t i = 0; parts != nullptr && parts->is_array() && i < parts->size(); ++i) {
+        const std::string name = text(fmt::format("{}/{}/name", where, i));
+        const auto meant = std::find_if(known.parts.begin(), known.parts.end(), [&](const auto& p) {
+          return name == p.id || name == p.name;
+        });
+        if (meant == known.parts.end()) continue;
+        if (std::count(definition.parts.begin(), definition.parts.end(), meant->id) > 0) continue;
+        fault(fmt::format("{}/{}", where, i),
+              "\"" + name + "\" is no part of " + definition.id + " (farthing cost explain)");
+      }
     }
   }
   void check_energy() {
