@@ -48,6 +48,16 @@ void read_price(Settings& settings, const PriceKey& key, Price& price) {
   }
 }
 
+// One line for a list of [[price]] that has no book, not one for each key that a book has.
+void refuse_list_alone(Settings& settings, const std::string& where) {
+  const bool has_part = settings.has("rent.usd_per_core_hour") || settings.has("machine.usd") ||
+                        settings.has("power.watts") || settings.has("electricity.usd_per_kwh");
+  if (settings.count("price") == 0 || has_part) return;
+  throw_bad_input({where, "no price of a core-hour", "[[price]] entries alone",
+                   "a price book: [rent], [machine], [power], [cooling], [electricity], [sterling]",
+                   "prices/default.toml has them; this list serves runs on devices"});
+}
+
 }  // namespace
 
 PriceBook load_price_book(const std::string& name, std::optional<double> rent) {
@@ -58,6 +68,7 @@ PriceBook load_price_book(const std::string& name, std::optional<double> rent) {
 PriceBook parse_price_book(const std::string& toml, const std::string& where,
                            std::optional<double> rent) {
   Settings settings(toml, where);
+  refuse_list_alone(settings, where);
   PriceBook book;
   book.name = std::filesystem::path(where).stem().string();
   std::string basis = "rent";
