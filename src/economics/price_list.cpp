@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -202,8 +203,9 @@ double months_between(const std::string& a, const std::string& b) {
 std::optional<std::string> date_warning(const std::string& date, const std::string& today) {
   const double months = months_between(date, today);
   if (months < -1) return date + ", a date to come";
-  if (months <= kStaleMonths) return std::nullopt;
-  return fmt::format("{}, {:.0f} months old", date, months);
+  const double shown = std::round(months);  // a price that is said to be 18 months old is not older
+  if (shown <= kStaleMonths) return std::nullopt;
+  return fmt::format("{}, {:.0f} months old", date, shown);
 }
 
 std::optional<std::string> staleness(const PriceEntry& entry, const std::string& today) {
