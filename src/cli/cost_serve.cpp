@@ -2,7 +2,6 @@
 // lifetime.
 #include <fmt/core.h>
 #include <iostream>
-#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -47,7 +46,7 @@ void serve_command(ServeOptions options) {
     question.rent_source = describe(entry);
     if (const auto old = staleness(entry, today())) question.warnings.push_back(*old);
   }
-  fill_prices(question.shape, question.prices);
+  fill_prices(load_price_list(), question);
   const ServeAnswer answer = answer_serving(question);
   if (!options.cost.html.empty())
     write_page(options.cost.html, serving_page(answer), options.cost.json);
@@ -63,8 +62,7 @@ void add_cost_serve(Command& app) {
   Command* serve = cost_command(app).add_subcommand(
       "serve", "dollars per million tokens, margin, train and serve");
   ServeQuestion& q = options->question;
-  constexpr double kNotGiven = std::numeric_limits<double>::quiet_NaN();
-  q.prices.input_usd = q.prices.hit_usd = q.prices.output_usd = kNotGiven;
+  q.prices.input_usd = q.prices.hit_usd = q.prices.output_usd = kNotStated;
   serve->add_option("model", options->model, "a name under models/, a config.json")->required();
   serve->add_option("--cluster", options->cluster, "a name under clusters/, or a file");
   serve->add_option("--rent", options->rent, "USD per device-hour; else from the price list")
@@ -101,7 +99,10 @@ void add_cost_serve(Command& app) {
       ->range(0.0, 1e6);
   serve->add_option("--price-out", q.prices.output_usd, "USD per million tokens out")
       ->range(0.0, 1e6);
-  serve->add_option("--train-usd", q.train_usd, "what training this model cost")->range(0.0, 1e12);
+  serve
+      ->add_option("--train-usd", q.train_usd,
+                   "what training this model cost; 0: weights given away")
+      ->range(0.0, 1e12);
   serve->add_option("--months", q.months, "of its life")->range(0.1, 1200.0);
   serve->add_option("--rival-train-usd", q.rival.train_usd, "another model's training")
       ->range(0.0, 1e12);

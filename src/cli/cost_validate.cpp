@@ -25,8 +25,9 @@ struct ValidateOptions {
 std::string alone_words(const std::vector<std::string>& figures) {
   std::string names;
   for (const auto& name : figures) names += (names.empty() ? "" : ", ") + name;
-  return names.empty() ? "Every figure is held to others."
-                       : "Stated alone, held to no other figure: " + names + ".";
+  return names.empty()
+             ? "Every figure is held to others."
+             : "Stated alone, held to no other figure or within wide bounds only: " + names + ".";
 }
 
 void validate_command(const ValidateOptions& options) {

@@ -17,6 +17,7 @@
 #include "ledger/price_book.h"
 #include "plan/cluster.h"
 #include "plan/model_book.h"
+#include "report/table.h"
 
 namespace farthing {
 namespace {
@@ -66,11 +67,9 @@ void list_command(const ListOptions& options) {
     const auto names = names_of(kind);
     json[kind] = names;
     text += kind + "\n";
-    std::size_t width = 0;
-    for (const auto& name : names) width = std::max(width, name.size());
-    for (const auto& name : names) {
-      text += fmt::format("  {:{}}  {}\n", name, width, words_about(kind, name));
-    }
+    Table table;
+    for (const auto& name : names) table.rows.push_back({name, words_about(kind, name)});
+    text += to_text(table);
   }
   if (options.json) {
     print_json(json);

@@ -123,9 +123,13 @@ void reprice_command(const ReportOptions& options, const std::string& format) {
     wanted.site.pue_source = "as the receipt states it";
   }
   const PriceBook book = load_run_book(wanted);
-  Usage usage{.seconds = hours * 3600, .cores = 1, .joules = {}};
-  if (std::isfinite(number("/energy/kwh"))) usage.joules = number("/energy/kwh") * 3.6e6;
+  const Usage usage{.seconds = hours * 3600, .cores = 1, .joules = kept_joules(receipt)};
   const Cost cost = cost_of(usage, book);
+  const bool was_measured = text("/energy/basis") == "measured";
+  const std::string energy = !std::isfinite(cost.joules) ? "not stated"
+                             : cost.joules_estimated     ? "estimated anew from this book's watts"
+                             : was_measured              ? "as it was measured"
+                                                         : "as the receipt states it";
   const double old_price = number("/compute/usd_per_device_hour");
   if (format == "json") {
     return write_report(
@@ -140,6 +144,8 @@ void reprice_command(const ReportOptions& options, const std::string& format) {
               {"usd_per_device_hour", book.rent.value},
               {"owned_usd", cost.owned_usd},
               {"electricity_usd", cost.electricity_usd},
+              {"kwh", or_null(cost.joules / 3.6e6)},
+              {"energy", energy},
               {"book", book.name},
               {"price", describe(book)}}}}
                 .dump(2) +
@@ -149,10 +155,10 @@ void reprice_command(const ReportOptions& options, const std::string& format) {
   write_report(
       options.output,
       fmt::format("{}: {} {}-hours\nas it was made: {} at {} for one\npriced again:   {}, {}\n"
-                  "owned:          {}, of it electricity {}\n",
+                  "owned:          {}, of it electricity {}\nenergy:         {}, {}\n",
                   options.run, format_count(hours), device, money(old_usd), money(old_price),
                   money(cost.usd), describe(book), money(cost.owned_usd),
-                  money(cost.electricity_usd)));
+                  money(cost.electricity_usd), format_figure(cost.joules / 3.6e6, "kWh"), energy));
 }
 
 // step_seconds, memory_bytes.total and energy of `farthing plan --json`.

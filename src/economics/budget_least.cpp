@@ -35,11 +35,24 @@ double least_that_does(double from, double most, const std::function<bool(double
   return two_digits(high);
 }
 
+// The least that format_dollars() prints and that is `enough`: `usd` does, and of two digits no
+// less does.
+double printed_least(double usd, const std::function<bool(double)>& enough) {
+  const double decade = std::pow(10.0, std::floor(std::log10(usd) + 1e-9));
+  const double step = usd >= 1e6 ? decade / 1000 : usd >= 1000 ? 1 : 0.01;
+  double high = std::round(usd / step);  // in steps; `high` does, `low` does not
+  double low = usd > 1 ? high - std::round(decade / 10 / step) : 0;
+  while (high - low > 1) {
+    const double middle = std::floor((low + high) / 2);
+    (enough(middle * step) ? high : low) = middle;
+  }
+  return high * step;
+}
+
 std::string run_words(const BudgetRequest& request, const ModelShape& shape) {
   const auto rung = choose_rung(with_purse(request), shape);
   return fmt::format("{} on {} tokens in {}, on {} devices", rung->shape.name,
-                     format_figure(rung->tokens, ""), format_seconds(rung->days * 86400),
-                     rung->devices);
+                     format_figure(rung->tokens, ""), span_words(rung->days), rung->devices);
 }
 
 // What all devices of the cluster lack for `shape`.
@@ -112,17 +125,18 @@ void refuse_budget(const BudgetPlan& plan, const ModelShape& shape) {
     refuse("--deadline", format_seconds(plan.request.deadline_seconds),
            fmt::format("{:g} min or more", minutes), least, shape);
   }
-  const double usd = least_that_does(plan.request.usd, kMostUsd, [&](double each) {
+  const auto is_enough = [&](double each) {
     least.usd = each;
     return is_run();
-  });
+  };
+  double usd = least_that_does(plan.request.usd, kMostUsd, is_enough);
   if (std::isnan(usd)) {
     refuse_experiments(plan.request, shape);
     throw Error(ErrorCode::kOutOfResource,
                 to_string({"--budget", "no money trains " + shape.name + " on this cluster",
                            least.cluster.name, why_not(least, shape), ""}));
   }
-  least.usd = usd;
+  least.usd = usd = printed_least(usd, is_enough);
   refuse("--budget",
          fmt::format("{}, of it {} for the final run", format_dollars(plan.request.usd),
                      format_dollars(plan.purse_usd)),

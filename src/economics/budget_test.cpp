@@ -143,6 +143,17 @@ double wanted(const std::string& message) {
              : std::stod(message.substr(message.find_first_of("0123456789", at)));
 }
 
+TEST(Budget, ACentLessThanTheLeastThatIsPrintedBuysNoRun) {
+  BudgetRequest asked = request();
+  asked.model.reset();
+  asked.usd = 1;
+  const double least = wanted(refusal(asked));
+  asked.usd = least;
+  EXPECT_NO_THROW(plan_budget(asked)) << least;
+  asked.usd = least - (least < 1000 ? 0.01 : 1);
+  EXPECT_EQ(wanted(refusal(asked)), least);
+}
+
 TEST(Budget, WhatBuysNoRunSaysTheLeastThatDoes) {
   BudgetRequest asked = request();
   asked.model.reset();

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/calendar.h"
 #include "base/units.h"
 #include "economics/budget_choice.h"
 #include "economics/scenario.h"
@@ -48,7 +49,7 @@ Table answer_table(const BudgetPlan& plan) {
                     fmt::format("{} ({:.0f} per active parameter)", format_figure(best.tokens, ""),
                                 best.tokens / active_of(best.shape))},
                    {"device-hours", format_figure(best.final_hours, "h")},
-                   {"time", format_seconds(best.days * kSecondsOfADay) + ": " + days_words(plan)},
+                   {"time", span_words(best.days) + ": " + days_words(plan)},
                    {"expected loss, nats per token", loss_words(best.loss)},
                    {"such final runs for the whole budget, within a year",
                     fmt::format("{:.1f}", plan.runs_a_year)}}};
@@ -95,7 +96,7 @@ Table ladder_table(const BudgetPlan& plan) {
     table.rows.push_back({rung->shape.name + (is_best ? ", chosen" : ""),
                           format_figure(active_of(rung->shape), ""), precision_words(*rung),
                           format_figure(rung->tokens, ""), std::to_string(rung->devices),
-                          format_seconds(rung->days * kSecondsOfADay), loss_words(rung->loss)});
+                          span_words(rung->days), loss_words(rung->loss)});
     if (!has_others) continue;
     const auto& other = rung->other;
     table.rows.back().push_back(
@@ -124,7 +125,7 @@ std::string precision_words(const BudgetChoice& choice) {
 std::string span_words(double days) {
   if (days == 0) return "none";
   return days < 730 ? format_seconds(days * kSecondsOfADay)
-                    : fmt::format("{:.1f} years", days / 365);
+                    : fmt::format("{:.1f} years", days / kDaysPerYear);
 }
 
 std::string chance_words(double share) {

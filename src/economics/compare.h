@@ -15,7 +15,6 @@
 // Errors   Error{kBadInput} for what is no run, receipt or plan, or contradicts itself.
 // Cost     O(contenders^2 + evaluations).
 #pragma once
-#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -27,8 +26,6 @@
 #include "report/table.h"
 
 namespace farthing {
-
-inline constexpr double kNotStated = std::numeric_limits<double>::quiet_NaN();
 
 enum class Against { kSteps, kTokens, kSeconds, kUsd };
 const char* to_string(Against against);
@@ -51,6 +48,7 @@ struct Contender {
   double begun_unix = kNotStated;
   double model_flops = kNotStated;
   double joules = kNotStated;
+  bool joules_from_watts = false;  // a receipt's, by its book's watts: another book has others
   double core_hours = kNotStated;  // device-hours where it ran on devices
   // Where hours were paid, usd = core_hours * hour_usd + kwh * kwh_usd: the rent, or the wear of an
   // owned machine and the electricity that its meter counted.  NaN: dollars without their hours.
@@ -72,7 +70,8 @@ Contender contender_from_json(const Json& json, const std::string& where);
 
 // Its evaluations that have both figures.
 std::vector<CurveKnot> knots(const Contender& contender, Against against);
-// The same hours at the prices of a book.  Without hours the dollars stay as they were stated.
+// The same hours at the prices, and where nothing was measured at the watts, of a book.  Without
+// hours the dollars stay as they were stated.
 void price_again(Contender& contender, const PriceBook& book);
 
 double value_at(const Contender& contender, Against against, double x);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "economics/compare.h"
+#include "economics/device_book.h"
 #include "report/series.h"
 
 namespace farthing {
@@ -39,6 +40,7 @@ std::map<std::string, std::string> flatten(const std::string& toml) {
 class Reader {
  public:
   Reader(const Json& json, std::string where) : json_(json), where_(std::move(where)) {}
+  const Json& json() const { return json_; }
 
   // A number that may be absent or null; `path` has dots.
   double number(const std::string& path) const {
@@ -172,6 +174,7 @@ Contender from_receipt(const Reader& reader, Contender contender) {
   contender.model_flops = reader.number("model_flops", "compute.training_flops");
   contender.joules = reader.number("joules");
   if (!std::isfinite(contender.joules)) contender.joules = reader.number("energy.kwh") * 3.6e6;
+  contender.joules_from_watts = std::isfinite(contender.joules) && !kept_joules(reader.json());
   contender.core_hours = reader.number("core_seconds") / 3600;
   if (!std::isfinite(contender.core_hours)) {
     contender.core_hours = reader.number("compute.device_hours");
@@ -252,8 +255,10 @@ Contender contender_from_run(const ReportInput& input, const std::string& recipe
 void price_again(Contender& contender, const PriceBook& book) {
   if (!(contender.core_hours > 0)) return;
   Usage usage{.seconds = contender.core_hours * 3600, .cores = 1, .joules = {}};
-  if (std::isfinite(contender.joules)) usage.joules = contender.joules;
+  const bool is_kept = std::isfinite(contender.joules) && !contender.joules_from_watts;
+  if (is_kept) usage.joules = contender.joules;
   const Cost cost = cost_of(usage, book);
+  if (contender.joules_from_watts) contender.joules = cost.joules;
   const double before = contender.end.usd;
   contender.end.usd = cost.usd;
   for (CurvePoint& point : contender.curve) {

@@ -296,6 +296,28 @@ TEST(Compare, APlanOfThisMachineHasCoreHoursForABook) {
   EXPECT_NEAR(here.end.usd, 4.8, 1e-12);
 }
 
+// One run, one book, one answer: a book's watts are no measurement, a meter's joules are.
+TEST(Compare, AnotherBookEstimatesTheEnergyAnew) {
+  PriceBook book;
+  book.is_owned = true, book.machine_cores = 4, book.machine_years = 1;
+  book.machine_busy_share = 1, book.power.value = 400, book.cooling.value = 1;
+  book.electricity.value = 0.5;
+  for (const bool is_estimated : {true, false}) {
+    Contender run = contender_from_json({{"run", "r"},
+                                         {"origin", "trained"},
+                                         {"tokens", 1e6},
+                                         {"core_seconds", 36000},
+                                         {"joules", 9e6},
+                                         {"joules_estimated", is_estimated},
+                                         {"usd", {{"total", 1}}}},
+                                        "receipt.json");
+    price_again(run, book);
+    const double joules = is_estimated ? 36000 * 100 : 9e6;
+    EXPECT_NEAR(run.joules, joules, 1e-6) << is_estimated;
+    EXPECT_NEAR(run.end.usd, joules / 3.6e6 * 0.5, 1e-9) << is_estimated;
+  }
+}
+
 TEST(Compare, ReceiptsThatContradictThemselvesAreRefused) {
   const auto complaint = [](const Json& json) -> std::string {
     try {

@@ -2,6 +2,7 @@
 #include "economics/device_book.h"
 
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/error.h"
@@ -56,6 +57,21 @@ PriceBook without_device(PriceBook book, std::optional<double> rent) {
 }
 
 }  // namespace
+
+std::optional<double> kept_joules(const Json& receipt) {
+  const auto at = [&](const char* pointer) -> const Json* {
+    const Json::json_pointer path(pointer);
+    return receipt.contains(path) ? &receipt.at(path) : nullptr;
+  };
+  const Json *estimated = at("/joules_estimated"), *origin = at("/origin"),
+             *kwh = at("/energy/kwh");
+  const Json* joules = at("/joules");
+  const bool is_acted = origin != nullptr && *origin == "simulated";
+  if (estimated != nullptr && *estimated == true && !is_acted) return std::nullopt;
+  if (joules != nullptr && joules->is_number()) return joules->get<double>();
+  if (kwh != nullptr && kwh->is_number()) return kwh->get<double>() * 3.6e6;
+  return std::nullopt;
+}
 
 PriceBook load_run_book(const RunPrices& wanted) {
   if (wanted.device.empty()) return load_price_book(wanted.prices, wanted.rent);

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 
+#include "base/json.h"
 #include "ledger/history.h"
 #include "ledger/price_book.h"
 
@@ -27,5 +28,10 @@ struct RunPrices {
   RunSite site = {};                // of devices: its PUE and its region's electricity
 };
 PriceBook load_run_book(const RunPrices& wanted);
+
+// The joules of a receipt that another book's watts do not change: measured, a simulation's, or
+// estimated by somebody else in his own way.  Nothing where this program estimated them from the
+// book's watts, or where none are stated: they are estimated anew (cost_of).
+std::optional<double> kept_joules(const Json& receipt);
 
 }  // namespace farthing

@@ -61,5 +61,30 @@ TEST(DeviceBook, AListWithoutABookServesDevicesAndWhatItLacksIsSaid) {
   EXPECT_THROW(load_run_book({.prices = folder.file("p.toml"), .device = "b200"}), Error);
 }
 
+TEST(DeviceBook, WhatWattsOfABookGaveIsNoMeasurement) {
+  const Json from_watts = {{"origin", "trained"}, {"joules", 5}, {"joules_estimated", true}};
+  EXPECT_EQ(kept_joules(from_watts), std::nullopt);
+  EXPECT_EQ(kept_joules({{"joules", 5}, {"joules_estimated", false}}), 5);
+  EXPECT_EQ(kept_joules({{"origin", "simulated"}, {"joules", 5}, {"joules_estimated", true}}), 5);
+  EXPECT_EQ(kept_joules(Json::parse(R"({"energy": {"kwh": 2, "basis": "estimated"}})")), 7.2e6);
+  EXPECT_EQ(kept_joules(Json::parse(R"({"energy": {"kwh": "not stated"}})")), std::nullopt);
+}
+
+TEST(DeviceBook, AListAloneIsRefusedForCoresInOneLine) {
+  const std::string list =
+      "[[price]]\nitem = \"h100\"\nkind = \"spot\"\nvalue = 2\nunit = \"USD/h\"\n"
+      "date = \"2026-06\"\nsource = \"s\"\n";
+  try {
+    parse_price_book(list, "list.toml");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.message.find('\n'), std::string::npos) << error.message;
+    EXPECT_NE(error.message.find("list.toml: no price of a core-hour: found [[price]] entries "
+                                 "alone"),
+              std::string::npos)
+        << error.message;
+  }
+}
+
 }  // namespace
 }  // namespace farthing

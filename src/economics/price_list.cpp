@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -131,7 +132,7 @@ PriceEntry read_entry(Settings& settings, const std::string& path) {
                     entry.where, entry.item, key));
   }
   if (settings.has(path + "date") && !is_date(entry.date)) {
-    settings.add_fault(path + "date", "\"" + entry.date + "\"", "YYYY, YYYY-MM or YYYY-MM-DD");
+    settings.add_fault(path + "date", "\"" + entry.date + "\"", kDateWanted);
   }
   if (settings.has(path + "unit")) {
     read_value(settings, path, entry);
@@ -195,19 +196,6 @@ bool matches(const PriceEntry& entry, const PriceQuery& query) {
 
 }  // namespace
 
-bool is_date(const std::string& text) {
-  const std::string shape = "dddd-dd-dd";
-  if (text.size() != 4 && text.size() != 7 && text.size() != 10) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool digit = text[i] >= '0' && text[i] <= '9';
-    if (shape[i] == 'd' ? !digit : text[i] != '-') return false;
-  }
-  const int year = std::atoi(text.c_str());
-  const int month = text.size() < 7 ? 1 : std::atoi(text.c_str() + 5);
-  const int day = text.size() < 10 ? 1 : std::atoi(text.c_str() + 8);
-  return year >= 1900 && year < 2200 && month >= 1 && month <= 12 && day >= 1 && day <= 31;
-}
-
 double months_between(const std::string& a, const std::string& b) {
   return month_of(b) - month_of(a);
 }
@@ -215,8 +203,9 @@ double months_between(const std::string& a, const std::string& b) {
 std::optional<std::string> date_warning(const std::string& date, const std::string& today) {
   const double months = months_between(date, today);
   if (months < -1) return date + ", a date to come";
-  if (months <= kStaleMonths) return std::nullopt;
-  return fmt::format("{}, {:.0f} months old", date, months);
+  const double shown = std::round(months);  // a price that is said to be 18 months old is not older
+  if (shown <= kStaleMonths) return std::nullopt;
+  return fmt::format("{}, {:.0f} months old", date, shown);
 }
 
 std::optional<std::string> staleness(const PriceEntry& entry, const std::string& today) {

@@ -27,6 +27,8 @@
 #include <string>
 #include <vector>
 
+#include "base/calendar.h"
+
 namespace farthing {
 
 struct PriceEntry {
@@ -75,7 +77,6 @@ std::optional<std::string> date_warning(const std::string& date, const std::stri
 std::optional<std::string> staleness(const PriceEntry& entry, const std::string& today);
 // From the middle of what the dates leave open; negative when b is before a.
 double months_between(const std::string& a, const std::string& b);
-bool is_date(const std::string& text);
 
 // "$3.62/h (2.45 to 12.29), 2025-06, source"
 std::string describe(const PriceEntry& entry);

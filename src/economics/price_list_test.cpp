@@ -87,6 +87,11 @@ TEST(PriceList, HostileListsAreToldOneClearThing) {
   EXPECT_NE(fault_of_list(price("value = 0.5\nunit = \"x\"\nconfidence = \"sure\"")), "");
 }
 
+TEST(PriceList, WhatIsSaidToBeEighteenMonthsOldIsNotOlder) {
+  EXPECT_EQ(date_warning("2025-05", "2026-11-25"), std::nullopt);  // 18.3, shown as 18
+  EXPECT_EQ(date_warning("2025-04", "2026-11-25"), "2025-04, 19 months old");
+}
+
 TEST(PriceList, AMissingPriceNamesWhatIsNear) {
   const PriceList list = parse_price_list(price("value = 2.4\nunit = \"USD/h\""), "p.toml");
   try {

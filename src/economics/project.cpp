@@ -60,11 +60,7 @@ class ProjectCollector {
     for (const auto& ledger : ledgers_) guarded(ledger, [&] { read_ledger(ledger); });
     for (auto& [key, run] : folders_) facts_.runs.push_back(std::move(run));
     add_compute(file);
-    if (!search_.project.empty()) {
-      std::erase_if(facts_.runs, [&](const ProjectRun& run) {
-        return run.origin != "project.toml" && run.project != search_.project;
-      });
-    }
+    if (!search_.project.empty()) keep_only(search_.project, file);
     if (facts_.runs.empty() && !facts_.has_file && facts_.faults.empty()) {
       throw_bad_input({search_.folder, "no run, no ledger.jsonl and no project.toml in it", "", "",
                        "farthing train writes runs/NAME"});
@@ -75,6 +71,28 @@ class ProjectCollector {
   }
 
  private:
+  // Its runs, and project.toml where that is of this name or of none.
+  void keep_only(const std::string& project, const std::string& file) {
+    std::set<std::string> names;
+    for (const auto& run : facts_.runs) names.insert(run.project);
+    names.insert(facts_.file.name);
+    names.erase("");
+    if (!names.contains(project)) {
+      std::string there;
+      for (const auto& name : names) there += (there.empty() ? "" : ", ") + name;
+      throw_bad_input({search_.folder, "no project \"" + project + "\"", "",
+                       there.empty() ? "none has a name here" : there, ""});
+    }
+    if (!facts_.file.name.empty() && facts_.file.name != project) {
+      facts_.remarks.push_back(file + " is of \"" + facts_.file.name + "\": left out");
+      facts_.file = {};
+    }
+    facts_.file.name = project;
+    std::erase_if(facts_.runs, [&](const ProjectRun& run) {
+      return run.project != project && !(run.origin == "project.toml" && run.project.empty());
+    });
+  }
+
   // What the world got wrong in one place is a fault in the list, not the end of the whole.
   template <class Body>
   void guarded(const std::string& where, const Body& body) {

@@ -12,9 +12,10 @@
 //   final run        the runs whose purpose is "final": machine time at the rent
 //   iteration tax    machine time of all runs over that of the final ones, in dollars
 //
-// What is not known is NaN and never zero.  A folder that cannot be read is a fault in the list and
-// makes the sums "at least".
-// Cost     one pass over every events.jsonl.
+// What is not known is NaN and never zero: without a run, their machine time; of owned machines,
+// the energy of hours for which neither a run nor project.toml has it.  A folder that cannot be
+// read is a fault in the list and makes the sums "at least". Cost     one pass over every
+// events.jsonl.
 #pragma once
 #include <functional>
 #include <map>
@@ -61,12 +62,13 @@ struct ProjectFacts {
 
 struct ProjectSearch {
   std::string folder;
-  std::string project = {};        // only runs of this project; empty: all
+  std::string project = {};        // only runs of this project, and project.toml if of its name
   std::string prices = "default";  // for the devices of imported runs
   std::function<void(int n_runs)> progress = {};
 };
 
-// Errors: Error{kBadInput} where the folder is none, project.toml has faults, or nothing is found.
+// Errors: Error{kBadInput} where the folder is none, project.toml has faults, nothing is found, or
+// nothing in it is of `project`.
 ProjectFacts collect_project(const ProjectSearch& search);
 
 struct PhaseCost {
@@ -91,10 +93,10 @@ struct ProjectCost {
   Sheet sheet;
   std::vector<PhaseCost> phases;  // in order of first use; the canonical three first
   std::vector<DefinitionCost> definitions;
-  std::string tax;                 // id of the iteration tax
-  std::string no_tax;              // why it is not stated; else empty
-  std::set<std::string> partial;   // ids of sums that lack a run whose price nobody knows
-  std::vector<std::string> parts;  // ids of the parts, as in Definitions
+  std::string tax;                             // id of the iteration tax
+  std::string no_tax;                          // why it is not stated; else empty
+  std::map<std::string, std::string> partial;  // ids of sums that lack a part: of what
+  std::vector<std::string> parts;              // ids of the parts, as in Definitions
   bool machines_are_rented = false;
 };
 

@@ -6,13 +6,15 @@
 #include <map>
 #include <numeric>
 
+#include "base/calendar.h"
 #include "economics/project.h"
 
 namespace farthing {
 namespace {
 
-constexpr double kNotStated = std::numeric_limits<double>::quiet_NaN();
 const char* const kNoPrice = "nobody knows the price of some of the runs' device-hours";
+const char* const kNoLife = "no years and busy_share in project.toml";
+const char* const kNoEnergy = "nobody stated the energy of the machines' hours (kwh)";
 
 std::string joined(const std::vector<std::string>& ids) {
   std::string formula;
@@ -153,11 +155,12 @@ class ProjectSheet {
   }
 
   // What is priced; "at least" where some of it is not, not stated where nothing is.
-  void sum(const std::string& id, const std::string& label, std::vector<std::string> ids) {
+  void sum(const std::string& id, const std::string& label, std::vector<std::string> ids,
+           const char* why = kNoPrice, const char* lacks = "of runs without a known price") {
     const auto missing =
         std::erase_if(ids, [&](const std::string& each) { return unpriced_.contains(each); });
-    if (missing > 0 && ids.empty()) return input(id, label, "USD", kNotStated, kNoPrice);
-    if (missing > 0) cost_.partial.insert(id);
+    if (missing > 0 && ids.empty()) return input(id, label, "USD", kNotStated, why);
+    if (missing > 0) cost_.partial[id] = lacks;
     formula(id, label + (missing > 0 ? ", at least" : ""), "USD", joined(ids));
   }
 
@@ -182,8 +185,8 @@ class ProjectSheet {
     } else {
       sum("final_compute", label("final_compute"), final_);
     }
-    sum("other_compute", label("other_compute"), other_);
-    sum("all_compute", "machine time of all runs at the rent", all_ids());
+    runs("other_compute", label("other_compute"), other_);
+    runs("all_compute", "machine time of all runs at the rent", all_ids());
     add_tax();
     const ProjectFile& file = cost_.facts.file;
     items("people", file.people);
@@ -191,8 +194,18 @@ class ProjectSheet {
     items("tools", file.tools);
     items("overhead", file.overhead);
     items("earlier_work", file.earlier);
-    sum("rented_compute", label("rented_compute"), owned_ ? elsewhere_ : all_ids());
+    if (owned_) {
+      sum("rented_compute", label("rented_compute"), elsewhere_);
+    } else {
+      runs("rented_compute", label("rented_compute"), all_ids());
+    }
     add_hardware();
+  }
+
+  // Where there is no run at all, what runs cost is not known to be nothing.
+  void runs(const std::string& id, const std::string& label, const std::vector<std::string>& ids) {
+    if (cost_.facts.runs.empty()) return input(id, label, "USD", kNotStated, "no run");
+    sum(id, label, ids);
   }
 
   std::string label(const std::string& part) const { return definitions_.label_of(part); }
@@ -218,19 +231,7 @@ class ProjectSheet {
       }
       return;
     }
-    double kwh = 0;
-    bool known = true;
-    double core_hours = 0;
-    for (const auto& run : cost_.facts.runs) {
-      if (run.device != "core") continue;
-      core_hours += run.hours;
-      kwh += run.kwh.value_or(0);
-      known = known && !run.kwh_estimated;
-    }
-    input(
-        "kwh", "energy of owned machines", "kWh", kwh,
-        known ? "measured by the runs" : "measured where a run has a meter, else the book's watts");
-    formula("electricity", label("electricity"), "USD", "kwh * pue * kwh_price");
+    const double core_hours = add_electricity();
     if (hardware.empty()) {
       for (const char* part : {"hardware_bought", "hardware_worn"}) {
         input(part, label(part), "USD", kNotStated, "no [[hardware]] in project.toml");
@@ -241,19 +242,65 @@ class ProjectSheet {
     for (std::size_t i = 0; i < hardware.size(); ++i) {
       const ProjectMachine& machine = hardware[i];
       const std::string n = std::to_string(i + 1), from = "project.toml " + machine.item.source;
-      const double hours =
-          machine.hours.value_or(core_hours / machine.cores.value_or(book_.machine_cores));
+      const double hours = hours_of(machine, core_hours);
       input("machine" + n, machine.item.name, "USD", machine.item.usd, from, true);
-      input("life" + n, "life of " + machine.item.name, "years", machine.years, from, true);
-      input("busy" + n, "share of its life in use", "share", machine.busy_share, from);
+      const bool has_life = machine.years && machine.busy_share;
+      if (!has_life) unpriced_.insert("worn" + n);
+      input("life" + n, "life of " + machine.item.name, "years", machine.years.value_or(kNotStated),
+            from, true);
+      input("busy" + n, "share of its life in use", "share",
+            machine.busy_share.value_or(kNotStated), has_life ? from : kNoLife);
       input("use" + n, "hours that the project used it", "h", hours,
             machine.hours ? from : "core-hours of the runs over its cores");
-      formula("worn" + n, "wear of " + machine.item.name, "USD",
-              fmt::format("machine{0} * min(1, use{0} / (life{0} * 8766 * busy{0}))", n));
+      formula(
+          "worn" + n, "wear of " + machine.item.name, "USD",
+          fmt::format("machine{0} * min(1, use{0} / (life{0} * {1} * busy{0}))", n, kHoursPerYear));
       bought.push_back("machine" + n), worn.push_back("worn" + n);
     }
     formula("hardware_bought", label("hardware_bought"), "USD", joined(bought));
-    formula("hardware_worn", label("hardware_worn"), "USD", joined(worn));
+    sum("hardware_worn", label("hardware_worn"), worn, kNoLife, "without years and busy_share");
+  }
+
+  // The hours of a machine's use: its own, or those of the runs.
+  double hours_of(const ProjectMachine& machine, double core_hours) const {
+    return machine.hours.value_or(core_hours / cores_of(machine));
+  }
+  double cores_of(const ProjectMachine& machine) const {
+    return machine.cores.value_or(book_.machine_cores);
+  }
+
+  // Of the runs' cores and of machines that state their own; returns the runs' core-hours.  Hours
+  // of machines beyond the runs' have an energy that nobody stated.
+  double add_electricity() {
+    double kwh = 0, runs_kwh = 0, core_hours = 0, silent_core_hours = 0;
+    bool known = true;
+    for (const auto& run : cost_.facts.runs) {
+      if (run.device != "core") continue;
+      core_hours += run.hours;
+      runs_kwh += run.kwh.value_or(0);
+      known = known && !run.kwh_estimated;
+    }
+    const auto& hardware = cost_.facts.file.hardware;
+    bool runs_are_in = hardware.empty(), is_stated = core_hours > 0;
+    for (const auto& machine : hardware) {
+      kwh += machine.kwh.value_or(0);
+      if (machine.hours) is_stated = true;
+      if (!machine.kwh) runs_are_in = true;
+      if (!machine.kwh) silent_core_hours += machine.hours.value_or(0) * cores_of(machine);
+    }
+    if (runs_are_in) kwh += runs_kwh;
+    const bool is_partial = silent_core_hours > core_hours * (1 + 1e-6);
+    if (!is_stated || (is_partial && kwh == 0)) {
+      input("electricity", label("electricity"), "USD", kNotStated, kNoEnergy);
+      return core_hours;
+    }
+    if (is_partial) cost_.partial["electricity"] = "of hours whose energy is not stated";
+    std::string source = runs_are_in && core_hours > 0 ? "measured by the runs" : "project.toml";
+    if (runs_are_in && !known) source = "measured where a run has a meter, else the book's watts";
+    input("kwh", "energy of owned machines", "kWh", kwh, source);
+    formula("electricity", label("electricity") + (is_partial ? ", at least" : ""), "USD",
+            "kwh * pue * kwh_price");
+    return core_hours;
   }
 
   std::vector<std::string> all_ids() const {
@@ -278,7 +325,7 @@ class ProjectSheet {
           cost.missing.push_back(definitions_.name_of(part));
         }
         if (cost_.partial.contains(part)) {
-          cost.missing.push_back(definitions_.name_of(part) + " of runs without a known price");
+          cost.missing.push_back(definitions_.name_of(part) + " " + cost_.partial.at(part));
         }
       }
       // "At least nothing" says nothing.

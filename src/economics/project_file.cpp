@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "base/calendar.h"
 #include "config/settings.h"
 #include "economics/price_list.h"
 
@@ -10,6 +11,7 @@ namespace farthing {
 namespace {
 
 constexpr double kMost = 1e11;  // dollars; no project has spent more
+constexpr double kMostYears = 100;
 
 class ProjectReader {
  public:
@@ -85,7 +87,7 @@ class ProjectReader {
     settings_.read(prefix + "source", source, {});
     settings_.read(prefix + "date", date, {});
     if (settings_.has(prefix + "date") && !is_date(date)) {
-      settings_.add_fault(prefix + "date", "\"" + date + "\"", "YYYY, YYYY-MM or YYYY-MM-DD");
+      settings_.add_fault(prefix + "date", "\"" + date + "\"", kDateWanted);
     }
     if (!date.empty()) dates_.push_back({prefix + "date", date});
   }
@@ -116,11 +118,16 @@ class ProjectReader {
     settings_.read(prefix + "name", machine.item.name, {});
     words(prefix, machine.item.source, machine.item.date);
     machine.item.usd = money(prefix, "usd") * number(prefix + "count", 1, 0, 1e6);
-    machine.years = number(prefix + "years", 3, 0.05, 100);
-    machine.busy_share = number(prefix + "busy_share", 1, 0.001, 1);
+    settings_.read(prefix + "years", machine.years, {.low = 0.05, .high = kMostYears});
+    settings_.read(prefix + "busy_share", machine.busy_share, {.low = 0.001, .high = 1});
     settings_.read(prefix + "cores", machine.cores, {.low = 1, .high = 1e9});
-    const double life = machine.years * 8766 * machine.busy_share;
     settings_.read(prefix + "hours", machine.hours, {.low = 0, .high = 1e9});
+    settings_.read(prefix + "kwh", machine.kwh, {.low = 0, .high = 1e12});
+    if (machine.kwh && !machine.hours) {
+      settings_.add_fault(prefix + "kwh", "no hours beside it", "hours, of which it is the energy");
+    }
+    const double life =
+        machine.years.value_or(kMostYears) * kHoursPerYear * machine.busy_share.value_or(1);
     if (machine.hours.value_or(0) > life) {
       settings_.add_fault(prefix + "hours", fmt::format("{}", *machine.hours),
                           fmt::format("at most {:.0f}, its years * 8766 * busy_share", life));

@@ -3,10 +3,11 @@
 //   name = "tiny-moe"        machines = "rented" or "owned"; default: the price book's basis
 //   [exchange] CNY = 7.2     for a dollar; needed for amounts in that currency
 //   [[people]]               role count months usd_per_month
-//   [[hardware]]             name usd count years busy_share cores hours
-//                            worn = usd * count * min(1, hours / (years * 8766 * busy_share));
+//   [[hardware]]             name usd count years busy_share cores hours kwh
+//                            worn = usd * count * min(1, hours / (years * 8766 * busy_share)), not
+//                            stated without years and busy_share;
 //                            hours of use by this project: given, or the core-hours of its runs
-//                            over cores
+//                            over cores; kwh of those hours, at the machine, cooling apart
 //   [[data]] [[tools]] [[overhead]] [[earlier]]     name usd
 //   [[compute]]              name phase purpose device hours usd_per_hour kwh: rented elsewhere
 //
@@ -29,10 +30,11 @@ struct ProjectItem {
 };
 
 struct ProjectMachine {
-  ProjectItem item;  // usd: purchase of all of them
-  double years = 3, busy_share = 1;
-  std::optional<double> cores;  // of all of them
-  std::optional<double> hours;  // of use by this project
+  ProjectItem item;                         // usd: purchase of all of them
+  std::optional<double> years, busy_share;  // without both, its wear is not stated
+  std::optional<double> cores;              // of all of them
+  std::optional<double> hours;              // of use by this project
+  std::optional<double> kwh;                // of these hours
 };
 
 struct ProjectCompute {

@@ -165,6 +165,60 @@ TEST(Project, OwnedMachinesWearByTheHoursOfTheRuns) {
   EXPECT_GT(cost.sheet.value("electricity"), 0);
 }
 
+constexpr const char* kOthersStated =
+    "[[people]]\nrole = \"r\"\ncount = 1\nmonths = 1\nusd_per_month = 100\n"
+    "[[data]]\nusd = 0\n[[tools]]\nusd = 0\n[[overhead]]\nusd = 0\n[[earlier]]\nusd = 0\n";
+
+TEST(Project, TheEnergyOfHoursThatNobodyMeteredIsNotZero) {
+  const TestProject project;
+  const std::string owned = std::string("machines = \"owned\"\n") + kOthersStated +
+                            "[[hardware]]\nname = \"pc\"\nusd = 100000\nhours = 10000\n"
+                            "years = 3\nbusy_share = 1\ncores = 2\n";
+  project.write("project.toml", owned);
+  ProjectCost cost = project.cost();
+  EXPECT_TRUE(std::isnan(cost.sheet.value("electricity")));
+  EXPECT_EQ(cost.sheet.at("sum_programme").label, "the whole programme, at least");
+  EXPECT_EQ(cost.definitions[3].missing, std::vector<std::string>{"electricity"});
+  project.write("project.toml", owned + "kwh = 5000\n");
+  cost = project.cost();
+  EXPECT_NEAR(cost.sheet.value("electricity"), 5000 * 1.58 * 0.17, 1e-9);
+  EXPECT_TRUE(cost.definitions[3].missing.empty());
+  project.run("a", 1000, 100, "final");  // its energy is in those hours'
+  EXPECT_NEAR(project.cost().sheet.value("electricity"), 5000 * 1.58 * 0.17, 1e-9);
+  project.write("project.toml", owned);  // 200 of 20,000 core-hours are known
+  cost = project.cost();
+  EXPECT_GT(cost.sheet.value("electricity"), 0);
+  EXPECT_TRUE(cost.partial.contains("electricity"));
+  EXPECT_EQ(cost.definitions[3].missing.size(), 1u);
+}
+
+TEST(Project, AMachineWithoutALifeHasNoWear) {
+  const TestProject project;
+  const std::string pc = "[[hardware]]\nname = \"pc\"\nusd = 1000\nhours = 100\nkwh = 1\n";
+  const std::string owned = std::string("machines = \"owned\"\n") + kOthersStated + pc;
+  for (const char* half : {"", "years = 3\n", "busy_share = 1\n"}) {
+    project.write("project.toml", owned + half);
+    const ProjectCost cost = project.cost();
+    EXPECT_TRUE(std::isnan(cost.sheet.value("hardware_worn"))) << half;
+    EXPECT_EQ(cost.definitions[4].missing.size(), 1u) << half;
+  }
+  project.write("project.toml", owned + pc + "years = 1\nbusy_share = 1\n");
+  const ProjectCost cost = project.cost();
+  EXPECT_NEAR(cost.sheet.value("hardware_worn"), 1000 * 100 / 8766.0, 1e-9);
+  EXPECT_TRUE(cost.partial.contains("hardware_worn"));
+}
+
+TEST(Project, WithoutARunMachineTimeIsNotStated) {
+  const TestProject project;
+  project.write("project.toml", kOthersStated);
+  const ProjectCost cost = project.cost();
+  for (const char* id : {"all_compute", "other_compute", "rented_compute", "sum_all_runs"}) {
+    EXPECT_TRUE(std::isnan(cost.sheet.value(id))) << id;
+  }
+  EXPECT_EQ(cost.sheet.value("sum_programme"), 100);
+  EXPECT_EQ(cost.definitions[3].missing, std::vector<std::string>{"rent paid"});
+}
+
 // A run on devices that nobody named has hours and no price.
 std::string import_without_device(double begun) {
   return events(begun, 5, ",\"device\":\"not stated\"");
@@ -205,7 +259,7 @@ TEST(Project, AMachineWearsByAtMostItsPrice) {
   project.run("a", 1000, 1e5, "final");  // 200,000 core-hours
   project.write("project.toml",
                 "machines = \"owned\"\n[[hardware]]\nname = \"pc\"\nusd = 1000\nyears = 1\n"
-                "cores = 2\n");
+                "busy_share = 1\ncores = 2\n");
   EXPECT_EQ(project.cost().sheet.value("hardware_worn"), 1000);
 }
 
@@ -251,6 +305,32 @@ TEST(Project, DatesAfterTodayAreNamedInOneSentence) {
   EXPECT_EQ(future_words(file, "2031-01-01"), "");
 }
 
+TEST(Project, OneProjectOfAFolderIsCountedAlone) {
+  const TestProject project;
+  project.run("a", 1000, 3, "final");
+  project.write("project.toml", std::string("name = \"Test\"\n") + kBill + kOthersStated);
+  const auto of = [&](const std::string& name) {
+    return collect_project({.folder = project.folder.file(""), .project = name});
+  };
+  const ProjectFacts test = of("Test");
+  ASSERT_EQ(test.runs.size(), 1u);
+  EXPECT_EQ(test.runs[0].name, "rented");
+  const ProjectFacts other = of("default");
+  ASSERT_EQ(other.runs.size(), 1u);
+  EXPECT_EQ(other.runs[0].name, "a");
+  EXPECT_EQ(other.file.name, "default");
+  EXPECT_FALSE(other.file.people.has_value());
+  EXPECT_EQ(other.remarks.size(), 1u);
+  try {
+    of("nosuch");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kBadInput);
+    EXPECT_NE(error.message.find("no project \"nosuch\""), std::string::npos) << error.message;
+    EXPECT_NE(error.message.find("Test, default"), std::string::npos) << error.message;
+  }
+}
+
 TEST(Project, RefusesWhatIsNoProject) {
   const TestProject project;
   const auto fault_of = [](auto body) {
@@ -280,7 +360,7 @@ TEST(Project, RefusesWhatIsNoProject) {
   EXPECT_NE(file("[[hardware]]\nname = \"pc\"\nusd = 100000\nyears = 1\nhours = 1e7\n")
                 .find("at most 8766"),
             std::string::npos);
-  for (const char* date : {"yesterday", "2099-13-45", ""}) {
+  for (const char* date : {"yesterday", "2099-13-45", "2026-02-30", ""}) {
     EXPECT_NE(file(std::string("[[data]]\nname = \"a\"\nusd = 1\ndate = \"") + date + "\"\n")
                   .find("YYYY"),
               std::string::npos)

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "economics/cost_case.h"
 #include "economics/price_list.h"
 #include "economics/receipt_fields.h"
 #include "economics/receipt_relations.h"
@@ -32,6 +33,8 @@ class ReceiptCheck : ReceiptFields {
     ordered("final_run", "all_runs");
     ordered("all_runs", "research_and_development");
     ordered("final_run", "research_and_development");
+    ordered("amortised", "programme");
+    check_parts();
     check_energy();
     check_dates();
     check_twins();
@@ -64,6 +67,24 @@ class ReceiptCheck : ReceiptFields {
             fmt::format("{:g} is less than {} {:g}, which is part of it", *b, part, *a));
     }
   }
+  // Who names a part as claims/definitions.toml does means that part.
+  void check_parts() {
+    const Definitions known = load_definitions();
+    for (const Definition& definition : known.definitions) {
+      const std::string where = "/definitions/" + definition.id + "/parts";
+      const Json* parts = at(where);
+      for (std::size_t i = 0; parts != nullptr && parts->is_array() && i < parts->size(); ++i) {
+        const std::string name = text(fmt::format("{}/{}/name", where, i));
+        const auto meant = std::find_if(known.parts.begin(), known.parts.end(), [&](const auto& p) {
+          return name == p.id || name == p.name;
+        });
+        if (meant == known.parts.end()) continue;
+        if (std::count(definition.parts.begin(), definition.parts.end(), meant->id) > 0) continue;
+        fault(fmt::format("{}/{}", where, i),
+              "\"" + name + "\" is no part of " + definition.id + " (farthing cost explain)");
+      }
+    }
+  }
   void check_energy() {
     if (!number("/energy/kwh")) {
       warn("/energy/kwh", "not stated; the EU AI Act's Annex XI asks for it");
@@ -87,7 +108,7 @@ class ReceiptCheck : ReceiptFields {
         dated = false;
       else if (!is_date(*date) || date->size() != 10) {
         dated = false;
-        fault(where, "found \"" + *date + "\", wanted YYYY-MM-DD");
+        fault(where, "found \"" + *date + "\", wanted a date of the calendar: YYYY-MM-DD");
       } else if (text("/origin") != "simulated" && days_of(*date) > days_of(today_) + 1) {
         fault(where, *date + ", a date to come: today is " + today_);
       }
@@ -117,7 +138,7 @@ class ReceiptCheck : ReceiptFields {
       const std::string where = fmt::format("/prices/{}", i);
       const std::string date = text(where + "/date");
       if (!is_date(date)) {
-        fault(where + "/date", "found \"" + date + "\", wanted YYYY, YYYY-MM or YYYY-MM-DD");
+        fault(where + "/date", "found \"" + date + "\", wanted " + kDateWanted);
         continue;
       }
       const std::string unit = text(where + "/unit");

@@ -293,13 +293,67 @@ TEST(ReceiptCheck, OwnedAndSpotReceiptsConform) {
 TEST(ReceiptCheck, FiguresThatStandAloneAreNamed) {
   set_share_folder(FARTHING_SOURCE_DIR);
   EXPECT_EQ(unheld_figures(v3_receipt()),
-            (std::vector<std::string>{"compute.training_flops", "compute.training_time_hours",
-                                      "energy.kwh", "energy.pue", "tokens"}));
+            (std::vector<std::string>{"definitions.final_run.low", "definitions.final_run.high",
+                                      "compute.training_flops", "compute.training_time_hours",
+                                      "compute.devices", "energy.kwh", "energy.pue", "tokens",
+                                      "prices.0.value"}));
   Json receipt = v3_receipt();
   receipt["usd"]["total"] = 5576000;
   receipt["compute"]["device_hours"] = "not stated";
   const auto alone = unheld_figures(receipt);
   EXPECT_NE(std::find(alone.begin(), alone.end(), "usd.total"), alone.end());
+  const auto of_ours = unheld_figures(own_receipt());
+  for (const char* figure : {"attempts", "final_loss", "steps"}) {
+    EXPECT_NE(std::find(of_ours.begin(), of_ours.end(), figure), of_ours.end()) << figure;
+  }
+  for (const char* figure : {"tokens", "usd.total", "usd.by_category.lost", "joules"}) {
+    EXPECT_EQ(std::find(of_ours.begin(), of_ours.end(), figure), of_ours.end()) << figure;
+  }
+}
+
+TEST(ReceiptCheck, AbsurdFiguresAreRefused) {
+  const Json receipt = own_receipt();
+  const auto forged = [&](const char* pointer, double value) {
+    Json other = receipt;
+    other[Json::json_pointer(pointer)] = value;
+    return errors_of(other);
+  };
+  EXPECT_NE(forged("/val_bits_per_byte", 1e9).find("bits a byte, wanted 0 to 100"),
+            std::string::npos);
+  EXPECT_NE(forged("/final_loss", 1e9).find("nats a token, wanted 0 to 100"), std::string::npos);
+  EXPECT_NE(forged("/attempts", 0).find("attempts of a run, wanted 1"), std::string::npos);
+  EXPECT_NE(forged("/steps", 0).find("steps a token"), std::string::npos);
+  EXPECT_NE(forged("/compute/devices", 7).find("hours of a device in an hour"), std::string::npos);
+  EXPECT_EQ(forged("/compute/devices", 2), "");
+}
+
+TEST(ReceiptCheck, ACategoryCostsItsShareOfTheTime) {
+  Json receipt = own_receipt();
+  const double moved = receipt["usd"]["by_category"]["compute"].get<double>() / 2;
+  receipt["usd"]["by_category"]["compute"] = moved;
+  receipt["usd"]["by_category"]["lost"] = moved;  // the sum is what it was
+  EXPECT_NE(errors_of(receipt).find("/usd/by_category/lost"), std::string::npos);
+  EXPECT_NE(errors_of(receipt).find("/usd/by_category/compute"), std::string::npos);
+  receipt["attempts"] = 2;  // perhaps of other numbers of cores; nothing was lost in no time
+  EXPECT_NE(errors_of(receipt).find("/usd/by_category/lost"), std::string::npos);
+  EXPECT_EQ(errors_of(receipt).find("/usd/by_category/compute"), std::string::npos);
+}
+
+TEST(ReceiptCheck, DefinitionsHoldTheirPartsAndNoOthers) {
+  Json receipt = v3_receipt();
+  receipt["definitions"]["programme"] = {{"usd", 8e6}, {"basis", "x"}};
+  receipt["definitions"]["amortised"] = {{"usd", 9e6}, {"basis", "x"}};
+  EXPECT_NE(errors_of(receipt).find("less than amortised 9e+06"), std::string::npos);
+  receipt = v3_receipt();
+  receipt["definitions"]["all_runs"] =
+      Json::parse(R"({"usd": 6e6, "basis": "x", "parts": [{"name": "final run", "usd": 5.576e6},
+                      {"name": "people", "usd": 424000}]})");
+  EXPECT_EQ(errors_of(receipt),
+            "/definitions/all_runs/parts/1: \"people\" is no part of all_runs (farthing cost "
+            "explain)\n");
+  receipt["definitions"]["research_and_development"] = receipt["definitions"]["all_runs"];
+  receipt["definitions"]["all_runs"] = "not stated";
+  EXPECT_EQ(errors_of(receipt), "");
 }
 
 TEST(ReceiptCheck, NoDeviceIsFasterThanItsSheet) {

@@ -13,6 +13,7 @@
 #include <set>
 #include <string>
 
+#include "base/calendar.h"
 #include "economics/receipt_fields.h"
 #include "plan/cluster.h"
 
@@ -54,7 +55,6 @@ struct Sum {
   double share = 0;
 };
 
-constexpr double kHoursPerYear = 8766;
 constexpr double kMostRoom = 0.005;
 constexpr double kNoLimit = std::numeric_limits<double>::infinity();
 
@@ -106,7 +106,7 @@ const std::vector<Bound>& bounds() {
        1,
        {"/compute/device_hours"},
        {"/compute/training_time_hours", "/compute/devices"},
-       0,
+       0.5,
        1.001,
        "hours of a device in an hour"},
       {"/energy/kwh", 1e3, {"/energy/kwh"}, {"/compute/device_hours"}, 0.1, 500, "W a core", kCore},
@@ -121,6 +121,11 @@ const std::vector<Bound>& bounds() {
       {"/energy/pue", 1, {"/energy/pue"}, {}, 1, kNoLimit, "energy of the site over the machines'"},
       {"/core_seconds", 1, {"/core_seconds"}, {"/seconds/total"}, 0.999, 1e7, "cores at work"},
       {"/steps", 1, {"/tokens"}, {"/steps"}, 1, kNoLimit, "tokens a step"},
+      {"/steps", 1, {"/steps"}, {"/tokens"}, 1e-15, 1, "steps a token"},
+      {"/attempts", 1, {"/attempts"}, {}, 1, 1e6, "attempts of a run"},
+      // A guess among 200,000 tokens costs 12 nats, one of bytes 8 bits.
+      {"/final_loss", 1, {"/final_loss"}, {}, 0, 100, "nats a token"},
+      {"/val_bits_per_byte", 1, {"/val_bits_per_byte"}, {}, 0, 100, "bits a byte"},
       {"/share_of_fp32_peak",
        1,
        {"/share_of_fp32_peak"},
@@ -196,15 +201,17 @@ class RelationCheck : ReceiptFields {
     for (const Relation& relation : relations()) check_relation(relation);
     for (const Relation& relation : listed_prices()) check_relation(relation);
     for (const Relation& relation : rented()) check_relation(relation);
+    for (const Relation& relation : shares()) check_relation(relation);
     for (const Bound& bound : bounds()) check_bound(bound);
     check_bound(most_flops(text("/compute/device")));
     return std::move(found_);
   }
-  // After check().
+  // After check(): every number of the receipt that no row held.
   std::vector<std::string> unheld() const {
     std::vector<std::string> names;
-    for (const auto& pointer : known_) {
-      if (!held_.contains(pointer) && number(pointer)) names.push_back(dotted(pointer));
+    const Json flat = receipt_.flatten();
+    for (const auto& [pointer, value] : flat.items()) {
+      if (value.is_number() && !held_.contains(pointer)) names.push_back(dotted(pointer));
     }
     return names;
   }
@@ -246,10 +253,8 @@ class RelationCheck : ReceiptFields {
   std::string named(const std::string& pointer) const {
     return fmt::format("{} ({:.10g})", dotted(pointer), *number(pointer));
   }
-  // Figures of a row, of which all are stated or not.
-  void note(const std::string& figure, const Pointers& others, bool is_held) {
-    known_.insert(figure), known_.insert(others.begin(), others.end());
-    if (is_held) held_.insert(figure), held_.insert(others.begin(), others.end());
+  void hold(const std::string& figure, const Pointers& others) {
+    held_.insert(figure), held_.insert(others.begin(), others.end());
   }
   // "1e+06 x usd.total (0.0010025) / tokens (40960)"
   std::string product_words(double scale, const Pointers& times, const Pointers& over) const {
@@ -279,8 +284,8 @@ class RelationCheck : ReceiptFields {
   void check_relation(const Relation& relation) {
     const bool is_held = holds(relation.when) && number(relation.figure) &&
                          are_stated(relation.times) && are_stated(relation.over);
-    note(relation.figure, relation.times, is_held), note(relation.figure, relation.over, is_held);
     if (!is_held) return;
+    hold(relation.figure, relation.times), hold(relation.figure, relation.over);
     const double wanted = product(relation.scale, relation.times, relation.over);
     double share = relation.share + 1e-9;
     for (const auto* pointers : {&relation.times, &relation.over}) {
@@ -303,8 +308,8 @@ class RelationCheck : ReceiptFields {
   }
   void check_sum(const Sum& sum) {
     const bool is_held = number(sum.total) && !sum.parts.empty() && are_stated(sum.parts);
-    note(sum.total, sum.parts, is_held);
     if (!is_held) return;
+    hold(sum.total, sum.parts);
     double wanted = 0, forgiven = room(sum.total);
     std::string words;
     for (const auto& part : sum.parts) {
@@ -360,6 +365,20 @@ class RelationCheck : ReceiptFields {
     return relations;
   }
 
+  // A category's dollars are its share of the core-seconds: of the seconds, where one attempt had
+  // one number of cores; nothing of no time.
+  std::vector<Relation> shares() const {
+    std::vector<Relation> relations;
+    if (!number("/core_seconds")) return relations;
+    for (const auto& usd : keys_of("/usd/by_category")) {
+      const std::string seconds = "/seconds" + usd.substr(usd.rfind('/'));
+      const auto spent = number(seconds);
+      if (!spent || (*spent > 0 && number("/attempts") != 1.0)) continue;
+      relations.push_back({usd, 1, {"/usd/total", seconds}, {"/seconds/total"}, 1e-6});
+    }
+    return relations;
+  }
+
   Pointers keys_of(const std::string& object) const {
     Pointers pointers;
     const Json* values = at(object);
@@ -390,7 +409,7 @@ class RelationCheck : ReceiptFields {
   }
 
   std::vector<Finding> found_;
-  std::set<std::string> known_, held_;
+  std::set<std::string> held_;
 };
 
 }  // namespace

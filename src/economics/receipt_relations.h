@@ -19,7 +19,8 @@ namespace farthing {
 // One error for each row that fails; it names every figure of the row and its value.
 std::vector<Finding> check_relations(const Json& receipt);
 
-// What is stated alone: figures of the table that no row binds for want of others, "usd.total".
+// What is stated alone, "val_bits_per_byte": every number that no product and no sum binds; the
+// bounds on what machines and models give are too wide to hold one.
 std::vector<std::string> unheld_figures(const Json& receipt);
 
 }  // namespace farthing

@@ -95,7 +95,8 @@ std::string lucky_words(const Scenario& scenario, const std::map<std::string, Sh
     names += (names.empty() ? "" : "; ") + scenario.sheet.at(id).label;
   }
   if (names.empty()) return "";
-  return "The sources' values sit at one end of their ranges, so that what they give is no middle: "
+  return std::string(scenario.is_changed ? "The values given" : "The sources' values") +
+         " sit at one end of their ranges, so that what they give is no middle: "
          "nine or more draws in ten lie to one side of it. So it is with: " +
          names + ".";
 }

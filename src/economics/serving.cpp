@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/calendar.h"
 #include "base/error.h"
 #include "plan/accounting.h"
 
@@ -377,25 +378,29 @@ ServeDay serve_day(const ServeRate& rate, const ServeLoad& load, const ServePric
   return day;
 }
 
+double serving_usd(const Offer& offer, double tokens) {
+  return tokens / kMillion * offer.serve_usd_per_million;
+}
+
 double lifetime_usd(const Offer& offer, double tokens) {
-  return offer.train_usd + tokens / kMillion * offer.serve_usd_per_million;
+  return offer.train_usd + serving_usd(offer, tokens);
 }
 
 double lifetime_crossover(const Offer& a, const Offer& b) {
   const double train = a.train_usd - b.train_usd;
   const double serve = b.serve_usd_per_million - a.serve_usd_per_million;
-  if (serve == 0 || train / serve < 0) return kNever;
+  if (train == 0 || serve == 0 || train / serve < 0) return kNever;
   return train / serve * kMillion;
 }
 
 double own_usd(const OwnServing& own, double tokens_per_day) {
-  const double days = own.months * 365.0 / 12;
+  const double days = own.months * kDaysPerYear / 12;
   const double floor = own.floor_devices * own.usd_per_device_hour * 24;
   return own.train_usd + days * std::max(floor, tokens_per_day / kMillion * own.usd_per_million);
 }
 
 double own_beats_api_at(const OwnServing& own, double api_usd_per_million) {
-  const double days = own.months * 365.0 / 12;
+  const double days = own.months * kDaysPerYear / 12;
   const double floor = own.floor_devices * own.usd_per_device_hour * 24;
   // Either while the floor binds, or above it.
   const double bound = (own.train_usd / days + floor) / api_usd_per_million * kMillion;

@@ -178,13 +178,15 @@ struct SglangDeployment {
       .hit_share = 0, .context = 2000, .prompt = 2000, .tokens_per_second_reader = 10, .load = 1};
 };
 
-// Training once and serving so many tokens: total = train + tokens * serve / 1e6.
+// Training once and serving so many tokens: total = train + tokens * serve / 1e6.  NaN: not stated,
+// and so is every sum of it.
 struct Offer {
   std::string name;
   double train_usd = 0;
   double serve_usd_per_million = 0;
 };
 double lifetime_usd(const Offer& offer, double tokens);
+double serving_usd(const Offer& offer, double tokens);
 // Tokens from which the one that is dearer to train and cheaper to serve has won; NaN if never.
 double lifetime_crossover(const Offer& a, const Offer& b);
 

@@ -7,6 +7,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "base/calendar.h"
 #include "base/error.h"
 #include "economics/scenario.h"
 #include "report/table.h"
@@ -15,8 +16,6 @@ namespace farthing {
 namespace {
 
 std::string figure(double value, const char* unit) { return format_figure(value, unit); }
-
-std::string devices_words(double n) { return fmt::format("{:.0f} device{}", n, n == 1 ? "" : "s"); }
 
 // A day of the devices that stand whatever the traffic.
 double floor_usd(const ServeAnswer& answer) {
@@ -148,54 +147,21 @@ std::vector<std::string> traffic_words(const ServeAnswer& answer) {
 // Whose prices the revenue is at.
 std::vector<std::string> price_words(const ServeQuestion& question) {
   const ServePrices& prices = question.prices;
-  const ServePrices r1;
   if (std::isnan(prices.input_usd) || std::isnan(prices.output_usd)) {
     return {"Revenue and margin are not stated: at what price " + question.shape.name +
             " is sold is not known here (--price-in, --price-hit, --price-out)."};
   }
-  if (prices.input_usd != r1.input_usd || prices.hit_usd != r1.hit_usd ||
-      prices.output_usd != r1.output_usd) {
-    return {};
-  }
-  return {fmt::format(
-      "Revenue: at DeepSeek-R1's prices, {} in, {} for a hit, {} out per million (--price-in, "
-      "--price-hit, --price-out).",
-      figure(r1.input_usd, "USD"), figure(r1.hit_usd, "USD"), figure(r1.output_usd, "USD"))};
-}
-
-std::vector<std::string> lifetime_words(const ServeAnswer& answer) {
-  std::vector<std::string> lines;
-  const ServeQuestion& question = answer.question;
-  const bool trained = question.train_usd > 0;
-  lines.push_back(
-      fmt::format("Over {:.0f} months: {} tokens, {} to {}.", question.months,
-                  figure(answer.lifetime_tokens, ""),
-                  figure(lifetime_usd(answer.own, answer.lifetime_tokens), "USD"),
-                  trained ? "train and serve" : "serve; its training is not stated (--train-usd)"));
-  if (question.rival.train_usd > 0 || question.rival.serve_usd_per_million > 0) {
-    const double own = lifetime_usd(answer.own, answer.lifetime_tokens);
-    const double rival = lifetime_usd(question.rival, answer.lifetime_tokens);
-    lines.push_back(fmt::format(
-        "The other model: {}; {} is cheaper over this life{}.", figure(rival, "USD"),
-        own <= rival ? "this one" : "the other",
-        std::isfinite(answer.crossover_tokens)
-            ? ", and they are level at " + figure(answer.crossover_tokens, "") + " tokens"
-            : ", at any traffic"));
-  }
-  if (question.api_usd_per_million > 0) {
-    lines.push_back(
-        std::isfinite(answer.api_break_even)
-            ? fmt::format("Against an API at {} per million: from {} tokens a day on, with "
-                          "at least {} day and night.",
-                          figure(question.api_usd_per_million, "USD"),
-                          figure(answer.api_break_even, ""), devices_words(answer.floor_devices))
-            : fmt::format("An API at {} per million is cheaper at any traffic.",
-                          figure(question.api_usd_per_million, "USD")));
-  }
-  return lines;
+  if (question.price_source.empty()) return {};
+  return {
+      fmt::format("Revenue: at published prices, {} in, {} for a hit, {} out per million "
+                  "({}; --price-in, --price-hit, --price-out).",
+                  figure(prices.input_usd, "USD"), figure(prices.hit_usd, "USD"),
+                  figure(prices.output_usd, "USD"), question.price_source)};
 }
 
 }  // namespace
+
+std::string devices_words(double n) { return fmt::format("{:.0f} device{}", n, n == 1 ? "" : "s"); }
 
 const PriceEntry* find_device_price(const PriceList& prices, const std::string& device,
                                     const std::string& kind) {
@@ -250,17 +216,19 @@ void judge_prediction(ServeAnswer& answer, const ModelShape& v3, const Cluster& 
       predict_decode(v3, h100, sglang.load).tokens_per_second * node / sglang.rate.decode - 1;
 }
 
-void fill_prices(const ModelShape& shape, ServePrices& prices) {
-  const auto fill = [](double& price, double usual) {
-    if (std::isnan(price)) price = usual;
+void fill_prices(const PriceList& list, ServeQuestion& question) {
+  ServePrices& prices = question.prices;
+  const auto fill = [&](double& price, const char* kind) {
+    if (!std::isnan(price)) return false;
+    const PriceEntry* entry = list.find({question.shape.name, kind});
+    if (entry == nullptr) return false;
+    price = entry->value;
+    question.price_source = entry->source + ", " + entry->date;
+    return true;
   };
-  if (shape.name.starts_with("deepseek-v3")) {
-    const ServePrices r1;
-    fill(prices.input_usd, r1.input_usd);
-    fill(prices.hit_usd, r1.hit_usd);
-    fill(prices.output_usd, r1.output_usd);
-  }
-  fill(prices.hit_usd, prices.input_usd);
+  const bool is_in = fill(prices.input_usd, "api-in"), is_hit = fill(prices.hit_usd, "api-hit");
+  if (!fill(prices.output_usd, "api-out") || !is_in || !is_hit) question.price_source.clear();
+  if (std::isnan(prices.hit_usd)) prices.hit_usd = prices.input_usd;
 }
 
 ServeAnswer answer_serving(const ServeQuestion& question) {
@@ -286,18 +254,20 @@ ServeAnswer answer_serving(const ServeQuestion& question) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   answer.mix_usd_per_million = tokens > 0 ? answer.day.cost_usd / tokens * 1e6 : kNone;
   answer.busy_usd_per_million = tokens > 0 ? answer.day.used_usd / tokens * 1e6 : kNone;
-  answer.lifetime_tokens = tokens * question.months * 365 / 12;
+  answer.lifetime_tokens = tokens * question.months * kDaysPerYear / 12;
   answer.own = {question.shape.name, question.train_usd, answer.mix_usd_per_million};
   answer.crossover_tokens = lifetime_crossover(answer.own, question.rival);
   answer.api_break_even = kNone;
+  answer.api_serving_alone = kNone;
   if (question.api_usd_per_million > 0) {
-    answer.api_break_even =
-        own_beats_api_at({.train_usd = question.train_usd,
-                          .months = question.months,
-                          .floor_devices = answer.floor_devices,
-                          .usd_per_device_hour = question.prices.usd_per_device_hour,
-                          .usd_per_million = answer.busy_usd_per_million},
-                         question.api_usd_per_million);
+    OwnServing own{.train_usd = question.train_usd,
+                   .months = question.months,
+                   .floor_devices = answer.floor_devices,
+                   .usd_per_device_hour = question.prices.usd_per_device_hour,
+                   .usd_per_million = answer.busy_usd_per_million};
+    answer.api_break_even = own_beats_api_at(own, question.api_usd_per_million);
+    own.train_usd = 0;
+    answer.api_serving_alone = own_beats_api_at(own, question.api_usd_per_million);
   }
   judge_prediction(answer, load_model_shape("deepseek-v3"), load_cluster("h800-2048"),
                    with_devices(load_cluster("h100-512"), 96));
@@ -343,6 +313,8 @@ Json to_json(const ServeAnswer& answer) {
             {"bound", rate.bound}};
   };
   const ServeDay& day = answer.day;
+  const ServeQuestion& question = answer.question;
+  const double tokens = answer.lifetime_tokens;
   std::vector<std::string> remarks = traffic_words(answer);
   for (auto& line : price_words(answer.question)) remarks.push_back(std::move(line));
   return {{"model", answer.question.shape.name},
@@ -371,9 +343,14 @@ Json to_json(const ServeAnswer& answer) {
             {"nodes", day.prefill_nodes + day.decode_nodes}}},
           {"lifetime",
            {{"tokens", answer.lifetime_tokens},
-            {"usd", or_null(lifetime_usd(answer.own, answer.lifetime_tokens))},
+            {"usd", or_null(lifetime_usd(answer.own, tokens))},
+            {"rival_usd", or_null(lifetime_usd(question.rival, tokens))},
             {"crossover_tokens", or_null(answer.crossover_tokens)},
-            {"api_break_even_tokens_per_day", or_null(answer.api_break_even)}}},
+            {"api_break_even_tokens_per_day", or_null(answer.api_break_even)},
+            {"serving_alone",
+             {{"usd", or_null(serving_usd(answer.own, tokens))},
+              {"rival_usd", or_null(serving_usd(question.rival, tokens))},
+              {"api_break_even_tokens_per_day", or_null(answer.api_serving_alone)}}}}},
           {"error_on_published_day",
            {{"prefill", answer.prefill_error},
             {"decode", answer.decode_error},
@@ -391,84 +368,6 @@ Json to_json(const ServeAnswer& answer) {
           {"error_on_sglang_deployment",
            {{"prefill", answer.sglang_prefill_error}, {"decode", answer.sglang_decode_error}}}};
 }
-
-namespace {
-
-// lifetime_words() as lines and sentences: the same formulas as serving.h's, for the sliders.
-void add_life_lines(const ServeAnswer& answer, Sheet& sheet) {
-  const ServeQuestion& q = answer.question;
-  const auto formula = [&](const char* id, const char* label, const char* unit,
-                           const std::string& text) {
-    sheet.add({.id = id, .label = label, .unit = unit, .formula = text});
-  };
-  const auto given = [&](const char* id, const char* label, double value) {
-    sheet.add({.id = id,
-               .label = label,
-               .unit = "USD",
-               .value = value,
-               .source = "as asked",
-               .slider = true});
-  };
-  const auto condition = [&](const char* id, const char* text) {
-    sheet.add({.id = id, .label = "", .unit = "", .formula = text, .condition = true});
-  };
-  const std::string train = q.train_usd > 0 ? "train" : "0";
-  formula("days", "days of its life", "", "months * 365 / 12");
-  formula("life_tokens", "tokens of its life", "", "(input + output) * days");
-  formula("mix", "a million tokens of the mix", "USD", "cost_day / (input + output) * 10 ** 6");
-  formula("busy_mix", "the same where the least devices are full", "USD",
-          "used_day / (input + output) * 10 ** 6");
-  formula("own_life", "this model over its life", "USD", train + " + cost_day * days");
-  if (q.rival.train_usd > 0 || q.rival.serve_usd_per_million > 0) {
-    given("rival_train", "the other model's training", q.rival.train_usd);
-    given("rival_serve", "its serving, per million tokens", q.rival.serve_usd_per_million);
-    formula("rival_life", "the other model over this life", "USD",
-            "rival_train + life_tokens / 10 ** 6 * rival_serve");
-    formula("level", "tokens at which they are level", "",
-            "if(abs(rival_serve - mix), (" + train +
-                " - rival_train) / (rival_serve - mix) * 10 ** 6, -1)");
-    condition("own_wins", "if(own_life - rival_life, 0, 1)");
-    condition("rival_wins", "1 - own_wins");
-  }
-  if (!(q.api_usd_per_million > 0)) return;
-  given("api", "an API's price of a million tokens", q.api_usd_per_million);
-  formula("api_bound", "tokens a day from which it pays while the least devices suffice", "",
-          "(" + train + " / days + floor_day) / api * 10 ** 6");
-  formula("api_from", "tokens a day from which the own model is cheaper", "",
-          "if(floor_day - api_bound / 10 ** 6 * busy_mix, api_bound, if(api - busy_mix, " + train +
-              " / days / (api - busy_mix) * 10 ** 6, 1 / 0))");
-  condition("api_never",
-            "if(floor_day - api_bound / 10 ** 6 * busy_mix, 0, if(api - busy_mix, 0, 1))");
-  condition("api_ever", "1 - api_never");
-}
-
-void add_life(const ServeAnswer& answer, MoneyPage& page) {
-  const ServeQuestion& q = answer.question;
-  PageText text{"Over its life", {}};
-  text.sentences.push_back(
-      {"Over {months} months: {life_tokens} tokens, {own_life} to " +
-       std::string(q.train_usd > 0 ? "train and serve."
-                                   : "serve; its training is not stated (--train-usd).")});
-  if (page.sheet.find("level") != nullptr) {
-    text.sentences.push_back(
-        {"The other model: {rival_life}; this one is cheaper over this life.", "own_wins"});
-    text.sentences.push_back(
-        {"The other model: {rival_life}; the other is cheaper over this life.", "rival_wins"});
-    text.sentences.push_back({"They are level at {level} tokens.", "level"});
-  }
-  if (page.sheet.find("api_from") != nullptr) {
-    text.sentences.push_back(
-        {"Against an API at {api} per million: from {api_from} tokens a day "
-         "on, with at least " +
-             devices_words(answer.floor_devices) + " day and night.",
-         "api_ever"});
-    text.sentences.push_back(
-        {"An API at {api} per million is cheaper at any traffic.", "api_never"});
-  }
-  page.add(std::move(text));
-}
-
-}  // namespace
 
 MoneyPage serving_page(const ServeAnswer& answer) {
   const ServeQuestion& q = answer.question;
@@ -509,13 +408,7 @@ MoneyPage serving_page(const ServeAnswer& answer) {
   given("price_in", "price of a million tokens in", "USD", q.prices.input_usd, asked);
   given("price_hit", "price of a million from the cache", "USD", q.prices.hit_usd, asked);
   given("price_out", "price of a million tokens out", "USD", q.prices.output_usd, asked);
-  constexpr double kUnstated = std::numeric_limits<double>::quiet_NaN();
-  sheet.add({.id = "train",
-             .label = "training of the model",
-             .unit = "USD",
-             .value = q.train_usd > 0 ? q.train_usd : kUnstated,
-             .source = asked,
-             .slider = q.train_usd > 0});
+  given("train", "training of the model", "USD", q.train_usd, asked);
   given("months", "months of its life", "", q.months, asked);
   formula("prefill_nodes", "nodes for prefill", "",
           fmt::format("input * max(1 - hits / 100, {}) / 86400 / prefill / (load / 100)",
@@ -537,8 +430,6 @@ MoneyPage serving_page(const ServeAnswer& answer) {
           "(input * (hits * price_hit + (100 - hits) * price_in) / 100 + output * price_out) / 10 "
           "** 6");
   formula("margin", "gross margin", "%", "100 * (1 - cost_day / revenue_day)");
-  formula("life", "training and serving over its life", "USD",
-          "train + cost_day * months * 365 / 12");
   const auto condition = [&](const char* id, const char* text) {
     sheet.add({.id = id, .label = "", .unit = "", .formula = text, .condition = true});
   };

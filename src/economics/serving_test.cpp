@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -60,7 +61,7 @@ TEST_F(Serving, WholeDevicesStandDayAndNight) {
   EXPECT_NEAR(answer.mix_usd_per_million, 60, 1e-9);
   const double parts = answer.day.usd_per_million_input + answer.day.usd_per_million_output;
   EXPECT_NEAR(parts, answer.day.cost_usd, 1e-6);  // a million of each
-  EXPECT_NEAR(lifetime_usd(answer.own, answer.lifetime_tokens), 365 * 120.0, 1e-6);
+  EXPECT_NEAR(serving_usd(answer.own, answer.lifetime_tokens), 365.25 * 120.0, 1e-6);
   EXPECT_NE(to_text(answer).find("the smallest instance, 2 devices, costs $120.00"),
             std::string::npos);
   const MoneyPage page = serving_page(answer);
@@ -73,14 +74,21 @@ TEST_F(Serving, WholeDevicesStandDayAndNight) {
 }
 
 TEST_F(Serving, NobodyElsesModelIsSoldAtR1sPrices) {
-  constexpr double kNotGiven = std::numeric_limits<double>::quiet_NaN();
-  const ServePrices none{2, kNotGiven, kNotGiven, kNotGiven};
-  ServePrices prices = none;
-  fill_prices(v3(), prices);
-  EXPECT_EQ(prices.input_usd, ServePrices().input_usd);
-  ServeQuestion other = question("moe-30b-a8b", "h100-8");
-  other.prices = none;
-  fill_prices(other.shape, other.prices);
+  const ServePrices none{2, kNotStated, kNotStated, kNotStated};
+  const PriceList list = load_price_list();
+  const auto filled = [&](ServeQuestion asked, const ServePrices& prices) {
+    asked.prices = prices;
+    fill_prices(list, asked);
+    return asked;
+  };
+  const ServeQuestion sold = filled(question("deepseek-v3", "h800-2048"), none);
+  EXPECT_EQ(sold.prices.input_usd, ServePrices().input_usd);
+  EXPECT_EQ(sold.prices.hit_usd, ServePrices().hit_usd);
+  EXPECT_EQ(sold.prices.output_usd, ServePrices().output_usd);
+  EXPECT_NE(to_text(answer_serving(sold)).find("(DeepSeek-R1"), std::string::npos);
+  // A model of a like name is another model.
+  EXPECT_TRUE(std::isnan(filled(question("deepseek-v3.2", "h800-2048"), none).prices.input_usd));
+  ServeQuestion other = filled(question("moe-30b-a8b", "h100-8"), none);
   const ServeAnswer unsold = answer_serving(other);
   const Json json = to_json(unsold);
   EXPECT_TRUE(json["day"]["revenue_usd"].is_null());
@@ -91,8 +99,7 @@ TEST_F(Serving, NobodyElsesModelIsSoldAtR1sPrices) {
   const std::string html = to_html(serving_page(unsold));
   EXPECT_NE(html.find("revenue and margin are not stated"), std::string::npos);
   EXPECT_EQ(html.find("DeepSeek-R1's prices"), std::string::npos);
-  other.prices = {2, 1, kNotGiven, 3};
-  fill_prices(other.shape, other.prices);
+  other = filled(other, {2, 1, kNotStated, 3});
   EXPECT_EQ(other.prices.hit_usd, 1);
   EXPECT_GT(answer_serving(other).day.revenue_usd, 0);
 }
@@ -240,6 +247,44 @@ TEST_F(Serving, TheDearerModelThatServesCheaperWinsInTheEnd) {
   EXPECT_NEAR(lifetime_usd(dear, level), lifetime_usd(cheap, level), 1e-3);
   EXPECT_LT(lifetime_usd(dear, 2 * level), lifetime_usd(cheap, 2 * level));
   EXPECT_TRUE(std::isnan(lifetime_crossover(dear, {"both cheaper", 1e6, 0.05})));
+  EXPECT_TRUE(std::isnan(lifetime_crossover(dear, {"as dear to train", 5e6, 0.05})));
+}
+
+// What nobody stated is not 0: neither in a sum, nor in who is cheaper.
+TEST_F(Serving, WhatIsNotStatedIsNotCompared) {
+  ServeQuestion asked = question("deepseek-v3", "h800-2048");
+  const auto text_has = [&](const std::string& words) {
+    const ServeAnswer answer = answer_serving(asked);
+    std::string text = to_text(answer);
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    EXPECT_NE(text.find(words), std::string::npos) << words << "\n" << text;
+    EXPECT_NE(to_html(serving_page(answer)).find("Over its life"), std::string::npos);
+    return to_json(answer)["lifetime"];
+  };
+  asked.rival.train_usd = 1e8;
+  Json life = text_has("$100M to train; its serving is not stated (--rival-serve-usd)");
+  EXPECT_TRUE(life["crossover_tokens"].is_null());
+  EXPECT_TRUE(life["rival_usd"].is_null());
+  EXPECT_TRUE(life["usd"].is_null());
+  EXPECT_GT(life["serving_alone"]["usd"].get<double>(), 0);
+  asked.rival = {"", kNotStated, 0.05};
+  life = text_has("Serving alone, the other is cheaper over this life; training is not stated");
+  EXPECT_TRUE(life["crossover_tokens"].is_null());
+  EXPECT_GT(serving_page(answer_serving(asked)).sheet.value("rival_wins"), 0);
+  asked.rival.train_usd = 1e6;
+  text_has("this one's training is not stated (--train-usd)");
+  asked.api_usd_per_million = 0.2;
+  life = text_has("day and night, its training apart (not stated)");
+  EXPECT_TRUE(life["api_break_even_tokens_per_day"].is_null());
+  EXPECT_GT(life["serving_alone"]["api_break_even_tokens_per_day"].get<double>(), 0);
+  asked.train_usd = 5.576e6, asked.rival.train_usd = 1e8;  // and now all of it is
+  life = text_has("they are level at");
+  const ServeAnswer answer = answer_serving(asked);
+  EXPECT_NEAR(life["usd"].get<double>(), serving_page(answer).sheet.value("life"), 1e-3);
+  EXPECT_NEAR(life["rival_usd"].get<double>(), serving_page(answer).sheet.value("rival_life"),
+              1e-3);
+  asked.train_usd = 0;  // given away: stated
+  EXPECT_FALSE(text_has("to train and serve")["usd"].is_null());
 }
 
 TEST_F(Serving, AnOwnModelBeatsAnApiWhereTheBillsAreEqual) {
@@ -250,7 +295,8 @@ TEST_F(Serving, AnOwnModelBeatsAnApiWhereTheBillsAreEqual) {
                  .usd_per_million = 0.1};
   for (const double api : {0.2, 1.0, 5.0}) {
     const double tokens = own_beats_api_at(own, api);
-    EXPECT_NEAR(own_usd(own, tokens), tokens / 1e6 * api * 365, 1e-6 * own_usd(own, tokens)) << api;
+    EXPECT_NEAR(own_usd(own, tokens), tokens / 1e6 * api * 365.25, 1e-6 * own_usd(own, tokens))
+        << api;
   }
   own.usd_per_million = 10;
   EXPECT_TRUE(std::isnan(own_beats_api_at(own, 0.5)));

@@ -28,6 +28,9 @@
 
 namespace farthing {
 
+// Not 0, and no sum has a value that needs it.
+inline constexpr double kNotStated = std::numeric_limits<double>::quiet_NaN();
+
 struct CurveKnot {
   double x = 0, y = 0;
 };

@@ -1,9 +1,10 @@
 // cost.cpp - the formulas of cost.h.
 #include "ledger/cost.h"
 
+#include "base/calendar.h"
+
 namespace farthing {
 namespace {
-constexpr double kHoursPerYear = 8766;
 constexpr double kJoulesPerKwh = 3.6e6;
 constexpr double kFarthingsPerPound = 960;
 }  // namespace

@@ -7,6 +7,8 @@
 
 #include <filesystem>
 
+#include "base/calendar.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "config/settings.h"
 #include "config/share.h"
@@ -34,6 +36,9 @@ void read_price(Settings& settings, const PriceKey& key, Price& price) {
   price.unit = key.unit;
   read_required(settings, section + key.key, price.value, {.low = key.low, .high = kMost});
   settings.read(section + "date", price.date, {});
+  if (settings.has(section + "date") && !is_date(price.date)) {
+    settings.add_fault(section + "date", "\"" + price.date + "\"", kDateWanted);
+  }
   settings.read(section + "source", price.source, {});
   price.confidence = "published";
   settings.read(section + "confidence", price.confidence, {.words = "published rounded assumed"});
@@ -41,6 +46,16 @@ void read_price(Settings& settings, const PriceKey& key, Price& price) {
     if (settings.has(section + name)) continue;
     settings.add_fault(section + name, "nothing", "every price has a date and a source");
   }
+}
+
+// One line for a list of [[price]] that has no book, not one for each key that a book has.
+void refuse_list_alone(Settings& settings, const std::string& where) {
+  const bool has_part = settings.has("rent.usd_per_core_hour") || settings.has("machine.usd") ||
+                        settings.has("power.watts") || settings.has("electricity.usd_per_kwh");
+  if (settings.count("price") == 0 || has_part) return;
+  throw_bad_input({where, "no price of a core-hour", "[[price]] entries alone",
+                   "a price book: [rent], [machine], [power], [cooling], [electricity], [sterling]",
+                   "prices/default.toml has them; this list serves runs on devices"});
 }
 
 }  // namespace
@@ -53,6 +68,7 @@ PriceBook load_price_book(const std::string& name, std::optional<double> rent) {
 PriceBook parse_price_book(const std::string& toml, const std::string& where,
                            std::optional<double> rent) {
   Settings settings(toml, where);
+  refuse_list_alone(settings, where);
   PriceBook book;
   book.name = std::filesystem::path(where).stem().string();
   std::string basis = "rent";

@@ -254,7 +254,7 @@ if grep -q "tiny on here does not state its dollars" out; then fail "a plan of t
 for command in "cost explain deepseek-v3" "cost explain deepseek-v3.2" "cost own-or-rent" \
   "cost scenario" "cost scenario indie-30b" "cost claims" "cost compare" \
   "cost compare gpt-4 deepseek-v3" "cost serve deepseek-v3 --cluster h800-2048 --rent 2" \
-  "report trained" "cost project runs --runs" "cost prices" "cost validate anyones.json" \
+  "report trained" "cost project runs --runs" "cost prices" "cost validate anyones.json" list \
   "compare trained runs/acted runs/theirs anyones.json"; do
   for columns in 50 80 100; do
     expect 0 "$columns columns: $command" env COLUMNS=$columns "$farthing" $command
@@ -351,6 +351,59 @@ contains err "h800-sxm" "a missing price: which"
 sed 's/2026-11/2024-01/' mine.toml > old.toml
 expect 0 "a stale price" "$farthing" cost prices --prices old.toml
 contains out "months old" "a stale price"
+
+# 6. What nobody stated is not zero, and a figure has one answer.
+serve="cost serve deepseek-v3 --cluster h800-2048 --rent 2"
+# shellcheck disable=SC2086
+expect 0 "serving: a rival's training alone" "$farthing" $serve --rival-train-usd 1e8
+contains out "its serving is not stated" "serving: a rival's training alone"
+# shellcheck disable=SC2086
+expect 0 "serving: a rival's serving alone" "$farthing" $serve --rival-serve-usd 0.05
+contains out "Serving alone, the other is cheaper" "serving: a rival's serving alone"
+if grep -qF "level at" out; then fail "serving: a rival's serving alone: level with what"; fi
+# shellcheck disable=SC2086
+expect 0 "serving: an API" "$farthing" $serve --api-usd 0.2
+tr -s ' \n' ' ' < out | grep -qF 'its training apart (not stated)' || fail "serving: an API: training"
+
+mkdir -p owned
+cat > owned/project.toml <<TOML
+name = "Test"
+machines = "owned"
+[[hardware]]
+name = "pc"
+usd = 100000
+hours = 10000
+TOML
+expect 0 "project: owned machines" "$farthing" cost project owned
+contains out "machines bought" "project: owned machines"
+if grep -qE '[$]0 electricity|[$]38,026' out; then fail "project: owned machines: electricity or wear of nothing"; fi
+if grep -E '^ *in USD .*[$]0$' out > /dev/null; then fail "project: no run costs nothing"; fi
+printf '[[compute]]\nname = "r"\ndevice = "h100"\nhours = 1000\nusd_per_hour = 2.5\n' >> owned/project.toml
+expect 3 "project: of no such name" "$farthing" cost project owned --project nosuch
+contains err 'no project "nosuch"' "project: of no such name"
+contains err "Test" "project: of no such name: which there are"
+expect 0 "project: by its name" "$farthing" cost project owned --project Test
+sed -i '/usd = 100000/a date = "2026-02-30"' owned/project.toml
+expect 3 "project: a day that is not" "$farthing" cost project owned
+contains err "a date of the calendar" "project: a day that is not"
+
+sed 's/^basis = .*/basis = "own"/; s/^watts = 160/watts = 200/' "$tree/prices/default.toml" > own.toml
+expect 0 "a run at another book" "$farthing" report trained --prices own.toml --json
+electricity=$(grep -oE '"electricity": [0-9.e-]+' out | head -n 1 | grep -oE '[0-9.e-]+$')
+expect 0 "its receipt at that book" "$farthing" report receipt.json --prices own.toml --json
+grep -qF "\"electricity_usd\": $electricity" out || fail "a run and its receipt: electricity $electricity"
+contains out "estimated anew" "its receipt at that book"
+grep -v '^basis' own.toml | sed -n '/^\[\[price/,$p' > list.toml
+expect 3 "a list for cores" "$farthing" compare trained receipt.json --prices list.toml
+[ "$(wc -l < err)" -le 3 ] || fail "a list for cores: $(wc -l < err) lines"
+contains err "[[price]] entries alone" "a list for cores"
+
+contradict "a trained run: bits per byte" 's/("val_bits_per_byte": )[0-9.e+]*/\11e9/' /val_bits_per_byte
+contradict "a trained run: no attempt" 's/("attempts": )[0-9]*/\10/' /attempts
+expect 0 "a trained run: what stands alone" env -u FARTHING_TODAY "$farthing" cost validate receipt.json
+contains out "attempts" "a trained run: what stands alone"
+expect 0 "a scenario with values of one's own" "$farthing" cost scenario start-up --set training=9000000
+if grep -qF "The sources' values sit" out; then fail "a scenario with values of one's own: whose"; fi
 
 [ "$faults" -eq 0 ] && echo "cost_test: ok"
 [ "$faults" -eq 0 ]
