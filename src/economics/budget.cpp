@@ -88,7 +88,7 @@ void add_ways(BudgetPlan& plan) {
   own.finish("own device-hour");
   add("own", own.value("own_hour"),
       fmt::format(
-          "{} for {} device{} at {} ({}, {}), with servers ({:g} times) and network ({:.0f} % of "
+          "{} for {} device{} at {} ({}, {}), {} network ({:.0f} % of "
           "all), "
           "used {:.0f} % of {:g} years, repairs {:g} % a year, electricity at {}; no people, "
           "storage or hall, nor power "
@@ -96,7 +96,10 @@ void add_ways(BudgetPlan& plan) {
           "which farthing cost own-or-rent counts",
           format_dollars(own.value("own_cluster") * plan.best.devices), plan.best.devices,
           plan.best.devices == 1 ? "" : "s", format_dollars(own.value("own_device")),
-          own.at("own_device").date, own.at("own_device").source, own.value("own_server"),
+          own.at("own_device").date, own.at("own_device").source,
+          own.find("own_server") == nullptr
+              ? "server included, with"
+              : fmt::format("with servers ({:g} times) and", own.value("own_server")),
           100 * own.value("own_network"), own.value("own_busy"), own.value("own_life"),
           own.value("own_repairs"), format_figure(own.value("own_kwh"), "USD/kWh")));
 }

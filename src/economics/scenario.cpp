@@ -312,6 +312,7 @@ class ScenarioReader {
       line->value = change.value, line->low = change.low, line->high = change.high;
       line->source = change.source, line->date = change.date;
       line->confidence = change.confidence;
+      if (!change.label.empty()) line->label = change.label;
     }
   }
 

@@ -87,6 +87,7 @@ struct ScenarioChange {
   std::optional<double> low = {}, high = {};
   std::string source = "--set", date = {}, confidence = "assumed";
   std::string where = "--set";  // for messages
+  std::string label = {};       // empty: the given's stays
   std::string whose() const { return where == "--set" ? where + " " + id : where; }
 };
 // "id=value".  Errors: Error{kBadInput}.
