@@ -40,8 +40,10 @@ void check(const BudgetRequest& request) {
   check("--confidence", request.confidence, 0.05, 0.99);
   check("price of a device-hour", request.price.value, 1e-6, 1e6);
   if (request.other_usd >= request.usd) {
-    throw_bad_input({"--other", "nothing is left for compute", fmt::format("{}", request.other_usd),
-                     fmt::format("under the budget, {}", request.usd), ""});
+    throw Error(
+        ErrorCode::kUsage,
+        to_string({"--other", "nothing is left for compute", fmt::format("{}", request.other_usd),
+                   fmt::format("under the budget, {}", request.usd), ""}));
   }
 }
 

@@ -106,8 +106,8 @@ double apply_case_change(const ScenarioChange& change, std::vector<SheetLine>& l
     const double least = line.id.starts_with("pue") ? 1 : 0;
     const double most = line.unit == "share" ? 1 : 1e30;
     if (change.value < least || change.value > most) {
-      throw_bad_input({change.whose(), line.label, fmt::format("{}", change.value),
-                       fmt::format("{} to {}", least, most), ""});
+      refuse_change(change, {"", line.label, fmt::format("{}", change.value),
+                             fmt::format("{} to {}", least, most), ""});
     }
     const double before = std::exchange(line.value, change.value);
     line.low = change.low, line.high = change.high;

@@ -125,7 +125,7 @@ std::string fault_of(const std::string& toml, const CaseChanges& changes = {}) {
   try {
     parse_cost_case(toml, "c.toml", definitions(), changes);
   } catch (const Error& error) {
-    EXPECT_EQ(error.code, ErrorCode::kBadInput);
+    EXPECT_EQ(error.code, changes.changes.empty() ? ErrorCode::kBadInput : ErrorCode::kUsage);
     return error.message;
   }
   return "";

@@ -320,13 +320,14 @@ class ScenarioReader {
     const Bounds& bounds = rules_.at(change.id);
     const double value = change.value;
     if (bounds.positive && value == 0) {
-      throw_bad_input({change.whose(), line.label, "0", "above 0", ""});
+      refuse_change(change, {"", line.label, "0", "above 0", ""});
     }
     const bool is_whole = !bounds.whole || value == std::floor(value);
     if (value >= bounds.low && value <= bounds.high && is_whole) return;
     const bool is_share = line.unit == "%" && value > 0 && value < 1;
-    throw_bad_input(
-        {change.whose(), line.label, fmt::format("{}{}", value, is_share ? " %" : ""),
+    refuse_change(
+        change,
+        {"", line.label, fmt::format("{}{}", value, is_share ? " %" : ""),
          fmt::format("{}{} to {}{}", bounds.whole ? "a whole number, " : "", bounds.low,
                      bounds.high, line.unit.empty() ? "" : " " + line.unit),
          is_share ? fmt::format("{:.6g} % is written {:.6g}", 100 * value, 100 * value) : ""});
@@ -338,8 +339,8 @@ class ScenarioReader {
       if (each.formula.empty()) known.push_back(each.id);
     }
     const std::string near = nearest_spelling(change.id, known);
-    throw_bad_input({change.whose(), "not a quantity of " + scenario_.name, change.id,
-                     "the id of a given", near.empty() ? "" : "did you mean " + near + "?"});
+    refuse_change(change, {"", "not a quantity of " + scenario_.name, change.id,
+                           "the id of a given", near.empty() ? "" : "did you mean " + near + "?"});
   }
 
   void need(const std::string& id, const std::string& user) const {
@@ -419,6 +420,12 @@ bool is_meant(const Sheet& sheet, const std::string& id) {
 
 }  // namespace
 
+void refuse_change(const ScenarioChange& change, Complaint complaint) {
+  complaint.where = change.whose();
+  const bool is_option = complaint.where.starts_with("--");
+  throw Error(is_option ? ErrorCode::kUsage : ErrorCode::kBadInput, to_string(complaint));
+}
+
 void refuse_broken(const Sheet& sheet, const std::vector<ScenarioChange>& changes,
                    const std::map<std::string, double>& original) {
   for (const SheetLine& line : sheet.lines()) {
@@ -427,11 +434,11 @@ void refuse_broken(const Sheet& sheet, const std::vector<ScenarioChange>& change
     for (const ScenarioChange& change : changes) {
       if (!std::isfinite(sheet.value_with(line.id, {{change.id, original.at(change.id)}})))
         continue;
-      throw_bad_input({change.whose(), sheet.at(change.id).label, fmt::format("{}", change.value),
-                       change.value == 0
-                           ? "above 0"
-                           : "a value with which \"" + line.label + "\" can be computed",
-                       ""});
+      refuse_change(
+          change, {"", sheet.at(change.id).label, fmt::format("{}", change.value),
+                   change.value == 0 ? "above 0"
+                                     : "a value with which \"" + line.label + "\" can be computed",
+                   ""});
     }
   }
 }
@@ -445,7 +452,7 @@ ScenarioChange parse_change(const std::string& text) {
     const auto [stop, fault] = std::from_chars(text.data() + equals + 1, end, change.value);
     if (fault == std::errc{} && stop == end && std::isfinite(change.value)) return change;
   }
-  throw_bad_input({"--set", "not a change", text, "id=number", ""});
+  throw Error(ErrorCode::kUsage, to_string({"--set", "not a change", text, "id=number", ""}));
 }
 
 ScenarioChange parse_change(const std::string& id, const std::string& value,
@@ -454,7 +461,7 @@ ScenarioChange parse_change(const std::string& id, const std::string& value,
   const char* end = value.data() + value.size();
   const auto [stop, fault] = std::from_chars(value.data(), end, change.value);
   if (fault != std::errc{} || stop != end || !std::isfinite(change.value)) {
-    throw_bad_input({option, "not a number", value, "a number", ""});
+    throw Error(ErrorCode::kUsage, to_string({option, "not a number", value, "a number", ""}));
   }
   change.source = change.where = option;
   return change;

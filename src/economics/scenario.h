@@ -31,6 +31,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/json.h"
 #include "economics/page.h"
 #include "economics/price_list.h"
@@ -90,13 +91,16 @@ struct ScenarioChange {
   std::string label = {};       // empty: the given's stays
   std::string whose() const { return where == "--set" ? where + " " + id : where; }
 };
-// "id=value".  Errors: Error{kBadInput}.
+// "id=value".  Errors: Error{kUsage}.
 ScenarioChange parse_change(const std::string& text);
-// Of an option of its own, as "--years".
+// Of an option of its own, as "--years".  Errors: Error{kUsage}.
 ScenarioChange parse_change(const std::string& id, const std::string& value,
                             const std::string& option);
+// What is wrong with a change: Error{kUsage} where an option of the command line made it, of a file
+// Error{kBadInput}.
+[[noreturn]] void refuse_change(const ScenarioChange& change, Complaint complaint);
 // No change may take a value away from a formula that has one without it; `original`: the values
-// that the changes replaced.  Errors: Error{kBadInput} that names the change.
+// that the changes replaced.  Errors: as refuse_change().
 void refuse_broken(const Sheet& sheet, const std::vector<ScenarioChange>& changes,
                    const std::map<std::string, double>& original);
 ScenarioChange change_to(const std::string& id, const PriceEntry& price);

@@ -57,7 +57,7 @@ std::string complaint(const std::string& toml, const std::vector<ScenarioChange>
   try {
     parse(toml, changes);
   } catch (const Error& error) {
-    EXPECT_EQ(error.code, ErrorCode::kBadInput);
+    EXPECT_EQ(error.code, changes.empty() ? ErrorCode::kBadInput : ErrorCode::kUsage);
     return error.message;
   }
   return "no complaint";
