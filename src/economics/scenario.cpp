@@ -46,6 +46,7 @@ class ScenarioReader {
     names("scenario.answers", scenario_.answers);
     read_givens();
     read_formulas();
+    read_requirements();
     read_charts();
     read_sentences();
     read_checks();
@@ -60,6 +61,7 @@ class ScenarioReader {
       if (figure.label.empty()) figure.label = scenario_.sheet.at(figure.of).label;
     }
     refuse_broken(scenario_.sheet, changes, original_);
+    for (const Requirement& wanted : scenario_.requirements) hold(wanted, changes);
     scenario_.is_changed = !changes.empty() || !absent.empty();
     return std::move(scenario_);
   }
@@ -162,6 +164,15 @@ class ScenarioReader {
       text(element("formula", i, "source"), line.source, false);
       if (line.formula.empty()) line.formula = "0";
       lines_.push_back(std::move(line));
+    }
+  }
+
+  void read_requirements() {
+    const std::size_t n = settings_.count("require");
+    for (std::size_t i = 0; i < n; ++i) {
+      Requirement& wanted = scenario_.requirements.emplace_back();
+      text(element("require", i, "id"), wanted.id, true);
+      text(element("require", i, "at_most"), wanted.at_most, true);
     }
   }
 
@@ -289,6 +300,9 @@ class ScenarioReader {
     std::erase_if(scenario_.charts, [&](const ScenarioChart& chart) {
       return is_gone(chart.x) || chart.lines.empty();
     });
+    std::erase_if(scenario_.requirements, [&](const Requirement& wanted) {
+      return is_gone(wanted.id) || is_gone(wanted.at_most);
+    });
     std::erase_if(scenario_.sentences, [&](const Sentence& sentence) {
       return needs_one(sentence.when) ||
              std::any_of(gone.begin(), gone.end(), [&](const std::string& id) {
@@ -333,6 +347,24 @@ class ScenarioReader {
          is_share ? fmt::format("{:.6g} % is written {:.6g}", 100 * value, 100 * value) : ""});
   }
 
+  // The change that is to blame is named: the last that either side depends on.
+  void hold(const Requirement& wanted, const std::vector<ScenarioChange>& changes) const {
+    const Sheet& sheet = scenario_.sheet;
+    const SheetLine &line = sheet.at(wanted.id), &most = sheet.at(wanted.at_most);
+    const double value = sheet.value(line.id), bound = sheet.value(most.id);
+    if (!(value > bound)) return;
+    const Complaint complaint{where_, line.label, format_figure(value, line.unit),
+                              "at most " + format_figure(bound, most.unit) + ", " + most.label, ""};
+    for (auto change = changes.rbegin(); change != changes.rend(); ++change) {
+      for (const auto& end : {line.id, most.id}) {
+        const auto parts = sheet.parts_of(end);
+        const bool moves = std::find(parts.begin(), parts.end(), change->id) != parts.end();
+        if (moves) refuse_change(*change, complaint);
+      }
+    }
+    throw_bad_input(complaint);
+  }
+
   [[noreturn]] void refuse(const ScenarioChange& change) const {
     std::vector<std::string> known;
     for (const auto& each : lines_) {
@@ -370,6 +402,9 @@ class ScenarioReader {
     for (const auto& figure : scenario_.checks) {
       need(figure.of, "check");
       if (!figure.to.empty()) need(figure.to, "check");
+    }
+    for (const auto& wanted : scenario_.requirements) {
+      need(wanted.id, "require"), need(wanted.at_most, "require");
     }
     need_all(scenario_.title, "scenario.title");
     for (const auto& sentence : scenario_.sentences) {

@@ -1,7 +1,8 @@
 // scenario.h - a business case as a file: quantities with sources, formulas, what to say of them.
 //
-//   scenarios/NAME.toml     [scenario] title about as_of answers; [[given]]; [[formula]];
-//                           [[chart]]; [[say]]; [[check]]; [months] with [[flow]] (docs/formats.md)
+//   scenarios/NAME.toml     [scenario] title about as_of answers; [[given]]; [[require]];
+//                           [[formula]]; [[chart]]; [[say]]; [[check]]; [months] with [[flow]]
+//                           (docs/formats.md)
 //
 // The calculation is one Sheet (economics/sheet.h), so values, ranges, tornado and the page's
 // sliders are the same for every scenario, and a new one needs no code.
@@ -9,6 +10,7 @@
 //   chart     the lines recomputed while one input goes from `from` to `to`
 //   flow      an amount per month, from month `first` to `last`, into (+) or out of (-) the purse;
 //             its formula may use `month`, 1 for the first
+//   require   a given that can be no more than another, as hits of a cache among all tokens
 //   say       a sentence for when a formula is above zero; {id} is its value, {id:range} its range
 //   check     a published figure as it was stated, by a row of claims/article_costs.csv or by
 //   number,
@@ -58,6 +60,10 @@ struct Sentence {
   std::string text;
 };
 
+struct Requirement {
+  std::string id, at_most;  // givens or formulas
+};
+
 struct PublishedFigure {
   std::string of, to, source;  // lines; `to` is empty for a single figure
   std::string label;           // default: the line's
@@ -71,6 +77,7 @@ struct Scenario {
   Sheet sheet;
   std::vector<std::string> answers;
   std::vector<ScenarioChart> charts;
+  std::vector<Requirement> requirements;
   std::vector<Sentence> sentences;
   std::vector<PublishedFigure> checks;
   bool is_changed = false;  // by --set and the like: then it is not the published figures' case
