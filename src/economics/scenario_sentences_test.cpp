@@ -26,6 +26,12 @@ Scenario shipped(const std::string& name, const std::vector<std::string>& change
                        parsed);
 }
 
+std::string said(const std::string& name, const std::vector<std::string>& changes = {}) {
+  std::string all;
+  for (const auto& line : spoken(shipped(name, changes))) all += line + "\n";
+  return all;
+}
+
 bool says(const std::string& text, const std::string& words) {
   return text.find(words) != std::string::npos;
 }
@@ -37,6 +43,37 @@ Error fault_of(const std::string& name, const std::vector<std::string>& changes)
     return error;
   }
   return {ErrorCode::kFailed, "no fault"};
+}
+
+// V3's step: 85.5 % of the FLOPs in FP8 at twice the rate of the 12.3 % attention and 2.2 % rest.
+TEST(ScenarioSentences, Int4AndSparseAttentionShareOneTime) {
+  const double whole = 85.5 / 2 + 12.3 + 2.2;
+  const auto seconds = [&](double int4, double saved) {
+    return (85.5 / 2 / int4 + 12.3 * (1 - saved) + 2.2) / whole;
+  };
+  const Sheet& sheet = shipped("one-million").sheet;
+  EXPECT_NEAR(sheet.value("attention_time"), 100 * 12.3 / whole, 1e-9);
+  EXPECT_NEAR(sheet.value("int4_factor"), 1 / seconds(1.3, 0), 1e-12);
+  EXPECT_NEAR(sheet.value("sparse_factor"), 1 / seconds(1, 0.4), 1e-12);
+  EXPECT_NEAR(sheet.value("step_factor"), 1 / seconds(1.3, 0.4), 1e-12);
+  EXPECT_NEAR(sheet.value("run_usd"),
+              5.576e6 * seconds(1.3, 0.4) / std::pow(1.38, 2.5) / 1.1 / 1.15, 1e-3);
+  const double without = sheet.value_with("run_usd", {{"sparse", 0}});
+  EXPECT_NEAR(sheet.value("without_sparse"), without, 1e-3);
+  EXPECT_NEAR(sheet.value("without_int4"), sheet.value_with("run_usd", {{"int4", 1}}), 1e-3);
+  EXPECT_TRUE(says(said("one-million"), "of the time of a step, 74.67 % are FP8 products"));
+  EXPECT_EQ(fault_of("one-million", {"attention_share=20"}).code, ErrorCode::kUsage);
+}
+
+TEST(ScenarioSentences, OneMillionNamesWhatWouldDoAndNothingElse) {
+  const std::string flat = said("one-million", {"yearly=1"});
+  EXPECT_TRUE(says(flat, "At 1x a year no more years of hardware would do it."));
+  EXPECT_TRUE(says(flat, "The price of hardware is not the largest lever here"));
+  EXPECT_FALSE(says(flat, "is the lever that matters"));
+  EXPECT_TRUE(says(said("one-million", {"yearly=1", "int4=1", "sparse=0", "goodput=1"}),
+                   "4-bit products would not do it, however fast."));
+  EXPECT_TRUE(says(said("one-million", {"years=6"}), "One million is reached."));
+  EXPECT_FALSE(says(said("one-million", {"years=6"}), "would"));
 }
 
 TEST(ScenarioSentences, TheCacheHoldsNoMoreThanCameIn) {
