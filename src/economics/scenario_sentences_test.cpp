@@ -45,6 +45,45 @@ Error fault_of(const std::string& name, const std::vector<std::string>& changes)
   return {ErrorCode::kFailed, "no fault"};
 }
 
+// Nothing that is said at any end of any input has no value or lacks a negative amount.
+TEST(ScenarioSentences, HoldAtTheEndsOfEveryInput) {
+  set_share_folder(FARTHING_SOURCE_DIR);
+  int n_cases = 0;
+  for (const auto& name : list_shared("scenarios", ".toml")) {
+    for (const SheetLine& line : shipped(name).sheet.lines()) {
+      if (!line.formula.empty()) continue;
+      const double value = line.value;
+      std::set<double> ends = {0, 1, value / 10, value * 10, value * 1000};
+      for (const auto& end : {line.low, line.high, line.least, line.most}) {
+        if (end && *end < 1e20) ends.insert(*end);
+      }
+      for (const double end : ends) {
+        Scenario scenario;
+        try {
+          scenario =
+              load_scenario(std::string(FARTHING_SOURCE_DIR) + "/scenarios/" + name + ".toml",
+                            prices(), {{.id = line.id, .value = end}});
+        } catch (const Error&) {
+          continue;  // refused
+        }
+        ++n_cases;
+        for (const auto& sentence : spoken(scenario)) {
+          for (const char* words : {"without limit", "not stated", " 0x", "-$0", "nan"}) {
+            EXPECT_FALSE(says(sentence, words)) << name << " " << line.id << "=" << end << "\n"
+                                                << sentence;
+          }
+          if (says(sentence, "-$")) {
+            EXPECT_TRUE(says(sentence, "purse") || says(sentence, "does not last"))
+                << name << " " << line.id << "=" << end << "\n"
+                << sentence;
+          }
+        }
+      }
+    }
+  }
+  EXPECT_GT(n_cases, 700);
+}
+
 // V3's step: 85.5 % of the FLOPs in FP8 at twice the rate of the 12.3 % attention and 2.2 % rest.
 TEST(ScenarioSentences, Int4AndSparseAttentionShareOneTime) {
   const double whole = 85.5 / 2 + 12.3 + 2.2;
@@ -74,6 +113,42 @@ TEST(ScenarioSentences, OneMillionNamesWhatWouldDoAndNothingElse) {
                    "4-bit products would not do it, however fast."));
   EXPECT_TRUE(says(said("one-million", {"years=6"}), "One million is reached."));
   EXPECT_FALSE(says(said("one-million", {"years=6"}), "would"));
+}
+
+TEST(ScenarioSentences, AFastLinkOrASingleSiteIsNotTooSlow) {
+  EXPECT_TRUE(says(said("university-pool"), "too slow by 4241x"));
+  const std::string fast = said("university-pool", {"wan_gbit=100000"});
+  EXPECT_FALSE(says(fast, "too slow"));
+  EXPECT_TRUE(says(fast, "which carries that"));
+  const std::string single = said("university-pool", {"sites=1"});
+  EXPECT_FALSE(says(single, "too slow"));
+  EXPECT_FALSE(says(single, "exchange every"));
+  EXPECT_TRUE(says(said("university-pool", {"kwh_usd=0.4"}), "do not even pay the $1.455M"));
+}
+
+TEST(ScenarioSentences, CoolingThatSavesNothingNeverRepays) {
+  for (const char* change : {"air_kw=100", "air_kw=300", "kwh_usd=0"}) {
+    const std::string text = said("own-or-rent", {change});
+    EXPECT_TRUE(says(text, "saves no energy here and never repays")) << change;
+    EXPECT_FALSE(says(text, "Liquid cooling repays after")) << change;
+  }
+}
+
+// Exactly one verdict, whatever the rent.
+TEST(ScenarioSentences, OwningEitherPaysOrDoesNot) {
+  for (double rent = 0; rent < 6; rent += 0.01) {
+    const std::string text = said("own-or-rent", {"rent=" + std::to_string(rent)});
+    const int n = says(text, "Owning pays from") + says(text, "owning never pays");
+    EXPECT_EQ(n, 1) << rent;
+    EXPECT_FALSE(says(text, "Owning pays from") && says(text, "never pays")) << rent;
+  }
+}
+
+TEST(ScenarioSentences, MoneyThatSufficesIsNotMissing) {
+  EXPECT_TRUE(says(said("crowdfunding"), "there is $3.12M missing"));
+  const std::string cheap = said("crowdfunding", {"market_rent=0.5", "rental=0"});
+  EXPECT_FALSE(says(cheap, "missing"));
+  EXPECT_TRUE(says(cheap, "$2.456M are left"));
 }
 
 TEST(ScenarioSentences, TheCacheHoldsNoMoreThanCameIn) {
