@@ -162,5 +162,12 @@ TEST(ScenarioSentences, TheCacheHoldsNoMoreThanCameIn) {
   EXPECT_TRUE(says(html, "This cannot be: "));  // said where a slider goes too far
 }
 
+TEST(ScenarioSentences, LoadBelowBreakEvenIsNamed) {
+  EXPECT_TRUE(
+      says(said("start-up", {"load=10"}), "Below a load of 15.56 % every token sold loses money"));
+  EXPECT_FALSE(says(said("start-up", {"load=16"}), "loses money"));
+  EXPECT_TRUE(says(said("start-up", {"sold_usd=0.1"}), "loses money at any load"));
+}
+
 }  // namespace
 }  // namespace farthing
