@@ -169,5 +169,15 @@ TEST(ScenarioSentences, LoadBelowBreakEvenIsNamed) {
   EXPECT_TRUE(says(said("start-up", {"sold_usd=0.1"}), "loses money at any load"));
 }
 
+TEST(ScenarioSentences, APlansTextAndItsCheckAgree) {
+  const Scenario plan = shipped("indie-year");
+  const SheetRange pay = *plan.sheet.range("full_pay_total");
+  EXPECT_NEAR(pay.low, plan.sheet.value("full_pay_low"), 1e-6);
+  EXPECT_NEAR(pay.high, plan.sheet.value("full_pay_high"), 1e-6);
+  const std::string text = said("indie-year");
+  EXPECT_TRUE(says(text, "twelve months of pay $5.89M to $7.19M"));
+  EXPECT_TRUE(says(text, "Benefits and taxes of 0 % to 30 % of pay"));
+}
+
 }  // namespace
 }  // namespace farthing
