@@ -126,6 +126,12 @@ TEST(ScenarioSentences, AFastLinkOrASingleSiteIsNotTooSlow) {
   EXPECT_TRUE(says(said("university-pool", {"kwh_usd=0.4"}), "do not even pay the $1.455M"));
 }
 
+TEST(ScenarioSentences, ACampusesEnergyIsThatOfItsPue) {
+  const double as_made = shipped("university-pool").sheet.value("energy_usd");
+  const double cooler = shipped("university-pool", {"pue=1.1"}).sheet.value("energy_usd");
+  EXPECT_NEAR(cooler / as_made, 1.1 / 1.3, 1e-12);
+}
+
 TEST(ScenarioSentences, CoolingThatSavesNothingNeverRepays) {
   for (const char* change : {"air_kw=100", "air_kw=300", "kwh_usd=0"}) {
     const std::string text = said("own-or-rent", {change});
