@@ -185,5 +185,12 @@ TEST(ScenarioSentences, APlansTextAndItsCheckAgree) {
   EXPECT_TRUE(says(text, "Benefits and taxes of 0 % to 30 % of pay"));
 }
 
+TEST(ScenarioSentences, OneSpotPriceHasOneDate) {
+  const PriceEntry& entry = prices().at({.item = "h100-sxm", .kind = "spot"});
+  const SheetLine& line = shipped("spot").sheet.at("spot");
+  EXPECT_EQ(line.date, entry.date);
+  EXPECT_TRUE(says(line.source, "2.46 in " + entry.date)) << line.source;
+}
+
 }  // namespace
 }  // namespace farthing
