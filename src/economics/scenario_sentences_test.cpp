@@ -185,6 +185,16 @@ TEST(ScenarioSentences, APlansTextAndItsCheckAgree) {
   EXPECT_TRUE(says(text, "Benefits and taxes of 0 % to 30 % of pay"));
 }
 
+TEST(ScenarioSentences, APriceForSixMillionKnowsTheInterruptions) {
+  const Scenario cheap = shipped("preemptible", {"spot=1.5"});
+  const double price = cheap.sheet.value("price_for_6m_stopped");
+  EXPECT_NEAR(cheap.sheet.value_with("run_usd", {{"spot", price}}), 6e6, 1e-3);
+  const std::string text = said("preemptible", {"spot=1.5"});
+  EXPECT_FALSE(says(text, "no interruption at all"));
+  EXPECT_FALSE(says(text, "no care for interruptions"));
+  EXPECT_TRUE(says(said("preemptible"), "no care for interruptions brings it to 6 million"));
+}
+
 TEST(ScenarioSentences, OneSpotPriceHasOneDate) {
   const PriceEntry& entry = prices().at({.item = "h100-sxm", .kind = "spot"});
   const SheetLine& line = shipped("spot").sheet.at("spot");
