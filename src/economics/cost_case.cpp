@@ -149,6 +149,7 @@ CaseFigure read_figure(Settings& settings, const std::string& prefix) {
               {"why", &figure.why}});
   settings.read(prefix + "low", figure.low, {.low = 0, .high = 1e13});
   settings.read(prefix + "high", figure.high, {.low = 0, .high = 1e13});
+  settings.read(prefix + "over", figure.is_over, {});
   const std::size_t n_with = settings.count(prefix + "with");
   for (std::size_t i = 0; i < n_with; ++i) {
     settings.read(fmt::format("{}with.{}", prefix, i), figure.with.emplace_back(), {});
