@@ -121,8 +121,7 @@ void budget_command(const BudgetOptions& options, const BudgetPlace& place) {
   request.usd = positive_value(options.budget, Dimension::kUsd, "--budget");
   if (!options.other.empty()) {
     request.other_stated = true;
-    request.other_usd =
-        flag_value([&] { return parse_as(options.other, Dimension::kUsd, "--other"); });
+    request.other_usd = value_from_zero(options.other, Dimension::kUsd, "--other");
   }
   request.deadline_seconds = place.deadline_seconds;
   request.cluster = place.cluster;

@@ -83,7 +83,7 @@ class Walk {
 bool has_range(const CaseFigure& figure) { return figure.stated.empty() && figure.to.empty(); }
 
 std::string computed_words(const CostCase& result, const CaseFigure& figure) {
-  std::string words = result.computed(figure.id, figure.to);
+  std::string words = (figure.is_over ? "over " : "") + result.computed(figure.id, figure.to);
   const auto range = has_range(figure) ? result.sheet.range(figure.id) : std::nullopt;
   if (range && range->low < range->high) {
     words += " (" + format_figure(*range, result.sheet.at(figure.id).unit) + ")";
@@ -194,6 +194,7 @@ Json json_of(const CostCase& result, const Definitions& definitions) {
          {"computed_to", figure.to.empty() ? value(figure.id) : value(figure.to)},
          {"range", range_json(result, figure)},
          {"agreement", result.agreement(figure)},
+         {"is_over", figure.is_over},
          {"who", figure.who},
          {"definition", figure.definition},
          {"why", figure.why},
@@ -266,6 +267,10 @@ PageTable figures_table(const CostCase& result, const Definitions& definitions, 
                                  {definitions.at(figure.definition).label},
                                  words_after(moved, kSources, why_of(result, figure))};
     row[1].to = figure.to;
+    if (figure.is_over) {
+      row[1] = PageCell{};
+      row[1].sentences = {{fmt::format("over {{{0}}} ({{{0}:range}})", figure.id), ""}};
+    }
     table.rows.push_back(row);
   }
   return table;

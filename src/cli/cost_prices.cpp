@@ -50,6 +50,7 @@ void prices_command(const PricesOptions& options) {
                     {"date", entry.date},
                     {"source", entry.source},
                     {"confidence", entry.confidence},
+                    {"includes", entry.includes},
                     {"latest", latest},
                     {"stale", stale.has_value()}});
     const std::string name = entry.item + (entry.kind.empty() ? "" : " " + entry.kind) +

@@ -75,8 +75,22 @@ void list_scenarios(bool json) {
   std::cout << to_text(table);
 }
 
+// The list of scenarios has no quantities, no prices and no page.
+void refuse_without_name(const ScenarioOptions& options) {
+  const char* needless = !options.changes.empty()             ? "--set"
+                         : !options.output.html.empty()       ? "--html"
+                         : options.output.prices != "default" ? "--prices"
+                                                              : nullptr;
+  if (needless == nullptr) return;
+  throw Error(ErrorCode::kUsage, to_string({needless, "of no scenario", "no name", "a name",
+                                            "farthing cost scenario lists them"}));
+}
+
 void scenario_command(const ScenarioOptions& options) {
-  if (options.name.empty()) return list_scenarios(options.output.json);
+  if (options.name.empty()) {
+    refuse_without_name(options);
+    return list_scenarios(options.output.json);
+  }
   const PriceList prices = load_price_list(options.output.prices);
   const DeviceCase listed = case_of(options, prices);
   std::vector<ScenarioChange> changes = listed.changes;

@@ -29,10 +29,16 @@ void serve_command(ServeOptions options) {
   question.shape = load_model_shape(options.model);
   question.cluster = load_cluster(options.cluster);
   if (!options.input.empty()) {
-    question.load.input_tokens_per_day = parse_as(options.input, Dimension::kCount, "--input");
+    question.load.input_tokens_per_day =
+        value_from_zero(options.input, Dimension::kCount, "--input");
   }
   if (!options.output.empty()) {
-    question.load.output_tokens_per_day = parse_as(options.output, Dimension::kCount, "--output");
+    question.load.output_tokens_per_day =
+        value_from_zero(options.output, Dimension::kCount, "--output");
+  }
+  if (question.load.input_tokens_per_day + question.load.output_tokens_per_day == 0) {
+    throw Error(ErrorCode::kUsage, to_string({"--input, --output", "0 in and 0 out", "",
+                                              "tokens to serve, in or out", ""}));
   }
   const bool measured = question.measured.prefill > 0 && question.measured.decode > 0;
   if (options.load >= 0 || measured) question.load.load = options.load >= 0 ? options.load : 1;

@@ -94,6 +94,12 @@ void add_threads_option(Command& command, int& threads) {
   command.add_option("--threads", threads, "threads; 0: all available processors");
 }
 
+double value_from_zero(const std::string& text, Dimension dimension, const char* flag) {
+  const double value = flag_value([&] { return parse_as(text, dimension, flag); });
+  if (value >= 0) return value;
+  throw Error(ErrorCode::kUsage, to_string({flag, "out of range", text, "0 or more", ""}));
+}
+
 double positive_value(const std::string& text, Dimension dimension, const char* flag) {
   const double value = flag_value([&] { return parse_as(text, dimension, flag); });
   if (value > 0) return value;

@@ -35,7 +35,8 @@ auto flag_value(Parse&& parse) {
   }
 }
 
-// Of a flag that must be more than 0.  Errors: Error{kUsage}.
+// Of a flag that may be 0, or must be more.  Errors: Error{kUsage}.
+double value_from_zero(const std::string& text, Dimension dimension, const char* flag);
 double positive_value(const std::string& text, Dimension dimension, const char* flag);
 
 // A file's bytes, or those of standard input for "-".
@@ -46,8 +47,8 @@ bool stderr_is_terminal();
 
 // The command line for the foot of a page, without what only says where the answer goes; words
 // quoted where a shell wants it.
-// An HTML page written over nothing, or over another page.  Errors: Error{kBadInput} for a file that
-// is something else: a shard is lost too easily.
+// An HTML page written over nothing, or over another page.  Errors: Error{kBadInput} for a file
+// that is something else: a shard is lost too easily.
 void write_page(const std::string& path, const std::string& html);
 
 void set_command_words(int argc, char** argv);

@@ -40,8 +40,10 @@ void check(const BudgetRequest& request) {
   check("--confidence", request.confidence, 0.05, 0.99);
   check("price of a device-hour", request.price.value, 1e-6, 1e6);
   if (request.other_usd >= request.usd) {
-    throw_bad_input({"--other", "nothing is left for compute", fmt::format("{}", request.other_usd),
-                     fmt::format("under the budget, {}", request.usd), ""});
+    throw Error(
+        ErrorCode::kUsage,
+        to_string({"--other", "nothing is left for compute", fmt::format("{}", request.other_usd),
+                   fmt::format("under the budget, {}", request.usd), ""}));
   }
 }
 
@@ -88,7 +90,7 @@ void add_ways(BudgetPlan& plan) {
   own.finish("own device-hour");
   add("own", own.value("own_hour"),
       fmt::format(
-          "{} for {} device{} at {} ({}, {}), with servers ({:g} times) and network ({:.0f} % of "
+          "{} for {} device{} at {} ({}, {}), {} network ({:.0f} % of "
           "all), "
           "used {:.0f} % of {:g} years, repairs {:g} % a year, electricity at {}; no people, "
           "storage or hall, nor power "
@@ -96,7 +98,10 @@ void add_ways(BudgetPlan& plan) {
           "which farthing cost own-or-rent counts",
           format_dollars(own.value("own_cluster") * plan.best.devices), plan.best.devices,
           plan.best.devices == 1 ? "" : "s", format_dollars(own.value("own_device")),
-          own.at("own_device").date, own.at("own_device").source, own.value("own_server"),
+          own.at("own_device").date, own.at("own_device").source,
+          own.find("own_server") == nullptr
+              ? "server included, with"
+              : fmt::format("with servers ({:g} times) and", own.value("own_server")),
           100 * own.value("own_network"), own.value("own_busy"), own.value("own_life"),
           own.value("own_repairs"), format_figure(own.value("own_kwh"), "USD/kWh")));
 }

@@ -29,8 +29,12 @@ std::vector<SheetLine> own_device_hour(const std::string& device, const std::str
   const PriceEntry* tdp = find_device_price(list, device, "tdp");
   if (tdp == nullptr) tdp = find_device_price(usual, device, "tdp");
   if (buy == nullptr || tdp == nullptr) return {};
-  priced("own_device", "owned: a bare device", *buy, true);
-  listed("own_server", "owned: server over device", {"server-overhead"}, false);
+  const bool has_server = buy->includes_server();
+  priced("own_device", has_server ? "owned: a device and its server" : "owned: a bare device", *buy,
+         true);
+  if (!has_server) {
+    listed("own_server", "owned: server over device", {"server-overhead"}, false);
+  }
   listed("own_network", "owned: network, of the cluster", {"network-share"}, false);
   listed("own_life", "owned: years of service", {"hardware-life"}, true);
   input("own_repairs", "owned: repairs a year, of the purchase", "%", 3, "assumption", true);
@@ -47,7 +51,8 @@ std::vector<SheetLine> own_device_hour(const std::string& device, const std::str
     lines.push_back({.id = id, .label = label, .unit = unit, .formula = text});
   };
   formula("own_cluster", "owned: a device with its server and network", "USD",
-          "own_device * own_server / (1 - own_network)");
+          has_server ? "own_device / (1 - own_network)"
+                     : "own_device * own_server / (1 - own_network)");
   formula("own_watts", "owned: power of a busy device at the meter, before cooling", "W",
           "own_tdp * own_use * own_host / own_psu / own_ups");
   formula(

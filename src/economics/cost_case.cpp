@@ -106,8 +106,8 @@ double apply_case_change(const ScenarioChange& change, std::vector<SheetLine>& l
     const double least = line.id.starts_with("pue") ? 1 : 0;
     const double most = line.unit == "share" ? 1 : 1e30;
     if (change.value < least || change.value > most) {
-      throw_bad_input({change.whose(), line.label, fmt::format("{}", change.value),
-                       fmt::format("{} to {}", least, most), ""});
+      refuse_change(change, {"", line.label, fmt::format("{}", change.value),
+                             fmt::format("{} to {}", least, most), ""});
     }
     const double before = std::exchange(line.value, change.value);
     line.low = change.low, line.high = change.high;
@@ -115,9 +115,26 @@ double apply_case_change(const ScenarioChange& change, std::vector<SheetLine>& l
     return before;
   }
   const std::string near = nearest_spelling(change.id, inputs);
-  throw_bad_input({change.whose(), "not an input of " + name, change.id,
-                   "the id of a line without a formula",
-                   near.empty() ? "" : "did you mean " + near + "?"});
+  refuse_change(change,
+                {"", "not an input of " + name, change.id, "the id of a line without a formula",
+                 near.empty() ? "" : "did you mean " + near + "?"});
+}
+
+// A range's low end over its high end by a change without which it is not.
+void refuse_crossed(const CostCase& result, const std::string& id, const std::string& to,
+                    const std::vector<ScenarioChange>& changes) {
+  const Sheet& sheet = result.sheet;
+  if (to.empty() || !(sheet.value(id) > sheet.value(to))) return;
+  for (const ScenarioChange& change : changes) {
+    const Sheet::Inputs before = {{change.id, result.changed.at(change.id)}};
+    if (sheet.value_with(id, before) > sheet.value_with(to, before)) continue;
+    refuse_change(
+        change, {"", sheet.at(change.id).label, fmt::format("{}", change.value),
+                 fmt::format("\"{}\", {}, at or under \"{}\", {}", sheet.at(id).label,
+                             format_figure(sheet.value(id), sheet.at(id).unit), sheet.at(to).label,
+                             format_figure(sheet.value(to), sheet.at(to).unit)),
+                 ""});
+  }
 }
 
 CaseFigure read_figure(Settings& settings, const std::string& prefix) {
@@ -132,6 +149,7 @@ CaseFigure read_figure(Settings& settings, const std::string& prefix) {
               {"why", &figure.why}});
   settings.read(prefix + "low", figure.low, {.low = 0, .high = 1e13});
   settings.read(prefix + "high", figure.high, {.low = 0, .high = 1e13});
+  settings.read(prefix + "over", figure.is_over, {});
   const std::size_t n_with = settings.count(prefix + "with");
   for (std::size_t i = 0; i < n_with; ++i) {
     settings.read(fmt::format("{}with.{}", prefix, i), figure.with.emplace_back(), {});
@@ -407,6 +425,9 @@ CostCase parse_cost_case(const std::string& toml, const std::string& where,
   check_ids(settings, result, definitions);
   settings.finish();
   refuse_broken(result.sheet, changes.changes, result.changed);
+  for (const auto& figure : result.figures) {
+    refuse_crossed(result, figure.id, figure.to, changes.changes);
+  }
   return result;
 }
 

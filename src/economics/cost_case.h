@@ -58,6 +58,7 @@ struct CaseFigure {
   std::string stated, who, definition, why;
   std::optional<double> low, high;
   std::vector<std::string> with;  // lines that put it into proportion
+  bool is_over = false;           // its source says "more than this"
 };
 
 struct CaseDefinition {

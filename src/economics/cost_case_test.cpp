@@ -125,10 +125,34 @@ std::string fault_of(const std::string& toml, const CaseChanges& changes = {}) {
   try {
     parse_cost_case(toml, "c.toml", definitions(), changes);
   } catch (const Error& error) {
-    EXPECT_EQ(error.code, ErrorCode::kBadInput);
+    EXPECT_EQ(error.code, changes.changes.empty() ? ErrorCode::kBadInput : ErrorCode::kUsage);
     return error.message;
   }
   return "";
+}
+
+TEST(CostCase, ALowEndOverItsHighEndIsRefused) {
+  const auto with = [](const std::vector<std::string>& changes) -> std::string {
+    CaseChanges parsed;
+    for (const auto& change : changes) parsed.changes.push_back(parse_change(change));
+    try {
+      load_cost_case(kClaims + "deepseek-v3.toml", definitions(), parsed);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code, ErrorCode::kUsage);
+      return error.message;
+    }
+    return "taken";
+  };
+  EXPECT_NE(with({"retail_low=12"}).find("--set retail_low"), std::string::npos);
+  EXPECT_NE(with({"retail_high=7"}).find("--set retail_high"), std::string::npos);
+  EXPECT_EQ(with({"retail_low=12", "retail_high=15"}), "taken");
+}
+
+TEST(CostCase, AFigureOfWhichTheSourceSaysMoreIsOver) {
+  const CostCase v32 = load_cost_case(kClaims + "deepseek-v3.2.toml", definitions());
+  for (const auto& figure : v32.figures) {
+    EXPECT_EQ(figure.is_over, figure.id == "post_training") << figure.id;
+  }
 }
 
 TEST(CostCase, InputsAndPriceListsCanBeReplaced) {

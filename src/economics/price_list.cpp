@@ -123,6 +123,11 @@ PriceEntry read_entry(Settings& settings, const std::string& path) {
     settings.read(path + key, *field,
                   {.words = rated ? "published rounded secondary derived assumed" : ""});
   }
+  settings.read(path + "includes", entry.includes, {.words = "server"});
+  if (!entry.includes.empty() && entry.kind != "buy") {
+    settings.add_fault(path + "includes", "a price of kind \"" + entry.kind + "\"",
+                       "a price of kind \"buy\"");
+  }
   entry.where = settings.where(path + "item");
   for (const char* key : {"item", "unit", "date", "source"}) {
     if (settings.has(path + key)) continue;
@@ -312,6 +317,7 @@ std::string describe(const PriceEntry& entry) {
   const auto shown = [&](double value) { return format_figure(value, entry.unit); };
   std::string text = shown(entry.value);
   if (entry.low < entry.high) text += " (" + shown(entry.low) + " to " + shown(entry.high) + ")";
+  if (entry.includes_server()) text += ", server included";
   for (const std::string& part : {entry.date, entry.source, entry.confidence}) {
     if (!part.empty() && part != "published") text += ", " + part;
   }

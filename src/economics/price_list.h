@@ -18,6 +18,7 @@
 //   source = "..."
 //   confidence = "published"   or rounded, secondary, derived, assumed
 //   note = "..."
+//   includes = "server"   of kind "buy": the price holds a share of the server, a rack's for one
 //
 // Errors   Error{kBadInput}, every fault with its line: a price without unit, date or source; a
 //          negative or absurd value; low > value or value > high; two entries for the same thing
@@ -37,7 +38,9 @@ struct PriceEntry {
   std::string unit;                     // in dollars, whatever the file had
   std::string date;                     // YYYY, YYYY-MM or YYYY-MM-DD, of the source
   std::string source, confidence, note;
-  std::string where;  // file:line
+  std::string includes;  // "server" or empty
+  std::string where;     // file:line
+  bool includes_server() const { return includes == "server"; }
 };
 
 struct PriceQuery {

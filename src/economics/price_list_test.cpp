@@ -50,6 +50,19 @@ TEST(PriceList, OnlyPricesInMoneyGrowStale) {
   EXPECT_FALSE(staleness(parse_price_list(watts, "p.toml").entries[0], "2040"));
 }
 
+TEST(PriceList, APurchaseMayIncludeTheServer) {
+  std::string rack = price("value = 35400\nunit = \"USD\"\nincludes = \"server\"");
+  rack.replace(rack.find("spot"), 4, "buy");
+  const PriceEntry entry = parse_price_list(rack, "p.toml").entries[0];
+  EXPECT_TRUE(entry.includes_server());
+  EXPECT_NE(describe(entry).find("server included"), std::string::npos);
+  rack.replace(rack.find("server"), 6, "people");
+  EXPECT_NE(fault_of_list(rack).find("includes"), std::string::npos);
+  EXPECT_NE(fault_of_list(price("value = 2\nunit = \"USD/h\"\nincludes = \"server\""))
+                .find("a price of kind \"buy\""),
+            std::string::npos);
+}
+
 TEST(PriceList, AKindOfPriceHasItsUnit) {
   EXPECT_NE(fault_of_list(price("value = 20\nunit = \"USD/month\""))
                 .find("found \"USD/month\", wanted USD/h for a price of kind spot"),

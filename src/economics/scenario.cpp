@@ -46,6 +46,7 @@ class ScenarioReader {
     names("scenario.answers", scenario_.answers);
     read_givens();
     read_formulas();
+    read_requirements();
     read_charts();
     read_sentences();
     read_checks();
@@ -60,6 +61,7 @@ class ScenarioReader {
       if (figure.label.empty()) figure.label = scenario_.sheet.at(figure.of).label;
     }
     refuse_broken(scenario_.sheet, changes, original_);
+    for (const Requirement& wanted : scenario_.requirements) hold(wanted, changes);
     scenario_.is_changed = !changes.empty() || !absent.empty();
     return std::move(scenario_);
   }
@@ -162,6 +164,15 @@ class ScenarioReader {
       text(element("formula", i, "source"), line.source, false);
       if (line.formula.empty()) line.formula = "0";
       lines_.push_back(std::move(line));
+    }
+  }
+
+  void read_requirements() {
+    const std::size_t n = settings_.count("require");
+    for (std::size_t i = 0; i < n; ++i) {
+      Requirement& wanted = scenario_.requirements.emplace_back();
+      text(element("require", i, "id"), wanted.id, true);
+      text(element("require", i, "at_most"), wanted.at_most, true);
     }
   }
 
@@ -289,6 +300,9 @@ class ScenarioReader {
     std::erase_if(scenario_.charts, [&](const ScenarioChart& chart) {
       return is_gone(chart.x) || chart.lines.empty();
     });
+    std::erase_if(scenario_.requirements, [&](const Requirement& wanted) {
+      return is_gone(wanted.id) || is_gone(wanted.at_most);
+    });
     std::erase_if(scenario_.sentences, [&](const Sentence& sentence) {
       return needs_one(sentence.when) ||
              std::any_of(gone.begin(), gone.end(), [&](const std::string& id) {
@@ -312,6 +326,7 @@ class ScenarioReader {
       line->value = change.value, line->low = change.low, line->high = change.high;
       line->source = change.source, line->date = change.date;
       line->confidence = change.confidence;
+      if (!change.label.empty()) line->label = change.label;
     }
   }
 
@@ -319,16 +334,35 @@ class ScenarioReader {
     const Bounds& bounds = rules_.at(change.id);
     const double value = change.value;
     if (bounds.positive && value == 0) {
-      throw_bad_input({change.whose(), line.label, "0", "above 0", ""});
+      refuse_change(change, {"", line.label, "0", "above 0", ""});
     }
     const bool is_whole = !bounds.whole || value == std::floor(value);
     if (value >= bounds.low && value <= bounds.high && is_whole) return;
     const bool is_share = line.unit == "%" && value > 0 && value < 1;
-    throw_bad_input(
-        {change.whose(), line.label, fmt::format("{}{}", value, is_share ? " %" : ""),
+    refuse_change(
+        change,
+        {"", line.label, fmt::format("{}{}", value, is_share ? " %" : ""),
          fmt::format("{}{} to {}{}", bounds.whole ? "a whole number, " : "", bounds.low,
                      bounds.high, line.unit.empty() ? "" : " " + line.unit),
          is_share ? fmt::format("{:.6g} % is written {:.6g}", 100 * value, 100 * value) : ""});
+  }
+
+  // The change that is to blame is named: the last that either side depends on.
+  void hold(const Requirement& wanted, const std::vector<ScenarioChange>& changes) const {
+    const Sheet& sheet = scenario_.sheet;
+    const SheetLine &line = sheet.at(wanted.id), &most = sheet.at(wanted.at_most);
+    const double value = sheet.value(line.id), bound = sheet.value(most.id);
+    if (!(value > bound)) return;
+    const Complaint complaint{where_, line.label, format_figure(value, line.unit),
+                              "at most " + format_figure(bound, most.unit) + ", " + most.label, ""};
+    for (auto change = changes.rbegin(); change != changes.rend(); ++change) {
+      for (const auto& end : {line.id, most.id}) {
+        const auto parts = sheet.parts_of(end);
+        const bool moves = std::find(parts.begin(), parts.end(), change->id) != parts.end();
+        if (moves) refuse_change(*change, complaint);
+      }
+    }
+    throw_bad_input(complaint);
   }
 
   [[noreturn]] void refuse(const ScenarioChange& change) const {
@@ -337,8 +371,8 @@ class ScenarioReader {
       if (each.formula.empty()) known.push_back(each.id);
     }
     const std::string near = nearest_spelling(change.id, known);
-    throw_bad_input({change.whose(), "not a quantity of " + scenario_.name, change.id,
-                     "the id of a given", near.empty() ? "" : "did you mean " + near + "?"});
+    refuse_change(change, {"", "not a quantity of " + scenario_.name, change.id,
+                           "the id of a given", near.empty() ? "" : "did you mean " + near + "?"});
   }
 
   void need(const std::string& id, const std::string& user) const {
@@ -368,6 +402,9 @@ class ScenarioReader {
     for (const auto& figure : scenario_.checks) {
       need(figure.of, "check");
       if (!figure.to.empty()) need(figure.to, "check");
+    }
+    for (const auto& wanted : scenario_.requirements) {
+      need(wanted.id, "require"), need(wanted.at_most, "require");
     }
     need_all(scenario_.title, "scenario.title");
     for (const auto& sentence : scenario_.sentences) {
@@ -418,6 +455,12 @@ bool is_meant(const Sheet& sheet, const std::string& id) {
 
 }  // namespace
 
+void refuse_change(const ScenarioChange& change, Complaint complaint) {
+  complaint.where = change.whose();
+  const bool is_option = complaint.where.starts_with("--");
+  throw Error(is_option ? ErrorCode::kUsage : ErrorCode::kBadInput, to_string(complaint));
+}
+
 void refuse_broken(const Sheet& sheet, const std::vector<ScenarioChange>& changes,
                    const std::map<std::string, double>& original) {
   for (const SheetLine& line : sheet.lines()) {
@@ -426,11 +469,11 @@ void refuse_broken(const Sheet& sheet, const std::vector<ScenarioChange>& change
     for (const ScenarioChange& change : changes) {
       if (!std::isfinite(sheet.value_with(line.id, {{change.id, original.at(change.id)}})))
         continue;
-      throw_bad_input({change.whose(), sheet.at(change.id).label, fmt::format("{}", change.value),
-                       change.value == 0
-                           ? "above 0"
-                           : "a value with which \"" + line.label + "\" can be computed",
-                       ""});
+      refuse_change(
+          change, {"", sheet.at(change.id).label, fmt::format("{}", change.value),
+                   change.value == 0 ? "above 0"
+                                     : "a value with which \"" + line.label + "\" can be computed",
+                   ""});
     }
   }
 }
@@ -444,7 +487,7 @@ ScenarioChange parse_change(const std::string& text) {
     const auto [stop, fault] = std::from_chars(text.data() + equals + 1, end, change.value);
     if (fault == std::errc{} && stop == end && std::isfinite(change.value)) return change;
   }
-  throw_bad_input({"--set", "not a change", text, "id=number", ""});
+  throw Error(ErrorCode::kUsage, to_string({"--set", "not a change", text, "id=number", ""}));
 }
 
 ScenarioChange parse_change(const std::string& id, const std::string& value,
@@ -453,7 +496,7 @@ ScenarioChange parse_change(const std::string& id, const std::string& value,
   const char* end = value.data() + value.size();
   const auto [stop, fault] = std::from_chars(value.data(), end, change.value);
   if (fault != std::errc{} || stop != end || !std::isfinite(change.value)) {
-    throw_bad_input({option, "not a number", value, "a number", ""});
+    throw Error(ErrorCode::kUsage, to_string({option, "not a number", value, "a number", ""}));
   }
   change.source = change.where = option;
   return change;

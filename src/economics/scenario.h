@@ -1,7 +1,8 @@
 // scenario.h - a business case as a file: quantities with sources, formulas, what to say of them.
 //
-//   scenarios/NAME.toml     [scenario] title about as_of answers; [[given]]; [[formula]];
-//                           [[chart]]; [[say]]; [[check]]; [months] with [[flow]] (docs/formats.md)
+//   scenarios/NAME.toml     [scenario] title about as_of answers; [[given]]; [[require]];
+//                           [[formula]]; [[chart]]; [[say]]; [[check]]; [months] with [[flow]]
+//                           (docs/formats.md)
 //
 // The calculation is one Sheet (economics/sheet.h), so values, ranges, tornado and the page's
 // sliders are the same for every scenario, and a new one needs no code.
@@ -9,6 +10,7 @@
 //   chart     the lines recomputed while one input goes from `from` to `to`
 //   flow      an amount per month, from month `first` to `last`, into (+) or out of (-) the purse;
 //             its formula may use `month`, 1 for the first
+//   require   a given that can be no more than another, as hits of a cache among all tokens
 //   say       a sentence for when a formula is above zero; {id} is its value, {id:range} its range
 //   check     a published figure as it was stated, by a row of claims/article_costs.csv or by
 //   number,
@@ -31,6 +33,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/json.h"
 #include "economics/page.h"
 #include "economics/price_list.h"
@@ -57,6 +60,10 @@ struct Sentence {
   std::string text;
 };
 
+struct Requirement {
+  std::string id, at_most;  // givens or formulas
+};
+
 struct PublishedFigure {
   std::string of, to, source;  // lines; `to` is empty for a single figure
   std::string label;           // default: the line's
@@ -70,6 +77,7 @@ struct Scenario {
   Sheet sheet;
   std::vector<std::string> answers;
   std::vector<ScenarioChart> charts;
+  std::vector<Requirement> requirements;
   std::vector<Sentence> sentences;
   std::vector<PublishedFigure> checks;
   bool is_changed = false;  // by --set and the like: then it is not the published figures' case
@@ -87,15 +95,19 @@ struct ScenarioChange {
   std::optional<double> low = {}, high = {};
   std::string source = "--set", date = {}, confidence = "assumed";
   std::string where = "--set";  // for messages
+  std::string label = {};       // empty: the given's stays
   std::string whose() const { return where == "--set" ? where + " " + id : where; }
 };
-// "id=value".  Errors: Error{kBadInput}.
+// "id=value".  Errors: Error{kUsage}.
 ScenarioChange parse_change(const std::string& text);
-// Of an option of its own, as "--years".
+// Of an option of its own, as "--years".  Errors: Error{kUsage}.
 ScenarioChange parse_change(const std::string& id, const std::string& value,
                             const std::string& option);
+// What is wrong with a change: Error{kUsage} where an option of the command line made it, of a file
+// Error{kBadInput}.
+[[noreturn]] void refuse_change(const ScenarioChange& change, Complaint complaint);
 // No change may take a value away from a formula that has one without it; `original`: the values
-// that the changes replaced.  Errors: Error{kBadInput} that names the change.
+// that the changes replaced.  Errors: as refuse_change().
 void refuse_broken(const Sheet& sheet, const std::vector<ScenarioChange>& changes,
                    const std::map<std::string, double>& original);
 ScenarioChange change_to(const std::string& id, const PriceEntry& price);

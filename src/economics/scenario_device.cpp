@@ -53,7 +53,18 @@ bool changes_one(const std::vector<ScenarioChange>& changes, const std::string& 
 DeviceCase device_case(const std::string& device, const std::string& region, const PriceList& list,
                        const PriceList& usual, bool spot_is_given) {
   DeviceCase found;
-  found.changes.push_back(change_to("device_usd", list.at({device, "buy", region})));
+  const PriceEntry& buy = list.at({device, "buy", region});
+  found.changes.push_back(change_to("device_usd", buy));
+  if (buy.includes_server()) {
+    found.changes.back().label = "device and its server";
+    found.changes.push_back({.id = "server_factor",
+                             .value = 1,
+                             .source = buy.source + "; the server is in the price",
+                             .date = buy.date,
+                             .confidence = buy.confidence,
+                             .where = buy.where,
+                             .label = "server over the price, which includes it"});
+  }
   found.changes.push_back(change_to("rent", list.at({device, "on-demand", region})));
   const auto add = [&](const char* id, const char* kind) {
     const PriceEntry* entry = list.find({device, kind, region});

@@ -104,6 +104,18 @@ std::vector<PageSentence> live_sentences(const Scenario& scenario, Sheet& sheet)
     }
     sentences.push_back(std::move(sentence));
   }
+  for (std::size_t i = 0; i < scenario.requirements.size(); ++i) {  // a slider refuses nothing
+    const auto& [id, most] = scenario.requirements[i];
+    const std::string broken = fmt::format("requirement_{}", i + 1);
+    sheet.add({.id = broken,
+               .label = "whether it is said",
+               .unit = "",
+               .formula = id + " - " + most,
+               .condition = true});
+    sentences.push_back({.text = fmt::format("This cannot be: {} {{{}}}, and {} {{{}}}.",
+                                             sheet.at(id).label, id, sheet.at(most).label, most),
+                         .when = broken});
+  }
   return sentences;
 }
 

@@ -57,7 +57,7 @@ std::string complaint(const std::string& toml, const std::vector<ScenarioChange>
   try {
     parse(toml, changes);
   } catch (const Error& error) {
-    EXPECT_EQ(error.code, ErrorCode::kBadInput);
+    EXPECT_EQ(error.code, changes.empty() ? ErrorCode::kBadInput : ErrorCode::kUsage);
     return error.message;
   }
   return "no complaint";
@@ -211,6 +211,25 @@ TEST(Scenario, TheNarrowOwnedHourIsThatOfABudget) {
     const Scenario scenario = shipped("own-or-rent", changes, found.absent);
     EXPECT_NEAR(scenario.sheet.value("narrow_hour"), own.value("own_hour"), 1e-9) << device;
   }
+}
+
+// 35,400 is a 72nd of a rack, its servers in it: the network alone is to be added.
+TEST(Scenario, APriceThatIncludesTheServerIsNotMultipliedByIt) {
+  set_share_folder(FARTHING_SOURCE_DIR);
+  const double cluster = 35400 / (1 - 0.19);
+  Sheet own;
+  for (auto& line : own_device_hour("gb200-nvl72", "us", prices(), prices())) own.add(line);
+  own.finish("own");
+  EXPECT_NEAR(own.value("own_cluster"), cluster, 1e-6);
+  EXPECT_EQ(own.at("own_device").label, "owned: a device and its server");
+  EXPECT_EQ(own.find("own_server"), nullptr);
+  const DeviceCase rack = device_case("gb200-nvl72", "us", prices(), prices(), false);
+  const Scenario scenario = shipped("own-or-rent", rack.changes, rack.absent);
+  EXPECT_NEAR(scenario.sheet.value("cluster_usd") / 2048, cluster, 1e-6);
+  const std::string text = scenario_text(scenario, "2026-11");
+  EXPECT_NE(text.find("device_usd: device and its server"), std::string::npos);
+  EXPECT_NE(text.find("The price of a device includes its server"), std::string::npos);
+  EXPECT_EQ(text.find("Of the bare device alone"), std::string::npos);
 }
 
 TEST(Scenario, WhatNoClusterIsIsRefusedOrWarnedOf) {

@@ -71,7 +71,7 @@ expect 4 "a budget of a dollar" "$farthing" plan --budget '$1' --cluster h100-sp
 contains err "or more: dense-96m on" "a budget of a dollar: what would do"
 expect 4 "a deadline of a second" "$farthing" plan --budget 300kUSD --deadline 1s --cluster h100-spot
 contains err "min or more: dense-96m on" "a deadline of a second: what would do"
-expect 3 "own or rent of absurd hours" "$farthing" cost own-or-rent --hours 1e30
+expect 2 "own or rent of absurd hours" "$farthing" cost own-or-rent --hours 1e30
 three "scenario" "Answers" cost scenario indie-30b
 expect 0 "prices" "$farthing" cost prices h100-sxm
 contains out "superseded" "prices"
@@ -294,17 +294,17 @@ for wrong in "--months -3" "--train-usd -5" "--train-usd nan" "--train-usd inf" 
   contains err "${wrong%% *}" "serve $wrong: which"
 done
 expect 3 "an unknown model" "$farthing" cost explain deepseek-v33
-expect 3 "an unknown input" "$farthing" cost explain deepseek-v3 --set prize=1
+expect 2 "an unknown input" "$farthing" cost explain deepseek-v3 --set prize=1
 contains err "did you mean price" "an unknown input"
-expect 3 "a negative input" "$farthing" cost explain deepseek-v3 --set price=-1
+expect 2 "a negative input" "$farthing" cost explain deepseek-v3 --set price=-1
 for zero in "own-or-rent --rent 0" "own-or-rent --spot 0" \
   "scenario indie-30b --set mfu=0" "explain deepseek-v3 --set life=0"; do
-  expect 3 "nothing to divide by: $zero" "$farthing" cost $zero
+  expect 2 "nothing to divide by: $zero" "$farthing" cost $zero
   contains err "found 0, wanted above 0" "nothing to divide by: $zero"
 done
 for absurd in "--devices 0.5" "--devices 0" "--busy 0.7" "--years 500" "--set server_factor=0.1"; do
   # shellcheck disable=SC2086
-  expect 3 "no cluster: $absurd" "$farthing" cost own-or-rent $absurd
+  expect 2 "no cluster: $absurd" "$farthing" cost own-or-rent $absurd
   contains err "${absurd%%[ =]*}" "no cluster: $absurd: which"
 done
 for warned in "--spot 50" "--hours 7e8"; do
@@ -312,7 +312,7 @@ for warned in "--spot 50" "--hours 7e8"; do
   expect 0 "no bargain: $warned" "$farthing" cost own-or-rent $warned
   contains out "Warning: " "no bargain: $warned"
 done
-expect 3 "nothing to serve" "$farthing" cost serve deepseek-v3 --input 0 --output 0
+expect 2 "nothing to serve" "$farthing" cost serve deepseek-v3 --input 0 --output 0
 contains err "0 in and 0 out" "nothing to serve"
 for paged in "cost own-or-rent" "cost claims" "cost explain deepseek-v3" "cost compare" "cost factors" \
   "cost scenario spot" "cost serve deepseek-v3" "cost project runs" "plan deepseek-v3" "compare trained trained" \
@@ -321,8 +321,8 @@ for paged in "cost own-or-rent" "cost claims" "cost explain deepseek-v3" "cost c
   expect 2 "a page without a name: $paged" "$farthing" $paged --html ""
   contains err "--html" "a page without a name: $paged"
 done
-expect 3 "an impossible PUE" "$farthing" cost own-or-rent --set pue=0.5
-expect 3 "an impossible share" "$farthing" cost explain deepseek-v3 --set network_share=1
+expect 2 "an impossible PUE" "$farthing" cost own-or-rent --set pue=0.5
+expect 2 "an impossible share" "$farthing" cost explain deepseek-v3 --set network_share=1
 expect 0 "a rent below the electricity" "$farthing" cost own-or-rent --rent 0.05
 contains out "owning never pays" "a rent below the electricity"
 expect 2 "no such place" "$farthing" cost prices --region mars
@@ -330,8 +330,21 @@ expect 2 "no such place" "$farthing" cost own-or-rent --region mars
 expect 3 "no such price" "$farthing" cost prices nothing-like-it --json
 expect 2 "a limit below nothing" "$farthing" train tiny --until -5steps
 if grep -qF "a limit: a limit" err; then fail "a limit below nothing: says it twice"; fi
-expect 3 "an absurd share" "$farthing" cost own-or-rent --busy 120
-expect 3 "no number" "$farthing" cost scenario indie-30b --set budget=much
+expect 2 "an absurd share" "$farthing" cost own-or-rent --busy 120
+expect 2 "no number" "$farthing" cost scenario indie-30b --set budget=much
+for wrong in "scenario spot --set spot" "scenario indie-30b --set mfu=abc" "own-or-rent --hours abc" \
+  "scenario --set foo=1" "scenario --html zz.html" "scenario deepseek-day --set hits=700e9" \
+  "explain deepseek-v3 --set retail_low=12" "serve deepseek-v3 --input -5"; do
+  # shellcheck disable=SC2086
+  expect 2 "wrong use: $wrong" "$farthing" cost $wrong
+done
+[ ! -e zz.html ] || fail "a page of no scenario"
+expect 2 "nothing left for compute" "$farthing" plan --budget 300kUSD --other 400kUSD
+contains err "--other" "nothing left for compute: which"
+expect 0 "a figure that is a bound" "$farthing" cost explain deepseek-v3.2
+contains out 'over $532,800' "a figure that is a bound"
+expect 0 "a rack with its servers" "$farthing" cost own-or-rent --device gb200-nvl72
+contains out "The price of a device includes its server" "a rack with its servers"
 expect 3 "an unknown scenario" "$farthing" cost scenario indie-31b
 expect 3 "an unknown device" "$farthing" cost own-or-rent --device h900
 expect 3 "a missing folder" "$farthing" cost project nowhere
