@@ -48,11 +48,6 @@ std::vector<std::string> price_warnings(const PriceEntry& price) {
   return old ? std::vector<std::string>{*old} : std::vector<std::string>{};
 }
 
-// What waits for spot capacity is not paid.
-double paid_share(const Cluster& cluster) {
-  return cluster.spot.availability.is_known() ? cluster.spot.availability.value : 1;
-}
-
 Quantiles usd_of(const Plan& plan, double rate) {
   Quantiles usd = plan.range.gpu_hours;
   for (double* each : {&usd.p10, &usd.p50, &usd.p90}) *each *= rate;
@@ -65,7 +60,7 @@ Json plan_usd(const Plan& plan, const BudgetOptions& options) {
   const Cluster& cluster = plan.request.cluster;
   const auto price = price_of(cluster, options);
   if (!price) return nullptr;
-  const double rate = price->value * paid_share(cluster);
+  const double rate = price->value;
   const Quantiles usd = usd_of(plan, rate);
   return {{"total", rate * plan.gpu_hours},
           {"range", {{"p10", usd.p10}, {"p50", usd.p50}, {"p90", usd.p90}}},
@@ -84,11 +79,11 @@ std::string plan_usd_words(const Plan& plan, const BudgetOptions& options) {
         fmt::format("Money: not stated, the list has no {} price of {} (--rent USD per hour)",
                     kind_of(cluster), cluster.device.name));
   }
-  const double rate = price->value * paid_share(cluster);
-  const Quantiles usd = usd_of(plan, rate);
+  const Quantiles usd = usd_of(plan, price->value);
   std::string words =
-      wrapped(fmt::format("Money: {} ({} to {}), at {}", format_dollars(rate * plan.gpu_hours),
-                          format_dollars(usd.p10), format_dollars(usd.p90), describe(*price)));
+      wrapped(fmt::format("Money: {} ({} to {}) for {} device-hours held, at {}",
+                          format_dollars(price->value * plan.gpu_hours), format_dollars(usd.p10),
+                          format_dollars(usd.p90), format_count(plan.gpu_hours), describe(*price)));
   for (const auto& line : price_warnings(*price)) words += wrapped("Warning: " + line + ".");
   return words;
 }
@@ -104,7 +99,7 @@ void add_budget_options(Command& plan, BudgetOptions& o) {
   plan.add_option("--other", o.other,
                   "with --budget: data, storage, people paid from it, as 20kUSD")
       ->needs(budget);
-  plan.add_option("--confidence", o.confidence, "with --budget: of staying inside, 0.05 to 0.99")
+  plan.add_option("--confidence", o.confidence, "with --budget: of staying inside, 0.5 to 0.99")
       ->needs(budget);
   std::istringstream names(kSearchedOrUnused);
   for (std::string name; names >> name;) plan.option(name)->excludes(budget);

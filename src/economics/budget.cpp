@@ -17,6 +17,7 @@ namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr double kContinued = 100e9;  // tokens
+constexpr double kContinueDays = 30, kTooLate = 1e12;
 constexpr double kSecondsOfDay = 86400, kMostDays = 100 * 365;
 
 double active_parameters(const ModelShape& shape) {
@@ -37,8 +38,13 @@ void check(const BudgetRequest& request) {
   check("--experiments", request.experiments, 0, 0.99);
   check("--failed", request.failed, 0, 2);
   check("--other", request.other_usd, 0, 1e12);
-  check("--confidence", request.confidence, 0.05, 0.99);
+  check("--confidence", request.confidence, 0.5, 0.99);
   check("price of a device-hour", request.price.value, 1e-6, 1e6);
+  const Device& device = request.cluster.device;
+  if (request.precision && !has_products(device, *request.precision)) {
+    throw_bad_input({"--precision", device.name + " has no such products", name(*request.precision),
+                     device.fp8_peak.is_known() ? "bf16, fp8" : "bf16", ""});
+  }
   if (request.other_usd >= request.usd) {
     throw Error(
         ErrorCode::kUsage,
@@ -52,11 +58,11 @@ void check(const BudgetRequest& request) {
 double calm_share(const BudgetRequest& request, const BudgetChoice& choice) {
   if (!request.cluster.spot.preemptions.is_known()) return 1;
   BudgetRequest calm = request;
-  calm.cluster.spot = {};
+  calm.cluster.spot.preemptions.value = 0, calm.cluster.spot.availability.value = 1;
   const auto plan = try_plan(calm, choice.shape, choice.tokens, choice.devices,
                              choice.plan.best().layout.precision);
   if (!plan || !plan->fits) return 1;
-  return useful_share(choice.plan, request.cluster) / useful_share(*plan, calm.cluster);
+  return useful_share(choice.plan) / useful_share(*plan);
 }
 
 void add_ways(BudgetPlan& plan) {
@@ -67,6 +73,8 @@ void add_ways(BudgetPlan& plan) {
     const double hours = plan.best.final_hours * (is_spot ? 1 : plan.calm_share);
     const bool is_paid = !request.is_own_price && price == request.price.value;
     plan.ways.push_back({name, price, hours * price, note, hours, is_paid});
+    plan.ways.back().lacks_reclaiming =
+        is_spot && std::isfinite(price) && !request.cluster.spot.preemptions.is_known();
   };
   if (request.is_own_price) {
     const double hours = plan.best.final_hours;
@@ -92,7 +100,8 @@ void add_ways(BudgetPlan& plan) {
       fmt::format(
           "{} for {} device{} at {} ({}, {}), {} network ({:.0f} % of "
           "all), "
-          "used {:.0f} % of {:g} years, repairs {:g} % a year, electricity at {}; no people, "
+          "used {:.0f} % of {:g} years, repairs {:g} % a year, {:.0f} W a device before cooling at "
+          "PUE {:g}, electricity at {}; no people, "
           "storage or hall, nor power "
           "while idle, "
           "which farthing cost own-or-rent counts",
@@ -103,18 +112,51 @@ void add_ways(BudgetPlan& plan) {
               ? "server included, with"
               : fmt::format("with servers ({:g} times) and", own.value("own_server")),
           100 * own.value("own_network"), own.value("own_busy"), own.value("own_life"),
-          own.value("own_repairs"), format_figure(own.value("own_kwh"), "USD/kWh")));
+          own.value("own_repairs"), own.value("own_watts"), own.value("own_pue"),
+          format_figure(own.value("own_kwh"), "USD/kWh")));
 }
 
-// On the devices of the chosen model, or on more of them; nullopt: it fits on none.
-std::optional<Plan> plan_of_open(const BudgetPlan& plan, const ModelShape& shape) {
-  const Cluster& cluster = plan.request.cluster;
-  for (int devices = plan.best.devices; devices <= cluster.n_devices(); devices *= 2) {
-    auto found = try_plan(plan.request, shape, kContinued, devices,
-                          plan.best.plan.best().layout.precision, false);
-    if (found) return found;
+double elapsed_days(const Plan& plan) {
+  return plan.gpu_hours / plan.best().layout.n_devices() / 24 /
+         availability_of(plan.request.cluster);
+}
+
+// The cheapest that is done by the deadline, or in 30 days, else the quickest; nullopt: it fits on
+// no number of devices.  FP8 where it saves what kWorthwhileFp8 asks.
+std::optional<Plan> plan_of_open(const BudgetRequest& request, const ModelShape& shape) {
+  const double most =
+      request.deadline_seconds > 0 ? request.deadline_seconds / kSecondsOfDay : kContinueDays;
+  std::optional<Plan> best;
+  double least = 0;
+  const int all = request.cluster.n_devices();
+  for (int devices = std::min(all, request.cluster.devices_per_node());;
+       devices = std::min(2 * devices, all)) {
+    for (const NumberFormat precision : precisions_of(request)) {
+      auto found = try_plan(request, shape, kContinued, devices, precision, false);
+      if (!found) continue;
+      const double days = elapsed_days(*found);
+      const double hours = found->gpu_hours * (is_fp8(precision) ? kWorthwhileFp8 : 1);
+      const double cost = days <= most ? hours : kTooLate * days;
+      if (best && cost >= least) continue;
+      best = std::move(found), least = cost;
+    }
+    if (devices == all) return best;
   }
-  return std::nullopt;
+}
+
+// As farthing plan would, failures acted out.
+Plan acted_out(const Plan& found) {
+  PlanRequest request = found.request;
+  request.layout = found.best().layout;
+  request.n_runs = PlanRequest{}.n_runs;
+  request.wants_range = true;
+  return make_plan(request);
+}
+
+bool fits_somewhere(const BudgetRequest& request, const ModelShape& shape) {
+  const NumberFormat precision = precisions_of(request).back();
+  return try_plan(request, shape, kContinued, request.cluster.n_devices(), precision, false)
+      .has_value();
 }
 
 // Of those that fit, the open model whose active size is nearest.
@@ -128,20 +170,24 @@ void add_open_model(BudgetPlan& plan) {
     const double tokens = training_defaults(name).tokens;
     const double distance = std::abs(std::log(active_parameters(shape) / wanted));
     if (!(tokens > 0) || distance >= best_distance) continue;
-    const auto found = plan_of_open(plan, shape);
-    if (!found) continue;
+    if (!fits_somewhere(request, shape)) continue;
     best_distance = distance;
-    OpenModel open;
-    open.name = name, open.active = active_parameters(shape), open.tokens = tokens;
-    open.loss = expected_loss(shape, tokens);
-    open.devices = found->best().layout.n_devices();
-    open.speed = tokens_per_paid_hour(*found, request.cluster);
-    const double hours = kContinued / open.speed;
-    open.continue_usd = hours * request.price.value;
-    open.continue_days = hours / open.devices / 24 / availability_of(request.cluster);
-    open.tune_usd = open.continue_usd / 100;
-    plan.open = open;
+    plan.open = OpenModel();
+    plan.open->name = name, plan.open->active = active_parameters(shape);
+    plan.open->tokens = tokens;
   }
+  if (!plan.open) return;
+  OpenModel& open = *plan.open;
+  const ModelShape shape = load_model_shape(open.name);
+  const Plan found = acted_out(plan_of_open(request, shape).value());
+  open.loss = expected_loss(shape, open.tokens);
+  open.devices = found.best().layout.n_devices();
+  open.batch = found.best().batch;
+  open.precision = found.best().layout.precision;
+  open.speed = kContinued / found.gpu_hours;
+  open.continue_usd = found.gpu_hours * request.price.value;
+  open.continue_days = elapsed_days(found);
+  open.tune_usd = open.continue_usd / 100;
 }
 
 }  // namespace

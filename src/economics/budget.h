@@ -59,15 +59,15 @@ const std::vector<BudgetVariates>& budget_variates();
 
 struct BudgetRequest {
   double usd = 0;
-  double deadline_seconds = 0;  // 0: none
-  Cluster cluster;              // its number of devices is the most that can be had
-  double experiments = 0.5;     // share of the purse
-  double failed = 0.1;          // failed attempts, of the final run
-  double other_usd = 0;         // data, storage, people paid from the budget
-  bool other_stated = false;    // lest 0 be taken for a statement
-  std::string today = {};       // YYYY-MM-DD, for the age of prices; empty: none is warned of
-  double confidence = 0.8;
-  std::optional<ModelShape> model;        // given: only this one
+  double deadline_seconds = 0;      // 0: none
+  Cluster cluster;                  // its number of devices is the most that can be had
+  double experiments = 0.5;         // share of the purse
+  double failed = 0.1;              // failed attempts, of the final run
+  double other_usd = 0;             // data, storage, people paid from the budget
+  bool other_stated = false;        // lest 0 be taken for a statement
+  std::string today = {};           // YYYY-MM-DD, for the age of prices; empty: none is warned of
+  double confidence = 0.8;          // 0.5 to 0.99: less would plan to overspend
+  std::optional<ModelShape> model;  // given: only this one
   std::optional<NumberFormat> precision;  // given: only this one
   PriceEntry price;                       // USD per device-hour, what is paid
   bool is_own_price = false;              // not one of the list's: a way to pay of its own
@@ -126,17 +126,25 @@ struct WayToPay {
   std::string note;
   double hours = 0;      // of the final run; what the market interrupts is spot's alone
   bool is_paid = false;  // at the request's price
+  bool lacks_reclaiming =
+      false;  // spot on a cluster that states none: its hours have no stop of it
+  std::string label() const { return name + (lacks_reclaiming ? ", reclaiming not counted" : ""); }
 };
 
 struct OpenModel {
   std::string name;
   double active = 0, tokens = 0;
   LossBand loss;
-  double continue_usd = 0;   // 100 billion tokens more, by a plan of its own
-  double continue_days = 0;  // on `devices`
-  double tune_usd = 0;       // 1 billion
+  // 100 billion tokens more, as farthing plan prices them on `devices`, in `precision` and `batch`:
+  // the cheapest of all numbers of devices that is done by the deadline, or in 30 days.
+  double continue_usd = 0;
+  double continue_days = 0;
+  double tune_usd = 0;  // 1 billion
   int devices = 0;
-  double speed = 0;  // tokens of a paid device-hour
+  BatchShape batch;
+  NumberFormat precision = NumberFormat::kBf16;
+  double speed = 0;         // tokens of a paid device-hour
+  std::string how() const;  // "in bf16, 512 sequences of 4096 a step"
 };
 
 struct BudgetPlan {
@@ -175,6 +183,12 @@ extern const char* const kBudgetLossNote;
 inline constexpr const char* kFp8Note =
     "No loss is charged for FP8: DeepSeek-V3's report has under 0.25 % against BF16, which may "
     "take part of the gain.";
+inline constexpr const char* kPrecisionRule =
+    "FP8 is taken where it trains 1.1 times the tokens of BF16 or more: below that its software "
+    "costs more than it saves, though its expected loss be the lower.";
+inline constexpr const char* kNoReclaimingNote =
+    "spot's hours count no stop by the market: the cluster's file states none ([spot]; h100-spot "
+    "has one), so they are the least that it can take.";
 inline constexpr const char* kCalmNote =
     "Only spot capacity is taken back by the market; failures of hardware hit every way.";
 

@@ -126,7 +126,7 @@ void settle_hours(BudgetChoice& choice, const BudgetPlan& budget, const Draws& d
   choice.money_hours = held.by_money, choice.slow = held.slow;
   choice.final_hours = hours_on(choice.devices, request, held);
   choice.limited_by_deadline = choice.final_hours < held.by_money;
-  choice.tokens = choice.final_hours * tokens_per_paid_hour(choice.plan, request.cluster);
+  choice.tokens = choice.final_hours * tokens_per_paid_hour(choice.plan);
   choice.final_usd = choice.final_hours * request.price.value;
   choice.failed_usd = choice.final_usd * request.failed;
   choice.days = choice.final_hours * (1 + request.failed) / choice.devices / 24 /
@@ -154,7 +154,7 @@ std::vector<Tried> try_devices(const BudgetPlan& budget, const ModelShape& shape
     if (hours / devices * kHour <= start_up_seconds(request.cluster)) break;
     const double tokens = std::max(kLeastTokens, hours * rate);  // less is no run
     if (const auto plan = try_plan(request, shape, tokens, devices, precision, false)) {
-      rate = tokens_per_paid_hour(*plan, request.cluster);
+      rate = tokens_per_paid_hour(*plan);
       tried.push_back({devices, hours, hours * rate, expected_loss(shape, hours * rate).mid});
     }
     if (devices == all) break;
@@ -235,13 +235,11 @@ void add_reserve(BudgetPlan& plan) {
   plan.not_spent_usd = rest - plan.reserve_usd;
 }
 
-double useful_share(const Plan& plan, const Cluster& cluster) {
-  return std::min(1.0, plan.goodput / availability_of(cluster));
-}
+double useful_share(const Plan& plan) { return plan.compute_gpu_hours / plan.gpu_hours; }
 
-double tokens_per_paid_hour(const Plan& plan, const Cluster& cluster) {
+double tokens_per_paid_hour(const Plan& plan) {
   return plan.best().time.tokens_per_second / plan.best().layout.n_devices() * kHour *
-         useful_share(plan, cluster);
+         useful_share(plan);
 }
 
 std::vector<NumberFormat> precisions_of(const BudgetRequest& request) {

@@ -16,10 +16,10 @@ std::vector<NumberFormat> precisions_of(const BudgetRequest& request);
 // is no fault of the reader's.
 std::optional<Plan> try_plan(const BudgetRequest& request, const ModelShape& shape, double tokens,
                              int devices, NumberFormat precision, bool wants_range = true);
-// Of the hours that are paid: what waits for capacity is not.
-double useful_share(const Plan& plan, const Cluster& cluster);
+// Of the hours in which devices are held, which are those that are paid.
+double useful_share(const Plan& plan);
 // Tokens that a paid device-hour trains.
-double tokens_per_paid_hour(const Plan& plan, const Cluster& cluster);
+double tokens_per_paid_hour(const Plan& plan);
 // nullopt: no run in any precision.
 std::optional<BudgetRung> choose_rung(const BudgetPlan& budget, const ModelShape& shape);
 

@@ -81,7 +81,10 @@ PageTable ladder_cells(const BudgetPlan& plan, const BudgetSheet& made) {
                       "loss and {:g} times its time, is the model with the fewest active "
                       "parameters. {}",
                       kLevelLoss, kLevelTime, kBudgetLossNote)};
-  if (has_others) table.headings.push_back("other precision");
+  if (has_others) {
+    table.headings.push_back("other precision");
+    table.note.append(" ").append(kPrecisionRule);
+  }
   table.stacks = true;
   for (std::size_t k = 0; k < plan.ladder.size(); ++k) {
     const BudgetRung& rung = plan.ladder[k];
@@ -112,8 +115,11 @@ PageTable ways_cells(const BudgetPlan& plan) {
                   .headings = {"", "hours", "a device-hour", "together"},
                   .rows = {}};
   if (plan.calm_share != 1) table.note = kCalmNote;
+  for (const WayToPay& way : plan.ways) {
+    if (way.lacks_reclaiming) table.note = kNoReclaimingNote;
+  }
   for (std::size_t i = 0; i < plan.ways.size(); ++i) {
-    table.rows.push_back({{.text = plan.ways[i].name},
+    table.rows.push_back({{.text = plan.ways[i].label()},
                           figure_cell(BudgetSheet::numbered("way_hours", i + 1)),
                           figure_cell(BudgetSheet::numbered("way", i + 1)),
                           figure_cell(BudgetSheet::numbered("way_usd", i + 1))});
@@ -198,7 +204,8 @@ PageText live_verdicts(const BudgetPlan& plan, const BudgetSheet& made) {
   say_precision(plan, say);
   for (std::size_t i = 0; i < plan.ways.size(); ++i) {
     const bool is_dearer = plan.request.is_own_price && !plan.ways[i].is_paid;
-    say("Cheapest by the hour: " + plan.ways[i].name + ", {" + BudgetSheet::numbered("way", i + 1) +
+    say("Cheapest by the hour: " + plan.ways[i].label() + ", {" +
+            BudgetSheet::numbered("way", i + 1) +
             (is_dearer ? "}, against {price} of your own." : "}."),
         BudgetSheet::numbered("is_cheapest", i + 1));
   }
@@ -206,7 +213,8 @@ PageText live_verdicts(const BudgetPlan& plan, const BudgetSheet& made) {
     text.sentences.push_back(
         {plan.open->name + " has seen " + format_figure(plan.open->tokens, "") +
          " tokens; the law gives it {open_loss} nats against {loss} here. To continue it for 100 "
-         "billion tokens costs about {open_continue} and takes {open_time} " +
+         "billion tokens " +
+         plan.open->how() + " costs about {open_continue} and takes {open_time} " +
          made.time_unit() + fmt::format(" on {} devices", plan.open->devices) +
          ", to fine-tune it on one billion about {open_tune}."});
     say("To continue it so takes longer than the deadline.", "open_late");

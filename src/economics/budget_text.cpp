@@ -109,7 +109,7 @@ Table ways_table(const BudgetPlan& plan) {
   Table table{.headings = {"the final run's hours", "hours", "a device-hour", "together"},
               .rows = {}};
   for (const WayToPay& way : plan.ways) {
-    table.rows.push_back({way.name, format_figure(way.hours, "h"),
+    table.rows.push_back({way.label(), format_figure(way.hours, "h"),
                           format_figure(way.usd_per_hour, "USD/h"),
                           format_figure(way.final_usd, "USD")});
   }
@@ -120,6 +120,11 @@ Table ways_table(const BudgetPlan& plan) {
 
 std::string precision_words(const BudgetChoice& choice) {
   return name(choice.plan.request.precision.value_or(NumberFormat::kBf16));
+}
+
+std::string OpenModel::how() const {
+  return fmt::format("in {}, {} sequences of {} a step", farthing::name(precision),
+                     batch.global_batch, batch.sequence_length);
 }
 
 std::string span_words(double days) {
@@ -172,8 +177,12 @@ std::string to_text(const BudgetPlan& plan) {
   text += "\n";
   text += folded("Price: " + describe(request.price));
   for (const auto& line : stale_prices(request)) text += folded("Warning: " + line + ".");
+  if (precisions_of(request).size() > 1) text += folded(kPrecisionRule);
   if (plan.calm_share != 1) text += folded(kCalmNote);
-  for (const WayToPay& way : plan.ways) text += folded(way.name + ": " + way.note);
+  for (const WayToPay& way : plan.ways) {
+    text += folded(way.name + ": " + way.note);
+    if (way.lacks_reclaiming) text += folded(kNoReclaimingNote);
+  }
   text += folded(kBudgetLossNote);
   text += folded(fmt::format(
       "Experiments take {} of the compute: OLMo's development took half of its final run, a third "
@@ -232,6 +241,7 @@ Json to_json(const BudgetPlan& plan) {
                                    {"device_hours", or_null(way.hours)},
                                    {"usd_per_hour", or_null(way.usd_per_hour)},
                                    {"final_usd", or_null(way.final_usd)},
+                                   {"counts_reclaiming", !way.lacks_reclaiming},
                                    {"note", way.note}});
   }
   json["open_model"] = nullptr;
@@ -242,6 +252,9 @@ Json to_json(const BudgetPlan& plan) {
                           {"continue_100b_usd", plan.open->continue_usd},
                           {"continue_100b_days", plan.open->continue_days},
                           {"devices", plan.open->devices},
+                          {"precision", name(plan.open->precision)},
+                          {"global_batch", plan.open->batch.global_batch},
+                          {"sequence_length", plan.open->batch.sequence_length},
                           {"tune_1b_usd", plan.open->tune_usd}};
   }
   json["verdicts"] = plan.verdicts;

@@ -97,7 +97,7 @@ void add_cheapest(const BudgetPlan& plan, std::vector<std::string>& say) {
   if (cheapest == nullptr) return;
   const bool is_dearer = plan.request.is_own_price && !cheapest->is_paid;
   say.push_back(fmt::format(
-      "Cheapest by the hour: {}, {}{}.", cheapest->name,
+      "Cheapest by the hour: {}, {}{}.", cheapest->label(),
       format_figure(cheapest->usd_per_hour, "USD/h"),
       is_dearer ? ", against " + format_figure(plan.request.price.value, "USD/h") + " of your own"
                 : ""));
@@ -115,9 +115,9 @@ void add_open(const BudgetPlan& plan, std::vector<std::string>& say) {
   const bool is_late = deadline > 0 && open.continue_days > deadline;
   say.push_back(fmt::format(
       "{} has seen {} tokens; the law gives it {:.3f} nats against {:.3f} here. To continue it for "
-      "100 billion tokens costs about {} and takes {} on {} devices{}, to fine-tune it on one "
+      "100 billion tokens {} costs about {} and takes {} on {} devices{}, to fine-tune it on one "
       "billion about {}{}",
-      open.name, format_figure(open.tokens, ""), open.loss.mid, best.loss.mid,
+      open.name, format_figure(open.tokens, ""), open.loss.mid, best.loss.mid, open.how(),
       format_dollars(open.continue_usd), span_words(open.continue_days), open.devices,
       is_late ? ", past the deadline" : "", format_dollars(open.tune_usd),
       better ? ": the cheaper way to a better model, unless your data or licence need a new one."

@@ -125,8 +125,35 @@ double spread_of_step(const std::vector<Sensitivity>& sensitivities) {
                    "more seldom ones, fewer devices or faster checkpoints", ""});
 }
 
-// Goodput of the median run, the range of days with every uncertain input drawn, P(by the
-// deadline).
+// Runs too long to act out: the usual one, its range that of the step.
+void take_closed_form(Plan& plan, const SimulatedJob& job, const ReliabilityModel& model,
+                      const ExpectedGoodput& closed) {
+  const PlanRequest& request = plan.request;
+  const Quantiles& step = plan.range.step_seconds;
+  const auto of_steps = [&](double share, double unit) {
+    const double each = plan.n_steps / share / unit;  // for each second of a step
+    return Quantiles{step.p10 * each, step.p50 * each, step.p90 * each};
+  };
+  plan.range.days = of_steps(closed.share, kDay);
+  plan.range.gpu_hours = of_steps(closed.held / job.n_devices, kHour);
+  plan.failures_expected =
+      model.failures_per_device_hour * job.n_devices * 24 * plan.range.days.p50;
+  plan.checkpoint_every_seconds = closed.checkpoint_seconds;
+  if (!(request.deadline_seconds > 0)) return;
+  const double sd = std::log(plan.range.days.p90 / plan.range.days.p10) / (2 * kNormalP90);
+  const double sigmas = std::log(request.deadline_seconds / (plan.range.days.p50 * kDay)) / sd;
+  plan.p_deadline = 0.5 * std::erfc(-sigmas / std::sqrt(2.0));
+}
+
+// `scale` holds the drawn steps to their median: no figure hangs on which steps were drawn.
+Quantiles quantiles_of(std::vector<double>& draws, double scale) {
+  for (double& each : draws) each *= scale;
+  const Spread spread = spread_of(draws);
+  return {spread.p10, spread.p50, spread.p90, quantile_error(draws, 0.1) / spread.p10,
+          quantile_error(draws, 0.9) / spread.p90};
+}
+
+// Days, hours held and P(by the deadline), with every uncertain input drawn.
 void act_out(Plan& plan) {
   const PlanRequest& request = plan.request;
   const Candidate& best = plan.best();
@@ -140,42 +167,31 @@ void act_out(Plan& plan) {
   const bool is_long = stops > kMostStops;
   if (plan.fits && is_long && !simulate_run(job, model, kSeed).finished) refuse_endless(job, model);
   if (!plan.fits || is_long || request.n_runs == 0) {
-    plan.goodput = closed.share;
-    const double days = job.n_steps / closed.share / kDay;  // for each second of a step
-    plan.failures_expected =
-        model.failures_per_device_hour * job.n_devices * 24 * days * job.step_seconds;
-    plan.checkpoint_every_seconds = closed.checkpoint_seconds;
-    plan.range.days.p10 = plan.range.step_seconds.p10 * days;
-    plan.range.days.p90 = plan.range.step_seconds.p90 * days;
-    if (request.deadline_seconds > 0) {
-      const double sd = std::log(plan.range.days.p90 / plan.range.days.p10) / (2 * kNormalP90);
-      const double sigmas =
-          std::log(request.deadline_seconds / (days * job.step_seconds * kDay)) / sd;
-      plan.p_deadline = 0.5 * std::erfc(-sigmas / std::sqrt(2.0));
-    }
+    take_closed_form(plan, job, model, closed);
     return;
   }
   const int n_runs = std::clamp(static_cast<int>(kMostEvents / std::max(1.0, stops)), 50,
                                 std::max(50, request.n_runs));
-  const RunBand band = simulate_runs(job, model, n_runs, kSeed);
-  if (!(band.goodput.p50 > 0)) refuse_endless(job, model);
-  plan.goodput = band.goodput.p50;
-  plan.failures_expected = band.failures.mean;
-  plan.checkpoint_every_seconds = simulate_run(job, model, kSeed).checkpoint_interval;
   const Quantiles& step = plan.range.step_seconds;
   const std::vector<UncertainInput> inputs =
       run_inputs(request.cluster, job, model, {step.p10, step.p50, step.p90});
-  const std::vector<double> days =
-      draw_outputs(inputs,
-                   [&](std::span<const double> values, std::uint64_t seed) {
-                     return drawn_days(job, model, values, seed);
-                   },
-                   {.n_draws = n_runs, .seed = kSeed});
-  const Spread spread = spread_of(days);
-  plan.range.days.p10 = spread.p10;
-  plan.range.days.p90 = spread.p90;
-  plan.range.days.relative_error =
-      std::max(quantile_error(days, 0.1) / spread.p10, quantile_error(days, 0.9) / spread.p90);
+  std::vector<double> hours, steps;
+  double failures = 0, n_finished = 0;
+  const auto days_of = [&](std::span<const double> values, std::uint64_t seed) {
+    const SimulatedOutcome outcome = drawn_run(job, model, values, seed);
+    steps.push_back(values[0]);
+    hours.push_back(outcome.held_seconds() / kHour * job.n_devices);
+    failures += outcome.n_failures;
+    n_finished += outcome.finished ? 1 : 0;
+    return outcome.wall_seconds / kDay;
+  };
+  std::vector<double> days = draw_outputs(inputs, days_of, {.n_draws = n_runs, .seed = kSeed});
+  if (2 * n_finished <= n_runs) refuse_endless(job, model);
+  const double scale = step.p50 / spread_of(std::move(steps)).p50;
+  plan.range.days = quantiles_of(days, scale);
+  plan.range.gpu_hours = quantiles_of(hours, scale);
+  plan.failures_expected = failures / n_runs;
+  plan.checkpoint_every_seconds = simulate_run(job, model, kSeed).checkpoint_interval;
   if (request.deadline_seconds > 0) {
     const auto in_time = std::count_if(days.begin(), days.end(), [&](double each) {
       return each * kDay <= request.deadline_seconds;
@@ -197,20 +213,19 @@ void add_run(Plan& plan) {
   act_out(plan);
   const double devices = best.layout.n_devices();
   const double compute_seconds = plan.n_steps * best.time.step_seconds;
-  const double seconds = compute_seconds / plan.goodput;
   plan.compute_gpu_hours = compute_seconds * devices / kHour;
-  plan.gpu_hours = plan.range.gpu_hours.p50 = seconds * devices / kHour;
-  plan.days = plan.range.days.p50 = seconds / kDay;
-  plan.range.gpu_hours.p10 = plan.range.days.p10 * devices * 24;
-  plan.range.gpu_hours.p90 = plan.range.days.p90 * devices * 24;
-  plan.range.gpu_hours.relative_error = plan.range.days.relative_error;
+  plan.gpu_hours = plan.range.gpu_hours.p50;
+  plan.days = plan.range.days.p50;
+  const double seconds = plan.days * kDay;
+  plan.goodput = compute_seconds / seconds;
+  plan.waiting_gpu_hours = std::max(0.0, seconds * devices / kHour - plan.gpu_hours);
   const Cluster& cluster = request.cluster;
   const double node =
       cluster.node.devices.value * cluster.device.power.value + cluster.node.host_power.value;
   const double load = cluster.facility.load.is_known() ? cluster.facility.load.value : 0.8;
   const double pue = cluster.facility.pue.is_known() ? cluster.facility.pue.value : kUsualPue;
   plan.power_watts = node * devices / cluster.node.devices.value * load * pue;
-  plan.energy_joules = plan.power_watts * seconds;
+  plan.energy_joules = plan.power_watts * plan.gpu_hours / devices * kHour;
   plan.meets_deadline = request.deadline_seconds == 0 || seconds <= request.deadline_seconds;
 }
 
@@ -305,9 +320,11 @@ PlanRequest with_enough_devices(PlanRequest request) {
 }  // namespace
 
 Quantiles as_printed(Quantiles quantiles) {
-  for (double* each : {&quantiles.p10, &quantiles.p90}) {
-    *each = rounded_to_error(*each, *each * quantiles.relative_error);
-  }
+  const auto rounded = [](double value, double error) {
+    return rounded_to_error(value, value * error);
+  };
+  quantiles.p10 = std::min(rounded(quantiles.p10, quantiles.p10_error), quantiles.p50);
+  quantiles.p90 = std::max(rounded(quantiles.p90, quantiles.p90_error), quantiles.p50);
   return quantiles;
 }
 

@@ -4,7 +4,7 @@
 //   Plan plan = make_plan({.model = load_model_shape("deepseek-v3"),
 //                          .cluster = load_cluster("h800-2048"), .tokens = 14.8e12});
 //   plan.best().time.step_seconds      medians; plan.range has P10, P50, P90
-//   plan.gpu_hours                     what is paid for: goodput included
+//   plan.gpu_hours                     what is paid for: interruptions included
 //
 // Pure: no clock, no file, no global.  Cost: a search of some thousand layouts, well under 2 s.
 // Errors   Error{kBadInput} for a given layout that cannot exist, with what would work;
@@ -76,9 +76,9 @@ struct Shortfall {
 
 struct Quantiles {
   double p10 = 0, p50 = 0, p90 = 0;
-  double relative_error = 0;  // standard error of P10 and P90 over their value; 0: no draws
+  double p10_error = 0, p90_error = 0;  // standard errors over their value; 0: no draws
 };
-// P10 and P90 no finer than their error.
+// P10 and P90 no finer than their error, on their sides of the median.
 Quantiles as_printed(Quantiles quantiles);
 
 struct PlanRange {
@@ -102,13 +102,15 @@ struct Plan {
   double usable_memory_bytes = 0;
   // Of the best layout.
   double n_steps = 0;
-  double goodput = 1;  // useful share of the wall clock, median of n_runs acted out
+  double goodput = 1;  // useful share of the wall clock of the median run of n_runs acted out
   double checkpoint_every_seconds = 0, checkpoint_bytes = 0;
   double failures_expected = 0;  // mean, without preemptions
   double compute_gpu_hours = 0;  // tokens x rate, no interruption: what reports usually state
-  double gpu_hours = 0;          // with goodput
-  double days = 0;
-  double energy_joules = 0;  // at the wall of the site
+  // In which devices are held and paid: lost work, restarts and repairs too, at the median.
+  double gpu_hours = 0;
+  double waiting_gpu_hours = 0;  // for capacity, nothing held: what `days` have beyond gpu_hours
+  double days = 0;               // with that waiting
+  double energy_joules = 0;      // at the wall of the site
   double power_watts = 0;
   bool meets_deadline = true;  // at the median
   double p_deadline = 1;       // share of the drawn runs that are done by then

@@ -76,6 +76,7 @@ void add_run(Json& json, const Plan& plan) {
   json["steps"] = plan.n_steps;
   json["gpu_hours"] = plan.gpu_hours;
   json["compute_gpu_hours"] = plan.compute_gpu_hours;
+  json["waiting_gpu_hours"] = plan.waiting_gpu_hours;
   json["days"] = plan.days;
   json["goodput"] = plan.goodput;
   json["failures_expected"] = plan.failures_expected;
@@ -137,10 +138,15 @@ std::string run_text(const Plan& plan) {
                               plan.range.tokens_per_second.p10 / best.layout.n_devices(),
                               plan.range.tokens_per_second.p90 / best.layout.n_devices())});
   rows.push_back({"device-hours, no interruption", format_count(plan.compute_gpu_hours)});
-  rows.push_back({"device-hours, with failures",
+  rows.push_back({"device-hours held: with what is lost, restarts",
                   fmt::format("{} ({} to {})", format_count(plan.range.gpu_hours.p50),
                               format_count(as_printed(plan.range.gpu_hours).p10),
                               format_count(as_printed(plan.range.gpu_hours).p90))});
+  const Figure& availability = plan.request.cluster.spot.availability;
+  if (plan.waiting_gpu_hours > 0 || (availability.is_known() && availability.value < 1)) {
+    rows.push_back(
+        {"device-hours waiting for capacity: none held", format_count(plan.waiting_gpu_hours)});
+  }
   rows.push_back({"time", seconds_range(plan.range.days, 86400)});
   if (plan.request.deadline_seconds > 0) {
     rows.push_back({"done within " + format_seconds(plan.request.deadline_seconds),

@@ -323,6 +323,43 @@ TEST_F(Planner, WhatDoesNotFitIsNotActedOut) {
   EXPECT_LT(plan.p_deadline, 1e-6);
 }
 
+// What is paid are the hours in which devices are held: computing, lost work, restarts.  Waiting
+// for capacity is time alone, and only what the acted out runs have of it.
+TEST_F(Planner, PaidHoursAreThoseInWhichDevicesAreHeld) {
+  PlanRequest request;
+  request.model = load_model_shape("llama3.1-8b");
+  request.cluster = load_cluster("h100-spot");
+  request.wants_changes = false;
+  request.batch.global_batch = 1024;
+  for (const double tokens : {1e10, 1e11, 3e11, 8e11, 7e12}) {
+    request.tokens = tokens;
+    const Plan plan = make_plan(request);
+    const double elapsed = plan.days * 24 * request.cluster.n_devices();
+    EXPECT_GT(plan.gpu_hours, plan.compute_gpu_hours) << tokens;
+    if (tokens < 5e10)
+      continue;  // half an hour: the start-up is a tenth, and not in the closed form
+    EXPECT_LT(plan.gpu_hours, 1.1 * plan.compute_gpu_hours) << tokens;
+    EXPECT_GE(elapsed, plan.gpu_hours * (1 - 1e-9)) << tokens;
+    if (tokens > 5e12) {  // weeks: capacity is there 85 % of the time
+      EXPECT_NEAR(plan.gpu_hours / elapsed, 0.85, 0.03);
+    }
+    for (const Quantiles& each : {plan.range.days, plan.range.gpu_hours}) {
+      EXPECT_LE(as_printed(each).p10, each.p50) << tokens;
+      EXPECT_GE(as_printed(each).p90, each.p50) << tokens;
+    }
+    // The closed form agrees, and holds the same.
+    request.n_runs = 0;
+    const Plan closed = make_plan(request);
+    request.n_runs = PlanRequest{}.n_runs;
+    EXPECT_NEAR(closed.gpu_hours / plan.gpu_hours, 1, 0.03) << tokens;
+  }
+}
+
+TEST_F(Planner, ARoundedRangeStaysAroundItsMedian) {
+  EXPECT_LE(as_printed({0.26, 0.27, 0.4, 0.25}).p10, 0.27);
+  EXPECT_EQ(as_printed({0.26, 0.27, 0.4}).p10, 0.26);
+}
+
 TEST_F(Planner, DamagedRowsOfPublishedRunsAreRefused) {
   const std::string head = "id,hardware,gpus,layers,hidden,heads,seq_len\n";
   EXPECT_EQ(read_published(head + "A-1,H100,8,32,4096,32,4096\n", "runs.csv").size(), 1u);

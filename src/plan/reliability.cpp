@@ -26,13 +26,13 @@ double poisson_at_least(double mean, int least) {
   return std::clamp(1 - below, 0.0, 1.0);
 }
 
+}  // namespace
+
 double share_that_takes_node() {
   double share = 0;
   for (const FailureCause& cause : failure_causes()) share += cause.takes_node ? cause.share : 0;
   return share;
 }
-
-}  // namespace
 
 const std::vector<FailureCause>& failure_causes() {
   static const std::vector<FailureCause> causes = [] {
@@ -87,6 +87,7 @@ ReliabilityModel reliability_of(const Cluster& cluster) {
   model.preemptions_per_node_hour = or_else(cluster.spot.preemptions, 0) * 3600;
   model.notice_seconds = or_else(cluster.spot.notice, 0);
   model.availability = or_else(cluster.spot.availability, 1);
+  model.returns_nodes = cluster.spot.preemptions.is_known() && model.spare_nodes == 0;
   return model;
 }
 
@@ -119,8 +120,10 @@ ExpectedGoodput expected_goodput(const JobExposure& job, const ReliabilityModel&
           : best_checkpoint_interval(std::max(stall, 0.1), job_mtbf(job, model));
   const double lost = expected.checkpoint_seconds / 2;
   const double broken = failures * share_that_takes_node() + stragglers;
-  const double no_spare = poisson_at_least(broken * model.repair_seconds, model.spare_nodes) *
-                          model.repair_seconds / (model.spare_nodes + 1);
+  const double no_spare = model.returns_nodes
+                              ? 0
+                              : poisson_at_least(broken * model.repair_seconds, model.spare_nodes) *
+                                    model.repair_seconds / (model.spare_nodes + 1);
   const double slowed =
       model.straggler_found_seconds * model.straggler_slowdown / (1 + model.straggler_slowdown);
   const double preempted = model.notice_seconds >= stall ? stall : lost;
@@ -128,7 +131,8 @@ ExpectedGoodput expected_goodput(const JobExposure& job, const ReliabilityModel&
                       failures * (lost + model.detect_seconds + restart) +
                       planned * (stall + restart) + preemptions * (preempted + restart) +
                       stragglers * (slowed + stall + restart) + broken * no_spare;
-  expected.share = std::clamp(model.availability, 1e-3, 1.0) / wall;
+  expected.held = 1 / wall;
+  expected.share = expected.held * std::clamp(model.availability, 1e-3, 1.0);
   return expected;
 }
 

@@ -25,6 +25,7 @@ struct FailureCause {
 };
 // Shares add up to 1.
 const std::vector<FailureCause>& failure_causes();
+double share_that_takes_node();
 
 inline constexpr double kResearchClusterRate = 2.032e-5;  // 1 / (device hour)
 inline constexpr double kRateSigma = 0.398;               // of its logarithm
@@ -44,6 +45,8 @@ struct ReliabilityModel {
   double preemptions_per_node_hour = 0;
   double notice_seconds = 120;
   double availability = 1;  // share of the time in which capacity can be had
+  // A node that breaks goes back to whom it is rented from: no repair is waited for, but capacity.
+  bool returns_nodes = false;
   // Uncertainty between clusters, drawn once per simulated run: sigma of the logarithm.
   double rate_sigma = kRateSigma;
   double duration_sigma = 0.5;  // of detection, restart and repair
@@ -75,14 +78,16 @@ double job_mtbf(const JobExposure& job, const ReliabilityModel& model);
 //   wall / useful = 1 + stall/every + failures (every/2 + detect + restart) + planned (stall +
 //   restart)
 //                   + preemptions (...) + stragglers (...) + broken nodes x wait for a spare
-//   wait for a spare   P(Poisson(broken x repair) >= spares) x repair / (spares + 1)
-//   share = useful / wall, times the share of the time in which capacity can be had
+//   wait for a spare   P(Poisson(broken x repair) >= spares) x repair / (spares + 1); none where
+//                      nodes are returned
+//   held = useful / wall: of the hours in which devices are held, which are those that are paid
+//   share = held, times the share of the time in which capacity can be had
 //
 // Rates per second of running.  First order: interruptions during restarts are left out; within a
 // point of the simulated median for each cluster of the book that loses less than a tenth, within
 // two for the spot one (a test).
 struct ExpectedGoodput {
-  double share = 1;
+  double share = 1, held = 1;
   double checkpoint_seconds = 0;  // the interval
   double interruptions = 0;       // unexpected ones and preemptions, per second
 };

@@ -67,8 +67,8 @@ std::vector<UncertainInput> run_inputs(const Cluster& cluster, const SimulatedJo
              source_of(cluster.spot.preemptions, "not stated"))};
 }
 
-double drawn_days(const SimulatedJob& base, const ReliabilityModel& facts,
-                  std::span<const double> v, std::uint64_t seed) {
+SimulatedOutcome drawn_run(const SimulatedJob& base, const ReliabilityModel& facts,
+                           std::span<const double> v, std::uint64_t seed) {
   SimulatedJob job = base;
   ReliabilityModel model = facts;
   job.step_seconds = v[0];
@@ -81,7 +81,12 @@ double drawn_days(const SimulatedJob& base, const ReliabilityModel& facts,
   model.preemptions_per_node_hour = v[7];
   model.rate_sigma = 0;  // drawn above
   model.duration_sigma = 0;
-  return simulate_run(job, model, seed).wall_seconds / 86400;
+  return simulate_run(job, model, seed);
+}
+
+double drawn_days(const SimulatedJob& job, const ReliabilityModel& model,
+                  std::span<const double> values, std::uint64_t seed) {
+  return drawn_run(job, model, values, seed).wall_seconds / 86400;
 }
 
 }  // namespace farthing

@@ -25,7 +25,9 @@ struct StepRange {
 // range where its file gives one, else a width with its source.
 std::vector<UncertainInput> run_inputs(const Cluster& cluster, const SimulatedJob& job,
                                        const ReliabilityModel& model, const StepRange& step);
-// Days of one run with the inputs' `values`.
+// One run with the inputs' `values`, and its days.
+SimulatedOutcome drawn_run(const SimulatedJob& job, const ReliabilityModel& model,
+                           std::span<const double> values, std::uint64_t seed);
 double drawn_days(const SimulatedJob& job, const ReliabilityModel& model,
                   std::span<const double> values, std::uint64_t seed);
 

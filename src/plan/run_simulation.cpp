@@ -70,6 +70,11 @@ class RunSimulator {
     planned_mean_ = 86400 / model.planned_per_day;
     preempt_mean_ = 3600 / (model.preemptions_per_node_hour * nodes);
     straggler_mean_ = 30 * 86400 / (model.stragglers_per_node_month * nodes);
+    double losses = 1 / preempt_mean_;  // of nodes, per second of running
+    if (model.returns_nodes)
+      losses += share_that_takes_node() / failure_mean_ + 1 / straggler_mean_;
+    const double capacity = std::clamp(model.availability, 1e-3, 1.0);
+    capacity_mean_ = losses > 0 ? (1 / capacity - 1) / losses : 0;
     detect_ = around("usual detection", model.detect_seconds, model.duration_sigma);
     restart_ = around("usual restart", model.restart_seconds, model.duration_sigma);
     repair_ = around("usual repair", model.repair_seconds, model.duration_sigma);
@@ -218,8 +223,16 @@ class RunSimulator {
     add(kind, seconds);
     now_ += seconds;
   }
+  void wait_for_capacity() {
+    if (capacity_mean_ > 0)
+      wait(RunSecond::kNoCapacity, draws_.capacity.exponential(capacity_mean_));
+  }
   // A node leaves; repairs_ holds when each spare is (again) ready.
   void replace_node() {
+    if (model_.returns_nodes) {
+      wait_for_capacity();
+      return;
+    }
     const double back = draws_.repair.around(repair_, model_.duration_sigma);
     if (repairs_.empty()) {
       wait(RunSecond::kNoNode, back);
@@ -291,9 +304,7 @@ class RunSimulator {
     } else {
       lose_unsaved();
     }
-    const double share = std::clamp(model_.availability, 1e-3, 1.0);
-    if (share < 1)
-      wait(RunSecond::kNoCapacity, draws_.capacity.exponential(preempt_mean_ * (1 / share - 1)));
+    wait_for_capacity();
     to_preempt_ = draws_.preempt.clock(preempt_mean_);
   }
   // Start-up, which a failure can interrupt too.
@@ -321,6 +332,7 @@ class RunSimulator {
   double useful_ = 0;
   double failure_mean_ = kNever, planned_mean_ = kNever, preempt_mean_ = kNever;
   double straggler_mean_ = kNever, detect_ = 0, restart_ = 0, repair_ = 0;
+  double capacity_mean_ = 0;  // of a wait: all of them leave the share of the time that can be had
   double to_failure_ = kNever, to_planned_ = kNever, to_preempt_ = kNever;
   double to_straggler_ = kNever;
   double now_ = 0, saved_ = 0;

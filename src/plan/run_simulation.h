@@ -9,10 +9,14 @@
 // 57 days on 2,048 devices take tens of microseconds.
 //
 //   failure    progress since the last checkpoint is lost; detection; a node that broke is
-//              replaced by a spare, or the job waits for the first repair; restart
+//              replaced by a spare, or the job waits for the first repair, or gives a rented node
+//              back and waits for capacity; restart
 //   planned    checkpoint, then restart
 //   preempted  as planned where the notice is long enough, else as a failure; then waits for
-//   capacity straggler  the job runs at 1 / (1 + slowdown) until it is found and the node swapped
+//              capacity
+//   straggler  the job runs at 1 / (1 + slowdown) until it is found and the node swapped
+//
+// While it waits for capacity a job holds no devices: the only seconds that nobody pays.
 //
 // Goodput = useful seconds / wall seconds.  Categories add up to the wall time exactly.
 //
@@ -45,7 +49,7 @@ enum class RunSecond {
   kDetect,
   kRestart,
   kNoNode,      // waiting for a repair, the spares being used up
-  kNoCapacity,  // waiting after a preemption
+  kNoCapacity,  // waiting after a preemption, or for a rented node's successor; no device is held
 };
 inline constexpr int kRunSeconds = 8;
 const char* to_string(RunSecond kind);
@@ -78,6 +82,7 @@ struct SimulatedOutcome {
   std::vector<int> failures_by_cause;
   std::vector<SimulatedAttempt> attempts;  // only where they were asked for
   double operator[](RunSecond kind) const { return seconds[static_cast<std::size_t>(kind)]; }
+  double held_seconds() const { return wall_seconds - (*this)[RunSecond::kNoCapacity]; }
 };
 
 SimulatedOutcome simulate_run(const SimulatedJob& job, const ReliabilityModel& model,

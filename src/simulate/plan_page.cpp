@@ -151,16 +151,18 @@ std::vector<FigureLine> figure_lines(const Simulation& s) {
        "steps x step x devices / 3600",
        fmt::format("{:.0f} x {:.3f} s x {:.0f} / 3600", plan.n_steps, time.step_seconds, devices)},
       {"goodput", fmt::format("{:.2f} %", 100 * plan.goodput),
-       "availability / (1 + write / interval + failures x (interval / 2 + detect + restart) + "
-       "planned "
-       "stops, preemptions, stragglers and waiting for a spare likewise)",
+       "hours without interruption / hours of the median run: checkpoints, failures x (interval / "
+       "2 "
+       "+ detect + restart), planned stops, preemptions, stragglers, waiting for spares or "
+       "capacity",
        fmt::format("interval {}, {:.1f} failures, detect {}, restart {}",
                    format_seconds(plan.checkpoint_every_seconds), plan.failures_expected,
                    cluster.reliability.detect.text, cluster.reliability.restart.text)},
       {"days", fmt::format("{:.2f}", plan.days), "steps x step / goodput / 86400",
        fmt::format("{:.4g} s / {:.4f} / 86400", seconds, plan.goodput)},
-      {"device-hours", format_count(plan.gpu_hours), "device-hours without interruption / goodput",
-       fmt::format("{:.4g} / {:.4f}", plan.compute_gpu_hours, plan.goodput)},
+      {"device-hours held", format_count(plan.gpu_hours),
+       "days x 24 x devices - waiting for capacity, while none is held",
+       fmt::format("{:.4g} x 24 x {:.0f} - {:.4g}", plan.days, devices, plan.waiting_gpu_hours)},
       {"checkpoint", format_bytes(plan.checkpoint_bytes), "FP32 master and both moments",
        fmt::format("{} parameters, {}", format_count(count_parameters(plan.request.model).total()),
                    name(layout.precision))},
@@ -170,8 +172,8 @@ std::vector<FigureLine> figure_lines(const Simulation& s) {
                    cluster.device.power.text, cluster.node.host_power.text,
                    devices / cluster.node.devices.value, cluster.facility.load.text,
                    cluster.facility.pue.text)},
-      {"energy", format_energy(plan.energy_joules), "power x time",
-       fmt::format("{:.4g} W x {:.4g} s", plan.power_watts, seconds / plan.goodput)},
+      {"energy", format_energy(plan.energy_joules), "power x time in which devices are held",
+       fmt::format("{:.4g} W x {:.4g} s", plan.power_watts, plan.gpu_hours / devices * 3600)},
       {"pipeline", fmt::format("{:.3f} s", s.timeline.pipeline_seconds),
        "every F, B and W executed in the schedule's order, with sends; ranks differ by wait_jitter",
        fmt::format("{} ranks, {} micro-batches, sends of {:.3g} s", s.schedule.n_ranks(),

@@ -109,6 +109,20 @@ TEST_F(SimulatePlan, GoodputInClosedFormIsTheSimulatedMedian) {
   }
 }
 
+// Who rents gives a broken node back: no repair is waited for with all the others held and paid.
+TEST_F(SimulatePlan, ARentedNodeThatBreaksIsNotRepaired) {
+  const Cluster cluster = load_cluster("h100-spot");
+  const ReliabilityModel model = reliability_of(cluster);
+  SimulatedJob job;
+  static_cast<JobExposure&>(job) = exposure_of(cluster, cluster.n_devices(), 1e12);
+  job.step_seconds = 10;
+  job.n_steps = 60 * 8640;
+  const RunBand band = simulate_runs(job, model, 400, 3);
+  EXPECT_EQ(band.mean_seconds[static_cast<std::size_t>(RunSecond::kNoNode)], 0);
+  const double waits = band.mean_seconds[static_cast<std::size_t>(RunSecond::kNoCapacity)];
+  EXPECT_NEAR(1 - waits / band.wall_seconds.mean, model.availability, 0.01);
+}
+
 TEST_F(SimulatePlan, ReliabilityComesFromTheCluster) {
   Cluster cluster = load_cluster("h100-spot");
   const ReliabilityModel model = reliability_of(cluster);
