@@ -5,46 +5,18 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "config/share.h"
 #include "economics/budget.h"
+#include "economics/budget_testing.h"
 
 namespace farthing {
 namespace {
 
-PriceEntry price(double value, double low, double high) {
-  PriceEntry entry;
-  entry.item = "h100", entry.unit = "USD/h", entry.source = "test", entry.date = "2026-05";
-  entry.value = value, entry.low = low, entry.high = high;
-  return entry;
-}
-
-BudgetRequest request() {
-  set_share_folder(FARTHING_SOURCE_DIR);
-  BudgetRequest request;
-  request.usd = 250000;
-  request.deadline_seconds = 42 * 86400.0;
-  request.cluster = load_cluster("h100-spot");
-  request.price = price(2.5, 2, 3);
-  request.model = budget_ladder()[15];  // a mixture of a few billion parameters: one rung is quick
-  return request;
-}
-
-const BudgetPlan& usual() {
-  static const BudgetPlan plan = plan_budget(request());
-  return plan;
-}
+using namespace budget_testing;
 
 // Text is folded.
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   return text;
-}
-
-std::string verdict_with(const BudgetPlan& plan, const char* words) {
-  for (const std::string& line : plan.verdicts) {
-    if (line.find(words) != std::string::npos) return line;
-  }
-  return "";
 }
 
 // One model of interruptions: what a budget buys, farthing plan prices alike.

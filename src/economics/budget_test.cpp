@@ -9,35 +9,14 @@
 #include <regex>
 
 #include "base/error.h"
-#include "config/share.h"
 #include "economics/budget_sheet.h"
+#include "economics/budget_testing.h"
 #include "plan/accounting.h"
 
 namespace farthing {
 namespace {
 
-PriceEntry price(double value, double low, double high) {
-  PriceEntry entry;
-  entry.item = "h100", entry.unit = "USD/h", entry.source = "test", entry.date = "2026-05";
-  entry.value = value, entry.low = low, entry.high = high;
-  return entry;
-}
-
-BudgetRequest request() {
-  set_share_folder(FARTHING_SOURCE_DIR);
-  BudgetRequest request;
-  request.usd = 250000;
-  request.deadline_seconds = 42 * 86400.0;
-  request.cluster = load_cluster("h100-spot");
-  request.price = price(2.5, 2, 3);
-  request.model = budget_ladder()[15];  // a mixture of a few billion parameters: one rung is quick
-  return request;
-}
-
-const BudgetPlan& usual() {
-  static const BudgetPlan plan = plan_budget(request());
-  return plan;
-}
+using namespace budget_testing;
 
 TEST(Budget, EveryDollarIsInOneLine) {
   BudgetRequest asked = request();
@@ -327,13 +306,6 @@ TEST(Budget, TextJsonAndPageSayTheSame) {
   static const std::regex kOther("data-slider=\"other\" min=\"0\" max=\"(2.5e\\+05|250000)");
   EXPECT_TRUE(std::regex_search(to_html(page), kOther));
   EXPECT_NEAR(page.sheet.value("tokens"), plan.best.tokens, 1e-6 * plan.best.tokens);
-}
-
-std::string verdict_with(const BudgetPlan& plan, const char* words) {
-  for (const std::string& line : plan.verdicts) {
-    if (line.find(words) != std::string::npos) return line;
-  }
-  return "";
 }
 
 TEST(Budget, MoreTimeGivesNoWorseModel) {
