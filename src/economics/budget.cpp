@@ -131,6 +131,7 @@ std::optional<Plan> plan_of_open(const BudgetRequest& request, const ModelShape&
   const int all = request.cluster.n_devices();
   for (int devices = std::min(all, request.cluster.devices_per_node());;
        devices = std::min(2 * devices, all)) {
+    bool is_cheaper = false;
     for (const NumberFormat precision : precisions_of(request)) {
       auto found = try_plan(request, shape, kContinued, devices, precision, false);
       if (!found) continue;
@@ -138,9 +139,9 @@ std::optional<Plan> plan_of_open(const BudgetRequest& request, const ModelShape&
       const double hours = found->gpu_hours * (is_fp8(precision) ? kWorthwhileFp8 : 1);
       const double cost = days <= most ? hours : kTooLate * days;
       if (best && cost >= least) continue;
-      best = std::move(found), least = cost;
+      best = std::move(found), least = cost, is_cheaper = true;
     }
-    if (devices == all) return best;
+    if (devices == all || (best && least < kTooLate && !is_cheaper)) return best;
   }
 }
 
