@@ -201,7 +201,7 @@ TEST(ScenarioSentences, APriceForSixMillionKnowsTheInterruptions) {
 
 TEST(ScenarioSentences, OneSpotPriceHasOneDate) {
   const PriceEntry& entry = prices().at({.item = "h100-sxm", .kind = "spot"});
-  const SheetLine& line = shipped("spot").sheet.at("spot");
+  const SheetLine line = shipped("spot").sheet.at("spot");
   EXPECT_EQ(line.date, entry.date);
   EXPECT_TRUE(says(line.source, "2.46 in " + entry.date)) << line.source;
 }
