@@ -8,6 +8,7 @@
 
 #include "base/calendar.h"
 #include "economics/project.h"
+#include "ledger/cost.h"
 
 namespace farthing {
 namespace {

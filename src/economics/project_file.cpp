@@ -166,7 +166,7 @@ std::string future_words(const ProjectFile& file, const std::string& today) {
   for (const auto& [where, date] : file.dates) {
     // "2027" and "2027-03" are after a day of 2026 or of 2027-02.
     if (date <= today.substr(0, date.size())) continue;
-    names += (names.empty() ? "" : ", ") + where + " = \"" + date + "\"";
+    names += fmt::format("{}{} = \"{}\"", names.empty() ? "" : ", ", where, date);
   }
   if (names.empty()) return "";
   return "dates after today, " + today + ", in project.toml: " + names +

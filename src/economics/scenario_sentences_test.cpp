@@ -22,6 +22,7 @@ const PriceList& prices() {
 Scenario shipped(const std::string& name, const std::vector<std::string>& changes = {}) {
   set_share_folder(FARTHING_SOURCE_DIR);
   std::vector<ScenarioChange> parsed;
+  parsed.reserve(changes.size());
   for (const auto& change : changes) parsed.push_back(parse_change(change));
   return load_scenario(std::string(FARTHING_SOURCE_DIR) + "/scenarios/" + name + ".toml", prices(),
                        parsed);
@@ -146,7 +147,8 @@ TEST(ScenarioSentences, CoolingThatSavesNothingNeverRepays) {
 
 // Exactly one verdict, whatever the rent.
 TEST(ScenarioSentences, OwningEitherPaysOrDoesNot) {
-  for (double rent = 0.01; rent < 6; rent += 0.01) {
+  for (int cents = 1; cents < 600; ++cents) {
+    const double rent = cents / 100.0;
     const std::string text = said("own-or-rent", {"rent=" + std::to_string(rent)});
     const int n = says(text, "Owning pays from") + says(text, "owning never pays");
     EXPECT_EQ(n, 1) << rent;
