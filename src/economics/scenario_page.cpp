@@ -33,7 +33,7 @@ PageTable live_months(const Scenario& scenario, Sheet& sheet) {
                   .headings = {"month", "in", "out", "net", "in the purse"},
                   .rows = {}};
   const auto add = [&](const char* what, int month, const char* words, const std::string& formula) {
-    const std::string id = fmt::format("month_{}_{}", month, what);
+    std::string id = fmt::format("month_{}_{}", month, what);
     sheet.add({.id = id,
                .label = fmt::format("month {}, {}", month, words),
                .unit = "USD",
@@ -45,15 +45,16 @@ PageTable live_months(const Scenario& scenario, Sheet& sheet) {
     std::string in = "0", out = "0";
     for (const CashFlow& flow : scenario.flows) {
       if (month < flow.first || month > flow.last) continue;
-      const std::string amount = "(" + in_month(flow.amount.text(), month) + ")";
-      in += (flow.is_income ? " + max(0, " : " + max(0, -") + amount + ")";
-      out += (flow.is_income ? " + min(0, " : " + min(0, -") + amount + ")";
+      const std::string amount = in_month(flow.amount.text(), month);
+      const char* const sign = flow.is_income ? "" : "-";
+      in += fmt::format(" + max(0, {}({}))", sign, amount);
+      out += fmt::format(" + min(0, {}({}))", sign, amount);
     }
     const std::string in_id = add("in", month, "in", in), out_id = add("out", month, "out", out);
-    const std::string net = add("net", month, "net", in_id + " + " + out_id);
-    purse = add("purse", month, "in the purse", "(" + purse + ") + " + net);
+    const std::string net = add("net", month, "net", fmt::format("{} + {}", in_id, out_id));
+    purse = add("purse", month, "in the purse", fmt::format("({}) + {}", purse, net));
     least = add("least", month, "least in the purse so far",
-                least.empty() ? purse : "min(" + least + ", " + purse + ")");
+                least.empty() ? purse : fmt::format("min({}, {})", least, purse));
     table.rows.push_back({{.text = std::to_string(month)},
                           figure_cell(in_id),
                           figure_cell(out_id),
@@ -110,7 +111,7 @@ std::vector<PageSentence> live_sentences(const Scenario& scenario, Sheet& sheet)
     sheet.add({.id = broken,
                .label = "whether it is said",
                .unit = "",
-               .formula = id + " - " + most,
+               .formula = fmt::format("{} - {}", id, most),
                .condition = true});
     sentences.push_back({.text = fmt::format("This cannot be: {} {{{}}}, and {} {{{}}}.",
                                              sheet.at(id).label, id, sheet.at(most).label, most),
