@@ -242,9 +242,9 @@ TEST_F(RunTest, ALimitShorterThanTheStartUpTrainsOneStepAndSaysSo) {
 
 TEST_F(RunTest, ATimeLimitEndsInTimeByItsRecordedDecisions) {
   recipe_.checkpoint.every = 0;
-  const RunOutcome outcome = train_run(request("a", "1s"), {});
-  EXPECT_LT(outcome.attempt_seconds, 1.5);
-  EXPECT_GT(outcome.attempt_seconds, 0.5);
+  const RunOutcome outcome = train_run(request("a", "3s"), {});
+  EXPECT_LT(outcome.attempt_seconds, 4.5);  // a busy machine takes half a second to save
+  EXPECT_GT(outcome.attempt_seconds, 1.5);
   RunLength length;
   std::int64_t tokens = 0;
   int n_decisions = 0;
