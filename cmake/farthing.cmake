@@ -113,6 +113,10 @@ function(farthing_module name)
                                                     UNITY_BUILD_BATCH_SIZE 8)
     endif()
     target_compile_definitions(${name}_test PRIVATE FARTHING_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-    gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST PROPERTIES LABELS fast)
+    # Suites named Slow...: seconds each, so in Release alone.
+    gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST TEST_FILTER -Slow*
+                         PROPERTIES LABELS fast)
+    gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST TEST_FILTER Slow*
+                         PROPERTIES LABELS slow)
   endif()
 endfunction()

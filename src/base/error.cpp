@@ -44,6 +44,10 @@ void throw_bad_input(const Complaint& complaint) {
   throw Error(ErrorCode::kBadInput, to_string(complaint));
 }
 
+void throw_wrong_use(const Complaint& complaint) {
+  throw Error(ErrorCode::kUsage, to_string(complaint));
+}
+
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});

@@ -40,6 +40,7 @@ struct Complaint {
 };
 
 [[noreturn]] void throw_bad_input(const Complaint& complaint);
+[[noreturn]] void throw_wrong_use(const Complaint& complaint);  // of the command line: kUsage
 std::string to_string(const Complaint& complaint);
 
 // The candidate nearest to `word` by edit distance, or "" if none is near (distance > 1/3 length).

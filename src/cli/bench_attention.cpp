@@ -140,11 +140,11 @@ AttentionResult measure_attention(const AttentionShape& shape) {
 
 void check_options(const AttentionBenchOptions& options) {
   const auto refuse = [](const std::string& where, int found, const std::string& wanted) {
-    throw Error(ErrorCode::kUsage, to_string({.where = where,
-                                              .what = "is out of range",
-                                              .found = std::to_string(found),
-                                              .wanted = wanted,
-                                              .hint = ""}));
+    throw_wrong_use({.where = where,
+                     .what = "is out of range",
+                     .found = std::to_string(found),
+                     .wanted = wanted,
+                     .hint = ""});
   };
   for (const int size : {options.heads, options.nope, options.rope, options.v}) {
     if (size < 1 || size > 1024) refuse("--heads, --nope, --rope, --v", size, "1 to 1024 each");
@@ -161,11 +161,11 @@ std::vector<MatmulFormat> attention_formats(const std::string& precision) {
   if (precision == "fp32") return {MatmulFormat::kFp32};
   if (precision == "bf16") return {MatmulFormat::kBf16};
   if (precision == "all") return {MatmulFormat::kFp32, MatmulFormat::kBf16};
-  throw Error(ErrorCode::kUsage, to_string({.where = "--precision",
-                                            .what = "unknown",
-                                            .found = precision,
-                                            .wanted = "fp32, bf16 or all",
-                                            .hint = ""}));
+  throw_wrong_use({.where = "--precision",
+                   .what = "unknown",
+                   .found = precision,
+                   .wanted = "fp32, bf16 or all",
+                   .hint = ""});
 }
 
 // Time per FLOP over that of the shortest sequence in the same format.

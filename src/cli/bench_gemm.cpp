@@ -246,11 +246,11 @@ std::vector<MatmulFormat> wanted_formats(const std::string& precision) {
   for (const MatmulFormat format : kAllMatmulFormats) {
     if (format_name(format) == precision) return {format};
   }
-  throw Error(ErrorCode::kUsage, to_string({.where = "--precision",
-                                            .what = "unknown",
-                                            .found = precision,
-                                            .wanted = "fp32, bf16, fp8, fp16 or all",
-                                            .hint = ""}));
+  throw_wrong_use({.where = "--precision",
+                   .what = "unknown",
+                   .found = precision,
+                   .wanted = "fp32, bf16, fp8, fp16 or all",
+                   .hint = ""});
 }
 
 std::vector<GemmShape> wanted_shapes(const GemmBenchOptions& options) {
@@ -259,12 +259,11 @@ std::vector<GemmShape> wanted_shapes(const GemmBenchOptions& options) {
   const GemmShape shape{
       "yours", 1, or_default(options.m), or_default(options.n), or_default(options.k), {}};
   if (std::min({shape.m, shape.n, shape.k}) < 1 || std::max({shape.m, shape.n, shape.k}) > 65536) {
-    throw Error(ErrorCode::kUsage,
-                to_string({.where = "--m, --n, --k",
-                           .what = "a dimension is out of range",
-                           .found = fmt::format("{} x {} x {}", shape.m, shape.n, shape.k),
-                           .wanted = "1 to 65536 each",
-                           .hint = ""}));
+    throw_wrong_use({.where = "--m, --n, --k",
+                     .what = "a dimension is out of range",
+                     .found = fmt::format("{} x {} x {}", shape.m, shape.n, shape.k),
+                     .wanted = "1 to 65536 each",
+                     .hint = ""});
   }
   return {shape};
 }

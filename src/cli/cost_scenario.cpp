@@ -82,8 +82,8 @@ void refuse_without_name(const ScenarioOptions& options) {
                          : options.output.prices != "default" ? "--prices"
                                                               : nullptr;
   if (needless == nullptr) return;
-  throw Error(ErrorCode::kUsage, to_string({needless, "of no scenario", "no name", "a name",
-                                            "farthing cost scenario lists them"}));
+  throw_wrong_use(
+      {needless, "of no scenario", "no name", "a name", "farthing cost scenario lists them"});
 }
 
 void scenario_command(const ScenarioOptions& options) {

@@ -37,8 +37,7 @@ void serve_command(ServeOptions options) {
         value_from_zero(options.output, Dimension::kCount, "--output");
   }
   if (question.load.input_tokens_per_day + question.load.output_tokens_per_day == 0) {
-    throw Error(ErrorCode::kUsage, to_string({"--input, --output", "0 in and 0 out", "",
-                                              "tokens to serve, in or out", ""}));
+    throw_wrong_use({"--input, --output", "0 in and 0 out", "", "tokens to serve, in or out", ""});
   }
   const bool measured = question.measured.prefill > 0 && question.measured.decode > 0;
   if (options.load >= 0 || measured) question.load.load = options.load >= 0 ? options.load : 1;

@@ -100,7 +100,7 @@ std::pair<std::string, std::string> split_assignment(const std::string& text, co
   if (equals != std::string::npos && equals > 0 && equals + 1 < text.size()) {
     return {text.substr(0, equals), text.substr(equals + 1)};
   }
-  throw Error(ErrorCode::kUsage, to_string({flag, "not an assignment", text, wanted, ""}));
+  throw_wrong_use({flag, "not an assignment", text, wanted, ""});
 }
 
 DataSource* find_source(std::vector<DataSource>& sources, const std::string& name) {
@@ -130,13 +130,13 @@ std::vector<DataSource> gather_sources(const PrepareOptions& options) {
     const auto [name, licence] = split_assignment(text, "--licence", "NAME=TEXT");
     DataSource* const known = find_source(sources, name);
     if (known == nullptr) {
-      throw Error(ErrorCode::kUsage, to_string({"--licence", "no such source", name, "", ""}));
+      throw_wrong_use({"--licence", "no such source", name, "", ""});
     }
     known->licence = licence;
   }
   if (sources.empty()) {
-    throw Error(ErrorCode::kUsage, to_string({"farthing data prepare", "nothing to read", "",
-                                              "files, folders or --source NAME=PATH", ""}));
+    throw_wrong_use({"farthing data prepare", "nothing to read", "",
+                     "files, folders or --source NAME=PATH", ""});
   }
   return sources;
 }
@@ -153,9 +153,8 @@ std::int64_t parse_bytes(const std::string& text, const char* flag, double least
       return static_cast<std::int64_t>(bytes);
     }
   }
-  throw Error(ErrorCode::kUsage,
-              to_string({flag, "not a size", text,
-                         "such as 512MB, 4GB, at least " + format_bytes(least), ""}));
+  throw_wrong_use(
+      {flag, "not a size", text, "such as 512MB, 4GB, at least " + format_bytes(least), ""});
 }
 
 void fill_request(PrepareOptions& options) {
@@ -176,9 +175,8 @@ void fill_request(PrepareOptions& options) {
     request.reading.max_document_bytes =
         parse_bytes(options.max_document_bytes, "--max-document-size", 1);
     if (request.reading.max_document_bytes > kMaxTextBytes) {
-      throw Error(ErrorCode::kUsage,
-                  to_string({"--max-document-size", "too large", options.max_document_bytes,
-                             "at most " + format_bytes(static_cast<double>(kMaxTextBytes)), ""}));
+      throw_wrong_use({"--max-document-size", "too large", options.max_document_bytes,
+                       "at most " + format_bytes(static_cast<double>(kMaxTextBytes)), ""});
     }
   }
   if (!options.memory.empty()) {

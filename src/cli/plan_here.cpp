@@ -36,9 +36,8 @@ Recipe recipe_for_here(const PlanOptions& o) {
   if (!o.global_batch.empty()) {
     const double sequences = value_from_zero(o.global_batch, Dimension::kCount, "--global-batch");
     if (!(sequences >= 1) || sequences * length > 1e9) {
-      throw Error(ErrorCode::kUsage,
-                  to_string({"--global-batch", "sequences of a step", o.global_batch,
-                             "1 or more, at most 1e9 tokens in all", ""}));
+      throw_wrong_use({"--global-batch", "sequences of a step", o.global_batch,
+                       "1 or more, at most 1e9 tokens in all", ""});
     }
     recipe.train.batch_tokens = static_cast<int>(sequences) * length;
   }
@@ -63,9 +62,8 @@ MachineQuestion machine_question(const Recipe& recipe) {
 
 void plan_here(const PlanOptions& o) {
   if (o.cluster != "here") {
-    throw Error(ErrorCode::kUsage,
-                to_string({"--calibration", "a run of this machine calibrates it alone",
-                           "--cluster " + o.cluster, "--cluster here", ""}));
+    throw_wrong_use({"--calibration", "a run of this machine calibrates it alone",
+                     "--cluster " + o.cluster, "--cluster here", ""});
   }
   refuse_with_here(o.pp > 1, "--pp");
   refuse_with_here(o.ep > 1, "--ep");

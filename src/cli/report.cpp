@@ -47,8 +47,8 @@ std::string format_of(const ReportOptions& options) {
   if (given.empty()) return "text";
   for (const auto& [flag, format] : given) {
     if (format == given.front().second) continue;
-    throw Error(ErrorCode::kUsage, to_string({"report", given.front().first + " and " + flag,
-                                              "two formats", "one of them", ""}));
+    throw_wrong_use(
+        {"report", given.front().first + " and " + flag, "two formats", "one of them", ""});
   }
   return given.front().second;
 }
@@ -61,9 +61,8 @@ void check_reprice(const ReportOptions& options, const std::string& format) {
         {"--plan", !options.plan.empty()},
         {"--calibration", !options.calibration.empty()}}) {
     if (!is_given) continue;
-    throw Error(ErrorCode::kUsage, to_string({"report", std::string(flag) + " with " + options.run,
-                                              "a receipt, which is priced again as text or JSON",
-                                              "a run folder", ""}));
+    throw_wrong_use({"report", std::string(flag) + " with " + options.run,
+                     "a receipt, which is priced again as text or JSON", "a run folder", ""});
   }
 }
 

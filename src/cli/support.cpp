@@ -97,7 +97,7 @@ void add_threads_option(Command& command, int& threads) {
 double value_from_zero(const std::string& text, Dimension dimension, const char* flag) {
   const double value = flag_value([&] { return parse_as(text, dimension, flag); });
   if (value >= 0) return value;
-  throw Error(ErrorCode::kUsage, to_string({flag, "out of range", text, "0 or more", ""}));
+  throw_wrong_use({flag, "out of range", text, "0 or more", ""});
 }
 
 double positive_value(const std::string& text, Dimension dimension, const char* flag) {

@@ -134,8 +134,7 @@ void Settings::apply_override(const std::string& text) {
   const std::string where = "--set " + text;
   const std::size_t equals = text.find('=');
   if (equals == 0 || equals == std::string::npos) {
-    throw Error(ErrorCode::kUsage,
-                to_string({"--set", "not an override", quoted(text), "key=value", ""}));
+    throw_wrong_use({"--set", "not an override", quoted(text), "key=value", ""});
   }
   const std::string path = text.substr(0, equals);
   const std::string word = text.substr(equals + 1);
@@ -143,7 +142,7 @@ void Settings::apply_override(const std::string& text) {
   if (!value) value = parse_value(toml_text(std::string_view(word)), where);
   if (!value) throw_bad_input({where, "not valid UTF-8", "", "", ""});
   if (word.empty()) {
-    throw Error(ErrorCode::kUsage, to_string({"--set " + text, "no value", "", "key=value", ""}));
+    throw_wrong_use({"--set " + text, "no value", "", "key=value", ""});
   }
   const auto is_inside = [&](const auto& entry) { return entry.first.starts_with(path + "."); };
   std::erase_if(values_, is_inside);

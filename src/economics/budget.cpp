@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
+#include "base/calendar.h"
 #include "base/error.h"
 #include "economics/budget_choice.h"
 #include "plan/accounting.h"
@@ -15,10 +15,9 @@
 namespace farthing {
 namespace {
 
-constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr double kContinued = 100e9;  // tokens
 constexpr double kContinueDays = 30, kTooLate = 1e12;
-constexpr double kSecondsOfDay = 86400, kMostDays = 100 * 365;
+constexpr double kSecondsOfDay = 86400, kMostDays = 100 * kDaysPerYear;
 
 double active_parameters(const ModelShape& shape) {
   return static_cast<double>(count_active_parameters(shape).total());
@@ -46,10 +45,8 @@ void check(const BudgetRequest& request) {
                      device.fp8_peak.is_known() ? "bf16, fp8" : "bf16", ""});
   }
   if (request.other_usd >= request.usd) {
-    throw Error(
-        ErrorCode::kUsage,
-        to_string({"--other", "nothing is left for compute", fmt::format("{}", request.other_usd),
-                   fmt::format("under the budget, {}", request.usd), ""}));
+    throw_wrong_use({"--other", "nothing is left for compute", fmt::format("{}", request.other_usd),
+                     fmt::format("under the budget, {}", request.usd), ""});
   }
 }
 
@@ -82,7 +79,7 @@ void add_ways(BudgetPlan& plan) {
                          describe(request.price), hours, true});
   }
   const auto price_of = [](const PriceEntry* entry) {
-    return entry == nullptr ? kNone : entry->value;
+    return entry == nullptr ? kNotStated : entry->value;
   };
   const auto note_of = [](const PriceEntry* entry) {
     return entry == nullptr ? std::string("not stated in the price list") : describe(*entry);
@@ -90,7 +87,7 @@ void add_ways(BudgetPlan& plan) {
   add("rent on demand", price_of(request.on_demand), note_of(request.on_demand));
   add("spot", price_of(request.spot), note_of(request.spot));
   if (request.own.empty()) {
-    add("own", kNone, "no price of the device in the list");
+    add("own", kNotStated, "no price of the device in the list");
     return;
   }
   Sheet own;
@@ -251,7 +248,7 @@ BudgetPlan plan_budget(const BudgetRequest& request,
   choose_best(plan);
   check_end(plan);
   const double run_usd = plan.best.final_usd + plan.best.failed_usd;
-  plan.runs_a_year = std::min(request.usd / run_usd, 365 / plan.best.days);
+  plan.runs_a_year = std::min(request.usd / run_usd, kDaysPerYear / plan.best.days);
   add_reserve(plan);
   add_ways(plan);
   add_open_model(plan);

@@ -124,10 +124,9 @@ struct WayToPay {
   double usd_per_hour = 0;  // NaN: not stated
   double final_usd = 0;
   std::string note;
-  double hours = 0;      // of the final run; what the market interrupts is spot's alone
-  bool is_paid = false;  // at the request's price
-  bool lacks_reclaiming =
-      false;  // spot on a cluster that states none: its hours have no stop of it
+  double hours = 0;               // of the final run; what the market interrupts is spot's alone
+  bool is_paid = false;           // at the request's price
+  bool lacks_reclaiming = false;  // spot where the cluster's file states none
   std::string label() const { return name + (lacks_reclaiming ? ", reclaiming not counted" : ""); }
 };
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/calendar.h"
 #include "base/check.h"
 #include "plan/accounting.h"
 #include "simulate/scaling_laws.h"
@@ -302,7 +303,8 @@ void BudgetSheet::add_purse() {
   }
   formula("per_active", "tokens per active parameter", "", "tokens / active");
   formula("runs_a_year", "such final runs for the whole budget, within a year", "",
-          fmt::format("min(budget / (final_usd + failed_usd), {} / time)", 365 * unit_.of_a_day));
+          fmt::format("min(budget / (final_usd + failed_usd), {} / time)",
+                      kDaysPerYear * unit_.of_a_day));
 }
 
 // What a case of draws() makes of the plan.

@@ -163,7 +163,7 @@ TEST(Budget, ADeadlineThatLeavesNoRunSaysTheLeastThatDoes) {
   refusal(asked);
 }
 
-TEST(Budget, NoPlanHasLearntNothing) {
+TEST(SlowBudget, NoPlanHasLearntNothing) {
   BudgetRequest asked = request();
   asked.precision = NumberFormat::kBf16;
   asked.cluster.device.bf16_peak.value /= 3000;  // so slow that a start-up is soon over
@@ -208,7 +208,7 @@ TEST(Budget, MoneyThatTheClusterCannotSpendIsSaid) {
   }
 }
 
-TEST(Budget, ExperimentsThatTakeAllAreNamed) {
+TEST(SlowBudget, ExperimentsThatTakeAllAreNamed) {
   BudgetRequest asked = request();
   asked.experiments = 0.99;
   const std::string message = refusal(asked);
@@ -232,7 +232,7 @@ const BudgetPlan& small() {
   return plan;
 }
 
-TEST(Budget, EveryRungIsTriedInEveryPrecision) {
+TEST(SlowBudget, EveryRungIsTriedInEveryPrecision) {
   for (const NumberFormat precision : {NumberFormat::kBf16, NumberFormat::kFp8Block}) {
     BudgetRequest asked = small().request;
     asked.precision = precision;
@@ -250,7 +250,7 @@ TEST(Budget, EveryRungIsTriedInEveryPrecision) {
   }
 }
 
-TEST(Budget, VerdictsCompareWhatTheTablePrints) {
+TEST(SlowBudget, VerdictsCompareWhatTheTablePrints) {
   const std::string text = to_text(small());
   const std::string table = text.substr(text.find("for the same money"));
   const std::string rows = table.substr(0, table.find("\n\n"));
@@ -269,7 +269,7 @@ TEST(Budget, VerdictsCompareWhatTheTablePrints) {
   EXPECT_NE(rows.find(small().best.shape.name + ", chosen"), std::string::npos) << rows;
 }
 
-TEST(Budget, ThePageHasBothPrecisions) {
+TEST(SlowBudget, ThePageHasBothPrecisions) {
   const BudgetSheet made(small());
   const auto values = made.sheet().values_with({});
   for (std::size_t k = 0; k < small().ladder.size(); ++k) {
@@ -308,7 +308,7 @@ TEST(Budget, TextJsonAndPageSayTheSame) {
   EXPECT_NEAR(page.sheet.value("tokens"), plan.best.tokens, 1e-6 * plan.best.tokens);
 }
 
-TEST(Budget, MoreTimeGivesNoWorseModel) {
+TEST(SlowBudget, MoreTimeGivesNoWorseModel) {
   BudgetRequest asked = request();
   asked.model.reset();
   asked.usd = 300000;
@@ -388,7 +388,7 @@ TEST(Budget, AnOpenModelIsOneThatFits) {
   EXPECT_NEAR(sheet.value("open_continue"), rented.open->continue_usd, 1e-3);
 }
 
-TEST(Budget, Fp8ThatPaysSaysWhatItsLossLeavesOut) {
+TEST(SlowBudget, Fp8ThatPaysSaysWhatItsLossLeavesOut) {
   EXPECT_EQ(verdict_with(small(), "FP8 pays").empty(), !small().best.is_fp8);
   const std::string line = verdict_with(small(), "FP8 pays");
   if (!line.empty()) {
@@ -492,7 +492,7 @@ TEST(Budget, ThePagesDrawsGiveTheChances) {
   EXPECT_NEAR(in_time / n, plan.best.p_deadline, 1e-9);
 }
 
-TEST(Budget, ThePagesChoiceFollowsTheMoney) {
+TEST(SlowBudget, ThePagesChoiceFollowsTheMoney) {
   const BudgetRequest& asked = small().request;
   const BudgetPlan& plan = small();
   const BudgetSheet made(plan);

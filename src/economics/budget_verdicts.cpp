@@ -3,14 +3,13 @@
 
 #include <cmath>
 
+#include "base/calendar.h"
 #include "base/units.h"
 #include "economics/budget_choice.h"
 #include "plan/accounting.h"
 
 namespace farthing {
 namespace {
-
-constexpr double kLongDays = 365;
 
 std::string in_precision(const BudgetChoice& choice) {
   return choice.shape.name + " in " + precision_words(choice);
@@ -39,11 +38,11 @@ void add_limits(const BudgetPlan& plan, std::vector<std::string>& say) {
         all, plan.request.cluster.name, span_words(plan.experiments_days), best.devices,
         span_words(best.days)));
   }
-  if (plan.request.deadline_seconds == 0 && best.days > kLongDays) {
+  if (plan.request.deadline_seconds == 0 && best.days > kDaysPerYear) {
     say.push_back(fmt::format(
         "Without a deadline the money keeps {} devices of {} busy for {:.1f} years: a larger "
         "cluster, or --deadline, says what is of use.",
-        best.devices, plan.request.cluster.name, best.days / kLongDays));
+        best.devices, plan.request.cluster.name, best.days / kDaysPerYear));
   }
   const BudgetChoice& leader = plan.ladder.front();
   if (leader.shape.name == best.shape.name) return;

@@ -14,8 +14,9 @@
 //
 // What is not known is NaN and never zero: without a run, their machine time; of owned machines,
 // the energy of hours for which neither a run nor project.toml has it.  A folder that cannot be
-// read is a fault in the list and makes the sums "at least". Cost     one pass over every
-// events.jsonl.
+// read is a fault in the list and makes the sums "at least".
+//
+// Cost     one pass over every events.jsonl.
 #pragma once
 #include <functional>
 #include <map>

@@ -487,7 +487,7 @@ ScenarioChange parse_change(const std::string& text) {
     const auto [stop, fault] = std::from_chars(text.data() + equals + 1, end, change.value);
     if (fault == std::errc{} && stop == end && std::isfinite(change.value)) return change;
   }
-  throw Error(ErrorCode::kUsage, to_string({"--set", "not a change", text, "id=number", ""}));
+  throw_wrong_use({"--set", "not a change", text, "id=number", ""});
 }
 
 ScenarioChange parse_change(const std::string& id, const std::string& value,
@@ -496,7 +496,7 @@ ScenarioChange parse_change(const std::string& id, const std::string& value,
   const char* end = value.data() + value.size();
   const auto [stop, fault] = std::from_chars(value.data(), end, change.value);
   if (fault != std::errc{} || stop != end || !std::isfinite(change.value)) {
-    throw Error(ErrorCode::kUsage, to_string({option, "not a number", value, "a number", ""}));
+    throw_wrong_use({option, "not a number", value, "a number", ""});
   }
   change.source = change.where = option;
   return change;

@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 
 #include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/calendar.h"
@@ -251,14 +250,13 @@ ServeAnswer answer_serving(const ServeQuestion& question) {
       is_predicted ? smallest_instance(question.shape, question.cluster, question.load) : node;
   answer.day = serve_day(answer.rate, question.load, question.prices, answer.floor_devices);
   const double tokens = question.load.input_tokens_per_day + question.load.output_tokens_per_day;
-  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  answer.mix_usd_per_million = tokens > 0 ? answer.day.cost_usd / tokens * 1e6 : kNone;
-  answer.busy_usd_per_million = tokens > 0 ? answer.day.used_usd / tokens * 1e6 : kNone;
+  answer.mix_usd_per_million = tokens > 0 ? answer.day.cost_usd / tokens * 1e6 : kNotStated;
+  answer.busy_usd_per_million = tokens > 0 ? answer.day.used_usd / tokens * 1e6 : kNotStated;
   answer.lifetime_tokens = tokens * question.months * kDaysPerYear / 12;
   answer.own = {question.shape.name, question.train_usd, answer.mix_usd_per_million};
   answer.crossover_tokens = lifetime_crossover(answer.own, question.rival);
-  answer.api_break_even = kNone;
-  answer.api_serving_alone = kNone;
+  answer.api_break_even = kNotStated;
+  answer.api_serving_alone = kNotStated;
   if (question.api_usd_per_million > 0) {
     OwnServing own{.train_usd = question.train_usd,
                    .months = question.months,

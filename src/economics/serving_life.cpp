@@ -9,8 +9,6 @@
 namespace farthing {
 namespace {
 
-std::string life_figure(double value, const char* unit) { return format_figure(value, unit); }
-
 bool is_stated(double value) { return !std::isnan(value); }
 
 bool has_rival(const ServeQuestion& question) {
@@ -50,10 +48,10 @@ std::string rival_words(const ServeAnswer& answer) {
     const double own = lifetime_usd(answer.own, tokens);
     const double rival = lifetime_usd(question.rival, tokens);
     return fmt::format(
-        "The other model: {}; {} is cheaper over this life{}.", life_figure(rival, "USD"),
+        "The other model: {}; {} is cheaper over this life{}.", format_figure(rival, "USD"),
         own <= rival ? "this one" : "the other",
         std::isfinite(answer.crossover_tokens)
-            ? ", and they are level at " + life_figure(answer.crossover_tokens, "") + " tokens"
+            ? ", and they are level at " + format_figure(answer.crossover_tokens, "") + " tokens"
             : ", at any traffic");
   }
   if (compares_serving(question)) {
@@ -62,25 +60,25 @@ std::string rival_words(const ServeAnswer& answer) {
     return fmt::format(
         "The other model: {} to serve. Serving alone, {} is cheaper over this life; "
         "{}.",
-        life_figure(rival, "USD"), own <= rival ? "this one" : "the other",
+        format_figure(rival, "USD"), own <= rival ? "this one" : "the other",
         unstated_training(question));
   }
   return fmt::format(
       "The other model: {} to train; its serving is not stated "
       "(--rival-serve-usd), and so is which of the two is cheaper over this life.",
-      life_figure(question.rival.train_usd, "USD"));
+      format_figure(question.rival.train_usd, "USD"));
 }
 
 std::string api_words(const ServeAnswer& answer) {
   const ServeQuestion& question = answer.question;
-  const std::string api = life_figure(question.api_usd_per_million, "USD");
+  const std::string api = format_figure(question.api_usd_per_million, "USD");
   const double from =
       is_stated(question.train_usd) ? answer.api_break_even : answer.api_serving_alone;
   if (!std::isfinite(from)) return "An API at " + api + " per million is cheaper at any traffic.";
   return fmt::format(
       "Against an API at {} per million: from {} tokens a day on, with at least {} day and "
       "night{}.",
-      api, life_figure(from, ""), devices_words(answer.floor_devices), training_apart(question));
+      api, format_figure(from, ""), devices_words(answer.floor_devices), training_apart(question));
 }
 
 void add_rival_lines(const ServeQuestion& q, Sheet& sheet) {
@@ -137,9 +135,9 @@ std::vector<std::string> lifetime_words(const ServeAnswer& answer) {
   const double tokens = answer.lifetime_tokens;
   const double usd = is_stated(question.train_usd) ? lifetime_usd(answer.own, tokens)
                                                    : serving_usd(answer.own, tokens);
-  std::vector<std::string> lines = {fmt::format("Over {:.0f} months: {} tokens, {} {}.",
-                                                question.months, life_figure(tokens, ""),
-                                                life_figure(usd, "USD"), own_bill_words(question))};
+  std::vector<std::string> lines = {
+      fmt::format("Over {:.0f} months: {} tokens, {} {}.", question.months,
+                  format_figure(tokens, ""), format_figure(usd, "USD"), own_bill_words(question))};
   if (has_rival(question)) lines.push_back(rival_words(answer));
   if (question.api_usd_per_million > 0) lines.push_back(api_words(answer));
   return lines;

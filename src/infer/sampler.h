@@ -4,10 +4,11 @@
 //   in descending order, that holds top_p of their mass, renormalised; temperature 0: the largest
 //   logit
 //
-// Source   Holtzman et al. 2020 (arXiv:1904.09751) for top-p; the order of the cuts is
-// transformers'. Errors   Error{kBadInput} for settings out of range, and for logits that are not
-// numbers. Exact    Ties go to the lower id.  The draw depends on seed, sequence and position
-// alone.
+// Source   Holtzman et al. 2020 (arXiv:1904.09751) for top-p; transformers for the order of cuts.
+//
+// Errors   Error{kBadInput} for settings out of range, and for logits that are not numbers.
+//
+// Exact    Ties go to the lower id.  The draw depends on seed, sequence and position alone.
 #pragma once
 #include <cstdint>
 #include <span>

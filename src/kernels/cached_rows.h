@@ -8,8 +8,9 @@
 //
 // Source   DeepSeek-V3 report, section 3.3.3: the inputs of the experts' SwiGLU cached in FP8.
 // Shapes   x [n_rows, n_cols]; the last tile of a row may be shorter
-// Errors   Shapes are CHECKed.  NaN stays NaN; what the formats do with infinities,
-// matmul_format.h. Cost     1 or 2 bytes a value and 1 a tile; one pass over memory each way.
+// Errors   Shapes are CHECKed.  NaN stays NaN; of infinities matmul_format.h tells.
+//
+// Cost     1 or 2 bytes a value and 1 a tile; one pass over memory each way.
 #pragma once
 #include <cstdint>
 

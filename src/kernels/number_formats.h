@@ -6,8 +6,9 @@
 //   UE8M0 uint8_t   0-8-0    2^(bits - 127), a scale; NaN = 0xFF is never made here
 //
 // Source   OCP 8-bit floating point specification 1.0; DeepSeek-V3 report, section 3.3, for the
-// scales. Exact    Every to_* rounds to nearest, ties to even, subnormals included, and keeps a NaN
-// a NaN.
+//          scales
+//
+// Exact    Every to_* rounds to nearest, ties to even, subnormals included, and keeps a NaN.
 //          Overflow: Inf in BF16 and F16; +-448 in E4M3 (it saturates, infinities too).
 //          Every from_* is exact.
 #pragma once

@@ -22,11 +22,11 @@ Isa wanted_isa() {
   if (name == nullptr || *name == '\0') return best_isa();
   const auto isa = isa_from_name(name);
   if (!isa || !cpu_supports(*isa)) {
-    throw Error(ErrorCode::kUsage, to_string({.where = "FARTHING_ISA",
-                                              .what = isa ? "this processor lacks it" : "unknown",
-                                              .found = name,
-                                              .wanted = "one of " + choices(),
-                                              .hint = "unset it to take the best"}));
+    throw_wrong_use({.where = "FARTHING_ISA",
+                     .what = isa ? "this processor lacks it" : "unknown",
+                     .found = name,
+                     .wanted = "one of " + choices(),
+                     .hint = "unset it to take the best"});
   }
   return *isa;
 }

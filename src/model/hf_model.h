@@ -45,8 +45,9 @@ struct HfExport {
 };
 
 // Writes the directory aside and renames it into place, so that it is complete or absent.  A
-// directory of an earlier export is replaced; one that holds anything else is refused. Cost   one
-// tensor converted at a time.
+// directory of an earlier export is replaced; one that holds anything else is refused.
+//
+// Cost     one tensor converted at a time.
 void save_hf_model(const std::string& folder, const ModelConfig& config,
                    const ParameterStore<float>& weights, const HfExport& options);
 
