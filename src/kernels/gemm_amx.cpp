@@ -152,7 +152,7 @@ constexpr GemmKernel make_amx_kernel() {
           .n_lanes = V::kLanes,
           .max_vectors = kCols / V::kLanes,
           .k_per_word = V::kKPerWord,
-          .cols_per_word = V::kColsPerWord,
+          .lines_per_word = V::kLinesPerWord,
           .scale_words = V::kScaleWords,
           .a_in_tiles = true,
           .begin = tiles_configure,

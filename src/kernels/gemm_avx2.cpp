@@ -10,7 +10,7 @@ struct Avx2 {
   using Reg = __m256;
   static constexpr int kLanes = 8;
   static constexpr int kKPerWord = 1;
-  static constexpr int kColsPerWord = 1;
+  static constexpr int kLinesPerWord = 1;
   static constexpr int kScaleWords = 0;
   static constexpr int kMaxRows = 6;  // 12 sums + 2 of B + 1 of A, of 16 registers
   static constexpr int kMaxVectors = 2;

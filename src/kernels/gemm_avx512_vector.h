@@ -15,7 +15,7 @@ struct Avx512Vector {
   static constexpr int kLanes = 16;
   static constexpr int kMaxRows = 14;  // 28 sums + 2 of B, of 32 registers
   static constexpr int kMaxVectors = 2;
-  static constexpr int kColsPerWord = 1;
+  static constexpr int kLinesPerWord = 1;
 
   static __mmask16 first(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
   static Reg load(const float* from) { return _mm512_loadu_ps(from); }

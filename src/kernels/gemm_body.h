@@ -4,13 +4,15 @@
 // kMaxVectors, kKPerWord, load, load_first, store, store_first, broadcast, add, mul, div, max, abs,
 // round_bf16, round_e4m3, round_f16, power_of_two_above, reduce_max, transpose; for the tile
 // multiply_add(word of A, words of B, sum).  With two k a word (kKPerWord) also pair_along (32 k of
-// one line) and pair_across (two k of 16 lines).  With two columns a word of B (kColsPerWord: FP16
-// sums) also Half, half_zero, widen (the sums of 16 columns), in_turn (the same, not before what is
-// written earlier), join (two half vectors in memory),
-// twice (a word of A) and store_halves (half a vector of words of B).  Everything is in an unnamed
-// namespace: code compiled for one instruction set must not be linked into another.
+// one line) and pair_across (two k of 16 lines).  With two lines a word (kLinesPerWord: FP16
+// sums) also Half, half_zero, store_sums, widen (half a vector of sums in memory), join (two half
+// vectors in memory) and store_halves (a vector rounded to half a one of words, or the first of
+// it). Everything is in an unnamed namespace: code compiled for one instruction set must not be
+// linked into another.
 #pragma once
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 
 #include "kernels/gemm_kernel.h"
 
@@ -89,12 +91,20 @@ void multiply_unpromoted(const Tile& tile) {
   }
 }
 
+// Words of a panel of A at one k, and the lines of words that the scales of a tile take.
+template <class V>
+constexpr int words_per_k(int rows) {
+  return (rows + V::kLinesPerWord - 1) / V::kLinesPerWord;
+}
+template <class V>
+constexpr int scale_lines = V::kScaleWords* V::kLinesPerWord;
+
 constexpr int kAskEvery = 16;  // k between two of the FP16 tile's calls of ask()
 
-// FP16 sums of n_k products in registers; then in FP32 stored as, or added to, part in memory.
-template <class V, int kRows, int kVectors, bool kAdd>
-void sum_stretch(const float* a, const float* b, int n_k, RowsOfC& c, float* part) {
-  constexpr int kWidth = kVectors * V::kLanes;
+// FP16 sums of n_k products, left in memory as they are.
+template <class V, int kRows, int kVectors>
+void sum_stretch(const float* a, const float* b, int n_k, RowsOfC& c, float* sums) {
+  constexpr int kWidth = kVectors * V::kLanes, kStep = words_per_k<V>(kRows);
   typename V::Half sum[kRows][kVectors];
 #pragma GCC unroll 16
   for (int row = 0; row < kRows; ++row) {
@@ -104,7 +114,7 @@ void sum_stretch(const float* a, const float* b, int n_k, RowsOfC& c, float* par
   for (int k = 0; k < n_k;) {
     c.ask(2);
     const int end = n_k - k < kAskEvery ? n_k : k + kAskEvery;
-    for (; k < end; ++k, a += kRows, b += kWidth) {
+    for (; k < end; ++k, a += kStep, b += kWidth) {
       typename V::Reg right[kVectors];
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) right[v] = V::load(b + v * V::kLanes);
@@ -112,7 +122,7 @@ void sum_stretch(const float* a, const float* b, int n_k, RowsOfC& c, float* par
       for (int row = 0; row < kRows; ++row) {
 #pragma GCC unroll 4
         for (int v = 0; v < kVectors; ++v) {
-          sum[row][v] = V::multiply_add(a + row, right[v], sum[row][v]);
+          sum[row][v] = V::multiply_add(a, row, right[v], sum[row][v]);
         }
       }
     }
@@ -121,27 +131,31 @@ void sum_stretch(const float* a, const float* b, int n_k, RowsOfC& c, float* par
   for (int row = 0; row < kRows; ++row) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      const typename V::Half both = V::in_turn(sum[row][v]);
-      const auto low = V::widen(both, 0), high = V::widen(both, 1);
-      float* to = part + 2 * (row * kVectors + v) * V::kLanes;
-      V::store(to, kAdd ? V::add(V::load(to), low) : low);
-      V::store(to + V::kLanes, kAdd ? V::add(V::load(to + V::kLanes), high) : high);
+      V::store_sums(sums + (row * kVectors + v) * V::kLanes, sum[row][v]);
     }
   }
 }
 
-// total += part times the scales of its row and of its columns.
-template <class V, int kRows, int kVectors>
-void add_scaled(const float* part, const float* a_scale, const float* b_scale, float* total) {
+// total = or, after the first tile, += the sums of kStretches stretches, added up in FP32, times
+// the scales of their row and of their columns.
+template <class V, int kRows, int kVectors, int kStretches>
+void add_scaled(const float* sums, const float* a_scale, const float* b_scale, bool is_first,
+                float* total) {
   constexpr int kWidth = kVectors * V::kLanes, kStrip = V::kLanes / 2;
 #pragma GCC unroll 4
   for (int v = 0; v < 2 * kVectors; ++v) {
     const auto scales = V::join(b_scale + v * kStrip, b_scale + v * kStrip + kWidth);
-#pragma GCC unroll 16
+#pragma GCC unroll 2
     for (int row = 0; row < kRows; ++row) {
-      const int at = (2 * row * kVectors + v) * V::kLanes;
-      const auto scale = V::mul(V::broadcast(a_scale[row]), scales);
-      V::store(total + at, V::add(V::load(total + at), V::mul(V::load(part + at), scale)));
+      const int strip = 2 * row * kVectors + v;
+      auto part = V::widen(sums + strip * kStrip);
+#pragma GCC unroll 4
+      for (int i = 1; i < kStretches; ++i) {
+        part = V::add(part, V::widen(sums + i * kRows * kWidth + strip * kStrip));
+      }
+      part = V::mul(part, V::mul(V::broadcast(a_scale[row]), scales));
+      float* to = total + strip * V::kLanes;
+      V::store(to, is_first ? part : V::add(V::load(to), part));
     }
   }
 }
@@ -150,23 +164,26 @@ void add_scaled(const float* part, const float* a_scale, const float* b_scale, f
 template <class V, int kRows, int kVectors>
 void multiply_promoted(const Tile& tile) {
   constexpr int kWidth = kVectors * V::kLanes;  // words; twice as many columns
-  alignas(64) float part[kRows * 2 * kWidth], total[kRows * 2 * kWidth];
-  for (int i = 0; i < kRows * 2 * kWidth; i += V::kLanes) V::store(total + i, V::broadcast(0.0f));
+  constexpr int kStep = words_per_k<V>(kRows), kScaleLines = scale_lines<V>;
+  constexpr int kMostStretches = kTile / kPromotionIntervals[0];
+  alignas(64) float sums[kMostStretches][kRows * kWidth], total[kRows * 2 * kWidth];
   RowsOfC c(tile);
   const float *a = tile.a, *b = tile.b;
-  for (int left = tile.n_words; left > 0; left -= kTile + 1) {
+  for (int left = tile.n_words; left > 0; left -= kTile + kScaleLines) {
     const float *a_scale = a, *b_scale = b;
-    a += kRows, b += 2 * kWidth;
-    const int n_k = left - 1 < kTile ? left - 1 : kTile;
+    a += kScaleLines * kStep, b += kScaleLines * kWidth;
+    const int n_k = std::min(left - kScaleLines, kTile);
+    int n_stretches = 0;
     for (int k = 0; k < n_k; k += tile.interval) {
       const int stretch = n_k - k < tile.interval ? n_k - k : tile.interval;
-      // Two functions, not one that asks: the compiler would hoist all that both of its branches
-      // do.
-      k > 0 ? sum_stretch<V, kRows, kVectors, true>(a, b, stretch, c, part)
-            : sum_stretch<V, kRows, kVectors, false>(a, b, stretch, c, part);
-      a += stretch * kRows, b += stretch * kWidth;
+      sum_stretch<V, kRows, kVectors>(a, b, stretch, c, sums[n_stretches++]);
+      a += stretch * kStep, b += stretch * kWidth;
     }
-    add_scaled<V, kRows, kVectors>(part, a_scale, b_scale, total);
+    constexpr decltype(&add_scaled<V, kRows, kVectors, 1>) kAdd[] = {
+        add_scaled<V, kRows, kVectors, 1>, add_scaled<V, kRows, kVectors, 2>,
+        add_scaled<V, kRows, kVectors, 3>, add_scaled<V, kRows, kVectors, 4>};
+    static_assert(std::size(kAdd) == kMostStretches);
+    kAdd[n_stretches - 1](sums[0], a_scale, b_scale, left == tile.n_words, total);
   }
   for (int row = 0; row < kRows; ++row) {
     typename V::Reg sum[2 * kVectors];
@@ -186,7 +203,7 @@ void multiply_tile(const Tile& tile) {
 template <class V, int kRows, int kVectors>
 void multiply_vectors(const Tile& tile) {
   if constexpr (kVectors > 1) {
-    if (tile.cols <= (kVectors - 1) * V::kLanes * V::kColsPerWord) {
+    if (tile.cols <= (kVectors - 1) * V::kLanes * V::kLinesPerWord) {
       return multiply_vectors<V, kRows, kVectors - 1>(tile);
     }
   }
@@ -203,50 +220,40 @@ void multiply_rows(const Tile& tile) {
 
 enum class Side { kA, kB };
 
-// Floats from one group of kLanes columns of B (or rows of A) to the next, and the lines of words
-// that the scales of a tile take.
-template <class V, Side kSide>
-constexpr int kStripWidth = V::kLanes / (kSide == Side::kB ? V::kColsPerWord : 1);
-template <class V, Side kSide>
-constexpr int kScaleLines = V::kScaleWords*(kSide == Side::kB ? V::kColsPerWord : 1);
-
 // Where the words of k stand in a panel: a tile's words follow its scales, where there are any.
-template <class V, Side kSide>
+template <class V>
 constexpr std::int64_t word_of(int k) {
-  return k / V::kKPerWord + kScaleLines<V, kSide> * (k / kTile + 1);
+  return k / V::kKPerWord + scale_lines<V> * (k / kTile + 1);
 }
-template <class V, Side kSide>
+template <class V>
 constexpr std::int64_t words_of(int depth) {
-  return (depth + V::kKPerWord - 1) / V::kKPerWord +
-         kScaleLines<V, kSide> * ((depth + kTile - 1) / kTile);
+  return (depth + V::kKPerWord - 1) / V::kKPerWord + scale_lines<V> * ((depth + kTile - 1) / kTile);
 }
 
 // Writes the word of kLanes lines, but not past the first n floats.
 template <class V, Side kSide>
 void store_word(float* to, std::int64_t n, typename V::Reg value, bool past_caches) {
-  if constexpr (V::kColsPerWord == 2 && kSide == Side::kB) {
-    V::store_halves(to, value);
+  if constexpr (V::kLinesPerWord == 2) {
+    V::store_halves(to, static_cast<int>(std::min<std::int64_t>(n, V::kLanes / 2)), value);
   } else {
     if constexpr (kSide == Side::kB) {
       if (past_caches) return V::store_past_caches(to, value);
     }
-    if constexpr (V::kColsPerWord == 2) value = V::twice(value);
     n >= V::kLanes ? V::store(to, value) : V::store_first(to, static_cast<int>(n), value);
   }
 }
 
-// The scales of kLanes lines before the words of their tile: as many lines of them as a word has
-// columns.
+// The scales of kLanes lines before the words of their tile: of A one after the other, of B where
+// the words of their columns stand.
 template <class V, Side kSide>
 void store_scales(float* to, std::int64_t step, std::int64_t n, typename V::Reg scales) {
-  if constexpr (kScaleLines<V, kSide> == 1) {
+  if constexpr (kSide == Side::kA) {
     n >= V::kLanes ? V::store(to, scales) : V::store_first(to, static_cast<int>(n), scales);
-  } else if constexpr (kScaleLines<V, kSide> == 2) {
+  } else {
+    constexpr int kStrip = V::kLanes / V::kLinesPerWord;
     float all[V::kLanes];
     V::store(all, scales);
-    for (int i = 0; i < V::kLanes; ++i) {
-      to[i / kStripWidth<V, kSide> * step + i % kStripWidth<V, kSide>] = all[i];
-    }
+    for (int i = 0; i < V::kLanes; ++i) to[i / kStrip * step + i % kStrip] = all[i];
   }
 }
 
@@ -333,8 +340,7 @@ void pack_tile_lines(const PackPiece& piece, int first_k, int n_k) {
   if constexpr (V::kScaleWords == 1) {
     float kept[kLanes] = {};
     for (int line = 0; line < piece.n_lines; ++line) kept[line] = kept_scale(kFormat, scale[line]);
-    float* to =
-        piece.packed + (word_of<V, kSide>(first_k) - kScaleLines<V, kSide>)*piece.packed_step;
+    float* to = piece.packed + (word_of<V>(first_k) - scale_lines<V>)*piece.packed_step;
     store_scales<V, kSide>(to, piece.packed_step, kLanes, V::load(kept));
   }
   for (int k = first_k; k < first_k + n_k; k += kStep) {
@@ -349,7 +355,7 @@ void pack_tile_lines(const PackPiece& piece, int first_k, int n_k) {
     }
     V::transpose(block);
     const int n_words = left >= kStep ? kLanes : (left + V::kKPerWord - 1) / V::kKPerWord;
-    float* to = piece.packed + word_of<V, kSide>(k) * piece.packed_step;
+    float* to = piece.packed + word_of<V>(k) * piece.packed_step;
     for (int i = 0; i < n_words; ++i) {
       store_word<V, kSide>(to + i * piece.packed_step, kLanes, block[i], piece.past_caches);
     }
@@ -381,9 +387,9 @@ TileScale<V> column_scale(const PackPiece& piece, int first_k, int n_k) {
 template <class V, MatmulFormat kFormat, Side kSide>
 void pack_tile_columns(const PackPiece& piece, int first_k, int n_k) {
   const auto tile = column_scale<V, kFormat>(piece, first_k, n_k);
-  const std::int64_t end = words_of<V, kSide>(piece.depth) * piece.packed_step;
+  const std::int64_t end = words_of<V>(piece.depth) * piece.packed_step;
   if constexpr (V::kScaleWords == 1) {
-    const std::int64_t at = (word_of<V, kSide>(first_k) - kScaleLines<V, kSide>)*piece.packed_step;
+    const std::int64_t at = (word_of<V>(first_k) - scale_lines<V>)*piece.packed_step;
     store_scales<V, kSide>(piece.packed + at, piece.packed_step, end - at,
                            V::mul(tile.scale, V::broadcast(kept_scale(kFormat, 1.0f))));
   }
@@ -396,7 +402,7 @@ void pack_tile_columns(const PackPiece& piece, int first_k, int n_k) {
     if constexpr (V::kKPerWord == 2) {
       value = V::pair_across(value, k + 1 < first_k + n_k ? row(k + 1) : V::broadcast(0.0f));
     }
-    const std::int64_t at = word_of<V, kSide>(k) * piece.packed_step;
+    const std::int64_t at = word_of<V>(k) * piece.packed_step;
     store_word<V, kSide>(piece.packed + at, end - at, value, piece.past_caches);
   }
 }
@@ -416,10 +422,10 @@ template <class V, MatmulFormat kFormat>
 constexpr GemmKernel make_gemm_kernel() {
   constexpr auto nothing = [] {};
   return {.max_rows = V::kMaxRows,
-          .n_lanes = V::kLanes * V::kColsPerWord,
+          .n_lanes = V::kLanes * V::kLinesPerWord,
           .max_vectors = V::kMaxVectors,
           .k_per_word = V::kKPerWord,
-          .cols_per_word = V::kColsPerWord,
+          .lines_per_word = V::kLinesPerWord,
           .scale_words = V::kScaleWords,
           .a_in_tiles = false,
           .begin = nothing,

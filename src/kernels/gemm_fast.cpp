@@ -3,7 +3,7 @@
 //   for each block of columns              kColumnBlock: its packed B stays in the L2 cache; all
 //                                          columns at once where B was packed before
 //     for each block of k                  kDepthWords, the same for every shape: it sets the bits
-//       for each block of rows             kRowBlock or a little less: whole panels of packed A
+//       for each block of rows             row_block() or a little less: whole panels of packed A
 //         for each panel of B, for each panel of A: the register tile
 //
 // Source   Van Zee & van de Geijn 2015 (BLIS), with even panels of rows instead of padded edges.
@@ -30,8 +30,9 @@ namespace farthing {
 namespace {
 
 constexpr int kColumnBlock = 1024;
-constexpr int kRowBlock = 336;
-constexpr int kSlack = 64;  // packing writes whole vectors
+constexpr int kRowBlock = 336, kSmallRowBlock = 168;
+constexpr std::int64_t kStayingBytes = 1 << 20;  // half an L2 cache
+constexpr int kSlack = 64;                       // packing writes whole vectors
 
 // Each thread's packed blocks, made at its first product and kept: one huge page.
 class PackBuffers {
@@ -104,7 +105,8 @@ class RectangleProduct {
     const int depth = packer_.depth(), depth_block = packer_.depth_block();
     const int column_block = problem_.packed_b ? where.col_end - where.col_begin : kColumnBlock;
     const Panels row_blocks(where.row_end - where.row_begin,
-                            kRowBlock / kernel_.max_rows * kernel_.max_rows, !kernel_.a_in_tiles);
+                            row_block(std::min(column_block, where.col_end - where.col_begin)),
+                            !kernel_.a_in_tiles);
     kernel_.begin();
     for (int col = where.col_begin; col < where.col_end; col += column_block) {
       const int n_cols = std::min(column_block, where.col_end - col);
@@ -121,16 +123,26 @@ class RectangleProduct {
   }
 
  private:
+  // Few rows where the block of B stays in the L2 cache beside them, and in FP16 anyway; else more,
+  // as B is read from beyond it for each block of rows.
+  int row_block(int n_cols) const {
+    const int n_k = std::min(packer_.depth(), packer_.depth_block());
+    const std::int64_t b_bytes =
+        std::int64_t{packer_.words(n_k)} * packer_.word_width(n_cols) * std::int64_t{sizeof(float)};
+    const bool is_small = b_bytes <= kStayingBytes || kernel_.lines_per_word == 2;
+    return (is_small ? kSmallRowBlock : kRowBlock) / kernel_.max_rows * kernel_.max_rows;
+  }
+
   void fill_zero(const Rectangle& where, int col, int n_cols) const {
     for (int row = where.row_begin; row < where.row_end; ++row) {
       std::fill_n(problem_.c.row(row) + col, n_cols, 0.0f);
     }
   }
 
-  float* packed_a(const Block& block, int row) const {
-    const int n_words = packer_.a_words(block.n_k);
-    return buffers_.a() +
-           std::int64_t{row} * (kernel_.a_in_tiles ? round_up(n_words, kTileWords) : n_words);
+  float* packed_a(const Block& block, int panel) const {
+    const int n_words = packer_.words(block.n_k);
+    return buffers_.a() + std::int64_t{panel} * word_step(kernel_.max_rows) *
+                              (kernel_.a_in_tiles ? round_up(n_words, kTileWords) : n_words);
   }
   const float* packed_b(const Block& block, int col) const {
     if (problem_.packed_b) return problem_.packed_b + packer_.offset(block.col + col, block.k);
@@ -138,7 +150,10 @@ class RectangleProduct {
   }
 
   // Floats of A that a word of k takes in a panel of so many rows.
-  int word_step(int rows) const { return kernel_.a_in_tiles ? kernel_.max_rows : rows; }
+  int word_step(int rows) const {
+    return kernel_.a_in_tiles ? kernel_.max_rows
+                              : round_up(rows, kernel_.lines_per_word) / kernel_.lines_per_word;
+  }
 
   // Packs k0 .. k0 + n_k of one panel of A, of the block.
   void pack_a(const Block& block, const Panels& panels, int panel, int k0, int n_k) const {
@@ -148,7 +163,7 @@ class RectangleProduct {
     const float* source =
         options_.transpose_a ? a.data + k * a.stride + row : a.data + row * a.stride + k;
     const PackPiece piece{
-        packed_a(block, panels.begin(panel)) + std::int64_t{packer_.a_words(k0)} * word_step(size),
+        packed_a(block, panel) + std::int64_t{packer_.words(k0)} * word_step(size),
         word_step(size),
         source,
         a.stride,
@@ -236,8 +251,8 @@ class RectangleProduct {
     const std::int64_t row = rows.begin(panel);
     GemmKernel::Tile tile{rows.size(panel),
                           n_cols,
-                          packer_.a_words(block.n_k),
-                          packed_a(block, rows.begin(panel)),
+                          packer_.words(block.n_k),
+                          packed_a(block, panel),
                           packed_b(block, col),
                           c.data + (block.row + row) * c.stride + block.col + col,
                           c.stride,
@@ -253,16 +268,16 @@ class RectangleProduct {
     const int first = block.row + rows.begin(panel), end = first + tile.rows;
     if (causal_.side == CausalSide::kResult) return block.col + col < end + causal_.diagonal;
     if (causal_.side == CausalSide::kLeft) {
-      tile.n_words = packer_.a_words(seen_depth(block, rows, panel));
+      tile.n_words = packer_.words(seen_depth(block, rows, panel));
       return true;
     }
     const int unseen = std::clamp(first - causal_.diagonal - block.k, 0, block.n_k);
     const int untiled = kernel_.k_per_word * (kernel_.a_in_tiles ? kTileWords : 1);
     const int unit = is_tiled(options_.format) ? kTile : untiled;
-    const int skipped = unseen / unit * unit, a_skipped = packer_.a_words(skipped);
-    tile.n_words -= a_skipped;
-    tile.a += std::int64_t{a_skipped} * word_step(tile.rows);
-    tile.b += std::int64_t{packer_.words(skipped)} * packer_.word_width(tile.cols);
+    const int skipped = unseen / unit * unit, n_skipped = packer_.words(skipped);
+    tile.n_words -= n_skipped;
+    tile.a += std::int64_t{n_skipped} * word_step(tile.rows);
+    tile.b += std::int64_t{n_skipped} * packer_.word_width(tile.cols);
     return true;
   }
 

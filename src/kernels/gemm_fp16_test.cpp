@@ -51,7 +51,7 @@ struct Emulated {
   using Reg = Floats;
   using Half = Floats;  // words of two F16 values
   static constexpr int kLanes = kWidth, kMaxRows = 3, kMaxVectors = 2;
-  static constexpr int kKPerWord = 1, kColsPerWord = 2, kScaleWords = 1;
+  static constexpr int kKPerWord = 1, kLinesPerWord = 2, kScaleWords = 1;
 
   static Reg load(const float* from) {
     Reg r;
@@ -98,29 +98,26 @@ struct Emulated {
     }
   }
   static Half half_zero() { return broadcast(0.0f); }
-  static Half multiply_add(const float* a, const Reg& b, const Half& sum) {
-    const Pair left = pair_of(*a);
+  static Half multiply_add(const float* a, int row, const Reg& b, const Half& sum) {
+    const Pair pair = pair_of(a[row / 2]);
+    const std::uint16_t left = row % 2 == 0 ? pair.low : pair.high;
     return each([&](int i) {
       const Pair right = pair_of(b[i]), old = pair_of(sum[i]);
-      return word_of_pair(fma_f16(left.low, right.low, old.low),
-                          fma_f16(left.high, right.high, old.high));
+      return word_of_pair(fma_f16(left, right.low, old.low), fma_f16(left, right.high, old.high));
     });
   }
-  static Half in_turn(const Half& sum) { return sum; }
-  static Reg widen(const Half& sum, int part) {
+  static void store_sums(float* to, const Half& sums) { store(to, sums); }
+  static Reg widen(const float* sums) {
     return each([&](int i) {
-      const Pair pair = pair_of(sum[(part * kLanes + i) / 2]);
+      const Pair pair = pair_of(sums[i / 2]);
       return from_f16(i % 2 == 0 ? pair.low : pair.high);
     });
   }
   static Reg join(const float* low, const float* high) {
     return each([&](int i) { return i < kLanes / 2 ? low[i] : high[i - kLanes / 2]; });
   }
-  static Reg twice(const Reg& value) {
-    return each([&](int i) { return word_of_pair(to_f16(value[i]), to_f16(value[i])); });
-  }
-  static void store_halves(float* to, const Reg& value) {
-    for (int i = 0; i < kLanes / 2; ++i) {
+  static void store_halves(float* to, int n_words, const Reg& value) {
+    for (int i = 0; i < n_words; ++i) {
       to[i] = word_of_pair(to_f16(value[2 * i]), to_f16(value[2 * i + 1]));
     }
   }
@@ -151,16 +148,17 @@ Owned<float> product_of(int interval, const Owned<float>& a, const Owned<float>&
   using V = Emulated;
   constexpr int kCols = 2 * kWidth;  // of a vector
   const int depth = a.n_cols, width = (b.n_rows + kCols - 1) / kCols * kWidth;
-  const auto a_words = words_of<V, Side::kA>(depth), b_words = words_of<V, Side::kB>(depth);
-  std::vector<float> packed_a(static_cast<std::size_t>(a_words * a.n_rows + kWidth));
-  std::vector<float> packed_b(static_cast<std::size_t>(b_words * width));
-  pack<kFormat, Side::kA>(a, packed_a.data(), a.n_rows, 0, a.n_rows, by_columns);
+  const int step = words_per_k<V>(a.n_rows);
+  const auto n_words = words_of<V>(depth);
+  std::vector<float> packed_a(static_cast<std::size_t>(n_words * step + kWidth));
+  std::vector<float> packed_b(static_cast<std::size_t>(n_words * width));
+  pack<kFormat, Side::kA>(a, packed_a.data(), step, 0, a.n_rows, by_columns);
   for (int col = 0; col < b.n_rows; col += kWidth) {
     pack<kFormat, Side::kB>(b, packed_b.data() + col / 2, width, col,
                             std::min(kWidth, b.n_rows - col), by_columns);
   }
   Owned<float> c(a.n_rows, b.n_rows);
-  multiply_rows<V, V::kMaxRows>({a.n_rows, b.n_rows, static_cast<int>(a_words), packed_a.data(),
+  multiply_rows<V, V::kMaxRows>({a.n_rows, b.n_rows, static_cast<int>(n_words), packed_a.data(),
                                  packed_b.data(), c.values.data(), c.stride, false, interval});
   return c;
 }

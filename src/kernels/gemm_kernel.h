@@ -1,17 +1,19 @@
 // gemm_kernel.h - what one instruction set brings to a product: a register tile and two packings.
 //
 // Packed operands are 32-bit words: an FP32 value; two BF16 values of k and k + 1 (k_per_word;
-// where the depth ends first, the upper one is zero); or F16 values, of A one twice, of B those of
-// two columns (cols_per_word).
-//   A panel of A holds up to max_rows rows, word by word:        a[word * rows + row]
+// where the depth ends first, the upper one is zero); or the F16 values of two lines at one k
+// (lines_per_word): of two rows of A, of two columns of B.
+//   A panel of A holds up to max_rows rows, word by word:        a[word * step + row /
+//   lines_per_word]
+//     step = rows / lines_per_word, rounded up;
 //                       or, in tiles of 16 words (a_in_tiles):   a[word / 16 * 16 * max_rows
 //                                                                  + row * 16 + word % 16]
 //   A panel of B holds up to max_vectors vectors, word by word:  b[word * width + col],
-//     width = whole vectors of n_lanes columns, divided, as col is, by cols_per_word; the columns
+//     width = whole vectors of n_lanes columns, divided, as col is, by lines_per_word; the columns
 //     past the last are zero.
-// Scales in FP32 stand before the words of every tile of kTile where scale_words is 1: a word for a
-// row of A; for 16 columns of B, the 8 words of one word line for the first 8 and those of the
-// next.
+// Scales in FP32 stand before the words of every tile of kTile where scale_words is 1, one for a
+// line, in as many lines of words as a word has lines: of A's rows one after the other; of 16
+// columns of B, those of the first 8 in one line of words and the others in the next.
 #pragma once
 #include <cstdint>
 
@@ -25,7 +27,7 @@ struct PackPiece {
   std::int64_t packed_step;  // from one word to the next
   const float* source;
   std::int64_t source_step;  // from one line (or one k) to the next
-  int n_lines;               // rows of A, or columns of B: at most n_lanes / cols_per_word
+  int n_lines;               // rows of A, or columns of B: at most n_lanes / lines_per_word
   int depth;                 // in k; tiles begin at its multiples of kTile
   const float* block_scale;  // of each tile, the same for all lines; null: every line its own
   // B alone: whole lines of memory are written unread and left in no cache; a store fence follows.
@@ -37,7 +39,7 @@ struct GemmKernel {
   int n_lanes;
   int max_vectors;
   int k_per_word;
-  int cols_per_word;
+  int lines_per_word;
   int scale_words;
   bool a_in_tiles;
   // Around the tiles of a product, on the thread that multiplies them.

@@ -51,13 +51,13 @@ const float* PanelPacker::scales_of(const float* scales, int col, int first_col)
 
 void PanelPacker::panel(float* packed, int col, int size, int k, int k0, int n_k,
                         const float* scales, bool past_caches) const {
-  const int lanes = kernel_.n_lanes / kernel_.cols_per_word, width = word_width(size);
+  const int lanes = kernel_.n_lanes / kernel_.lines_per_word, width = word_width(size);
   const float* scale = scales == nullptr ? nullptr : scales + k0 / kTile;
   for (int lane = 0; lane < round_up(size, kernel_.n_lanes); lane += lanes) {
     const std::int64_t line = col + lane, first_k = k + k0;
     const float* source = options_.transpose_b ? b_.data + line * b_.stride + first_k
                                                : b_.data + first_k * b_.stride + line;
-    const PackPiece piece{packed + std::int64_t{words(k0)} * width + lane / kernel_.cols_per_word,
+    const PackPiece piece{packed + std::int64_t{words(k0)} * width + lane / kernel_.lines_per_word,
                           width,
                           source,
                           b_.stride,

@@ -31,14 +31,16 @@ class PanelPacker {
   PanelPacker(const GemmKernel& kernel, Matrix<const float> b, GemmOptions options);
 
   int depth() const { return depth_; }
-  int depth_block() const { return kDepthWords * kernel_.k_per_word; }
+  int depth_block() const { return kDepthWords * kernel_.k_per_word * kernel_.lines_per_word; }
   int panel_width() const { return kernel_.max_vectors * kernel_.n_lanes; }
   // n_k: a multiple of kTile, or the block's whole depth, where there are scale words.
-  int words(int n_k) const { return words(n_k, kernel_.scale_words * kernel_.cols_per_word); }
-  int a_words(int n_k) const { return words(n_k, kernel_.scale_words); }
+  int words(int n_k) const {
+    return (n_k + kernel_.k_per_word - 1) / kernel_.k_per_word +
+           kernel_.scale_words * kernel_.lines_per_word * ((n_k + kTile - 1) / kTile);
+  }
   // Floats of one word of so many columns.
   int word_width(int n_cols) const {
-    return round_up(n_cols, kernel_.n_lanes) / kernel_.cols_per_word;
+    return round_up(n_cols, kernel_.n_lanes) / kernel_.lines_per_word;
   }
   // Of a panel in a whole packed copy, from its beginning.  k: a multiple of depth_block().
   std::int64_t offset(int col, int k) const {
@@ -61,10 +63,6 @@ class PanelPacker {
     return is_tiled(options_.format) && options_.b_tile == TileShape::kBlock;
   }
   float tile_amax(int col, int k) const;
-  int words(int n_k, int scale_words) const {
-    return (n_k + kernel_.k_per_word - 1) / kernel_.k_per_word +
-           scale_words * ((n_k + kTile - 1) / kTile);
-  }
 
   const GemmKernel& kernel_;
   Matrix<const float> b_;
