@@ -131,7 +131,8 @@ def verdict(variant, mean, error, control):
     if variant not in BARS:
         return ""
     if abs(mean) <= BARS[variant]:
-        return f"within {BARS[variant]} %"
+        doubt = ", which is less than its error" if error is not None and error > BARS[variant] else ""
+        return f"within {BARS[variant]} %{doubt}"
     if control and error is not None and abs(mean - statistics.mean(control)) <= 2 * error:
         return "within two standard errors of the control"
     return "outside the bar"
