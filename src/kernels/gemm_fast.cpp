@@ -2,7 +2,8 @@
 //
 //   for each block of columns              kColumnBlock: its packed B stays in the L2 cache; all
 //                                          columns at once where B was packed before
-//     for each block of k                  kDepthWords, the same for every shape: it sets the bits
+//     for each block of k                  depth_block(), the same for every shape: it sets the
+//     bits
 //       for each block of rows             row_block() or a little less: whole panels of packed A
 //         for each panel of B, for each panel of A: the register tile
 //

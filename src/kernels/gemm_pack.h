@@ -1,6 +1,7 @@
 // gemm_pack.h - op(B) in packed panels: where they stand, and who writes them.
 //
-//   for each block of k (kDepthWords words):  for each panel of kPanelVectors vectors of columns:
+//   for each block of k (kDepthWords words of a line):  for each panel of kPanelVectors vectors of
+//   columns:
 //     the panel, word by word, as gemm_kernel.h says
 //
 // Panels begin at multiples of their width from column 0, whatever part is packed, so that a copy
@@ -15,7 +16,7 @@
 namespace farthing {
 
 inline constexpr int kDepthWords = 256;  // the same for every shape: it sets the bits
-inline constexpr int kMostWords = kDepthWords + 2 * kDepthWords / kTile;  // with scale words
+inline constexpr int kMostWords = kDepthWords + 2 * kDepthWords / kTile;  // of a line, with scales
 inline constexpr int kPackDepth = 8;       // k packed at a time across panels
 inline constexpr int kTileWords = 16;      // of a line of A, where it stands in tiles
 inline constexpr int kTilePackDepth = 32;  // packed at a time there: a tile's
