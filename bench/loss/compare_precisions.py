@@ -17,7 +17,8 @@ calls with different --variants may work side by side, each with few of them.
 
 The table: mean over seeds of the paired difference of final validation loss (always evaluated in
 FP32) from fp32 with the same seed, in per cent, and its standard error.  The bar: within 0.25 % for
-fp8 (DeepSeek's own figure), 0.1 % for fp16 and bf16, or within two standard errors of the control.
+fp8 (DeepSeek's own figure), 0.1 % for fp16 and bf16, or within two standard errors of the control;
+a mean inside it whose own standard error is larger than the bar is said to be so.
 """
 import argparse
 import csv

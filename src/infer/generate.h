@@ -33,9 +33,8 @@ struct GenerateSettings {
 // One continuation per prompt, all at once.  A continuation does not depend on the other prompts
 // but through its number among them, which seeds its draws.
 //
-// Errors   Error{kBadInput}: an empty prompt, one longer than max_position_embeddings, an id
-// outside
-//          the vocabulary, settings out of range.
+// Errors   Error{kBadInput}: an empty prompt, one longer than max_position_embeddings, an id out
+//          of the vocabulary, settings out of range.
 std::vector<Continuation> generate(const Model<float>& model,
                                    const std::vector<std::vector<std::int32_t>>& prompts,
                                    const GenerateSettings& settings);

@@ -4,11 +4,13 @@
 // kMaxVectors, kKPerWord, load, load_first, store, store_first, broadcast, add, mul, div, max, abs,
 // round_bf16, round_e4m3, round_f16, power_of_two_above, reduce_max, transpose; for the tile
 // multiply_add(word of A, words of B, sum).  With two k a word (kKPerWord) also pair_along (32 k of
-// one line) and pair_across (two k of 16 lines).  With two lines a word (kLinesPerWord: FP16
-// sums) also Half, half_zero, store_sums, widen (half a vector of sums in memory), join (two half
-// vectors in memory) and store_halves (a vector rounded to half a one of words, or the first of
-// it). Everything is in an unnamed namespace: code compiled for one instruction set must not be
-// linked into another.
+// one line) and pair_across (two k of 16 lines).  With two lines a word (kLinesPerWord: FP16 sums)
+// multiply_add(words of A at one k, row, words of B, sum) and Half, half_zero, store_sums, widen
+// (half a vector of sums in memory), join (two half vectors in memory) and store_halves (a vector,
+// rounded, as the first words of half a one).
+//
+// Everything is in an unnamed namespace: code compiled for one instruction set must not be linked
+// into another.
 #pragma once
 #include <algorithm>
 #include <cstdint>

@@ -3,9 +3,8 @@
 // Packed operands are 32-bit words: an FP32 value; two BF16 values of k and k + 1 (k_per_word;
 // where the depth ends first, the upper one is zero); or the F16 values of two lines at one k
 // (lines_per_word): of two rows of A, of two columns of B.
-//   A panel of A holds up to max_rows rows, word by word:        a[word * step + row /
-//   lines_per_word]
-//     step = rows / lines_per_word, rounded up;
+//   A panel of A holds up to max_rows rows, word by word:        a[word * step + row]
+//     step = rows, divided (and rounded up), as row is, by lines_per_word;
 //                       or, in tiles of 16 words (a_in_tiles):   a[word / 16 * 16 * max_rows
 //                                                                  + row * 16 + word % 16]
 //   A panel of B holds up to max_vectors vectors, word by word:  b[word * width + col],

@@ -1,7 +1,6 @@
 // gemm_pack.h - op(B) in packed panels: where they stand, and who writes them.
 //
-//   for each block of k (kDepthWords words of a line):  for each panel of kPanelVectors vectors of
-//   columns:
+//   for each block of k (depth_block()):  for each panel of max_vectors vectors of columns:
 //     the panel, word by word, as gemm_kernel.h says
 //
 // Panels begin at multiples of their width from column 0, whatever part is packed, so that a copy
