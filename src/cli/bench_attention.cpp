@@ -160,11 +160,12 @@ void check_options(const AttentionBenchOptions& options) {
 std::vector<MatmulFormat> attention_formats(const std::string& precision) {
   if (precision == "fp32") return {MatmulFormat::kFp32};
   if (precision == "bf16") return {MatmulFormat::kBf16};
-  if (precision == "all") return {MatmulFormat::kFp32, MatmulFormat::kBf16};
+  if (precision == "fp16") return {MatmulFormat::kFp16};
+  if (precision == "all") return {MatmulFormat::kFp32, MatmulFormat::kBf16, MatmulFormat::kFp16};
   throw_wrong_use({.where = "--precision",
                    .what = "unknown",
                    .found = precision,
-                   .wanted = "fp32, bf16 or all",
+                   .wanted = "fp32, bf16, fp16 or all",
                    .hint = ""});
 }
 

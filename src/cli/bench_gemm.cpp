@@ -42,8 +42,10 @@ std::vector<GemmShape> usual_shapes() {
           {"linear backward, input", 1, 4096, 512, 512, {}, true},
           {"linear backward, weight", 1, 512, 512, 4096, weight},
           {"head chunk", 1, 512, 16384, 512, forward, true},
+          {"head chunk, weight", 1, 16384, 512, 512, weight},
           {"experts up, 512 rows", 32, 512, 512, 512, forward, true},
           {"experts down, 512 rows", 32, 512, 512, 256, forward, true},
+          {"experts up, weight, 512 rows", 32, 512, 512, 512, weight},
           {"experts up, 64 rows", 32, 64, 512, 512, forward, true},
           {"experts up, 64, unpacked", 32, 64, 512, 512, forward}};
 }

@@ -136,6 +136,7 @@ void pack_a_columns(const PackPiece& piece) {
       PackPiece tile = piece;
       tile.source += first * piece.source_step + line;
       tile.n_lines = n_lines;
+      if (tile.line_scales.scale) tile.line_scales = tile.line_scales.from(line);
       const auto scale = column_scale<V, kFormat>(tile, 0, end - first);
       for (int k = first; k < end; k += 2 * V::kLanes) {
         pack_square<kFormat>(piece.packed + line * kTileWords + tile_of_a(k),
@@ -162,7 +163,8 @@ constexpr GemmKernel make_amx_kernel() {
           .pack_columns = pack_columns<V, kFormat, Side::kB>,
           .pack_a_lines = pack_a_lines<kFormat>,
           .pack_a_columns = pack_a_columns<kFormat>,
-          .amax = amax<V>};
+          .amax = amax<V>,
+          .column_scales = is_tiled(kFormat) ? column_scales<V, kFormat> : nullptr};
 }
 
 constexpr GemmKernel kBf16 = make_amx_kernel<MatmulFormat::kBf16>();

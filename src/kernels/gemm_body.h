@@ -380,20 +380,50 @@ TileScale<V> column_scale(const PackPiece& piece, int first_k, int n_k) {
   auto most = V::broadcast(0.0f);
   if constexpr (!is_tiled(kFormat)) return {most, most};
   if (piece.block_scale) return same_scale<V>(piece.block_scale[first_k / kTile]);
+  if (piece.line_scales.scale) {
+    return {load_up_to<V>(piece.line_scales.scale, piece.n_lines),
+            load_up_to<V>(piece.line_scales.inverse, piece.n_lines)};
+  }
   for (int k = first_k; k < first_k + n_k; ++k) {
     most = V::max(V::abs(load_up_to<V>(piece.source + k * piece.source_step, piece.n_lines)), most);
   }
   return scale_of<V, kFormat>(most);
 }
 
+// A few vectors of columns at a time: their whole cache lines, one row after the other.
+template <class V, MatmulFormat kFormat>
+void column_scales(const float* source, std::int64_t source_step, int n_lines, int depth,
+                   float* scale, float* inverse) {
+  constexpr int kVectors = 8, kWidth = kVectors * V::kLanes;
+  for (int first = 0; first < n_lines; first += kWidth) {
+    const int left = n_lines - first;
+    typename V::Reg most[kVectors];
+    for (auto& m : most) m = V::broadcast(0.0f);
+    for (int k = 0; k < depth; ++k) {
+      const float* row = source + k * source_step + first;
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        most[v] = V::max(V::abs(load_up_to<V>(row + v * V::kLanes, left - v * V::kLanes)), most[v]);
+      }
+    }
+    for (int v = 0; v < kVectors && v * V::kLanes < left; ++v) {
+      const auto tile = scale_of<V, kFormat>(most[v]);
+      V::store(scale + first + v * V::kLanes, tile.scale);
+      V::store(inverse + first + v * V::kLanes, tile.inverse);
+    }
+  }
+}
+
 template <class V, MatmulFormat kFormat, Side kSide>
 void pack_tile_columns(const PackPiece& piece, int first_k, int n_k) {
   const auto tile = column_scale<V, kFormat>(piece, first_k, n_k);
+  const bool has_scales = piece.line_scales.first_k == 0;
+  float* const packed = piece.packed - (has_scales ? 0 : scale_lines<V> * piece.packed_step);
   const std::int64_t end = words_of<V>(piece.depth) * piece.packed_step;
   if constexpr (V::kScaleWords == 1) {
     const std::int64_t at = (word_of<V>(first_k) - scale_lines<V>)*piece.packed_step;
-    store_scales<V, kSide>(piece.packed + at, piece.packed_step, end - at,
-                           V::mul(tile.scale, V::broadcast(kept_scale(kFormat, 1.0f))));
+    const auto kept = V::mul(tile.scale, V::broadcast(kept_scale(kFormat, 1.0f)));
+    if (has_scales) store_scales<V, kSide>(packed + at, piece.packed_step, end - at, kept);
   }
   const auto row = [&](int k) {
     return round_to<V, kFormat>(load_up_to<V>(piece.source + k * piece.source_step, piece.n_lines),
@@ -405,7 +435,7 @@ void pack_tile_columns(const PackPiece& piece, int first_k, int n_k) {
       value = V::pair_across(value, k + 1 < first_k + n_k ? row(k + 1) : V::broadcast(0.0f));
     }
     const std::int64_t at = word_of<V>(k) * piece.packed_step;
-    store_word<V, kSide>(piece.packed + at, end - at, value, piece.past_caches);
+    store_word<V, kSide>(packed + at, end - at, value, piece.past_caches);
   }
 }
 
@@ -437,7 +467,8 @@ constexpr GemmKernel make_gemm_kernel() {
           .pack_columns = pack_columns<V, kFormat, Side::kB>,
           .pack_a_lines = pack_lines<V, kFormat, Side::kA>,
           .pack_a_columns = pack_columns<V, kFormat, Side::kA>,
-          .amax = amax<V>};
+          .amax = amax<V>,
+          .column_scales = is_tiled(kFormat) ? column_scales<V, kFormat> : nullptr};
 }
 
 }  // namespace

@@ -157,7 +157,8 @@ class RectangleProduct {
   }
 
   // Packs k0 .. k0 + n_k of one panel of A, of the block.
-  void pack_a(const Block& block, const Panels& panels, int panel, int k0, int n_k) const {
+  void pack_a(const Block& block, const Panels& panels, int panel, int k0, int n_k,
+              LineScales line_scales = {}) const {
     const auto& a = problem_.a;
     const std::int64_t row = block.row + panels.begin(panel), k = block.k + k0;
     const int size = panels.size(panel);
@@ -170,7 +171,9 @@ class RectangleProduct {
         a.stride,
         size,
         n_k,
-        nullptr};
+        nullptr,
+        false,
+        line_scales.scale ? line_scales.from(panels.begin(panel)) : line_scales};
     options_.transpose_a ? kernel_.pack_a_columns(piece) : kernel_.pack_a_lines(piece);
   }
 
@@ -182,19 +185,34 @@ class RectangleProduct {
     }
   }
 
-  void pack_b_panel(const Block& block, const float* scales, int col, int k0, int n_k) const {
+  void pack_b_panel(const Block& block, const float* scales, int col, int k0, int n_k,
+                    LineScales line_scales = {}) const {
     const int size = std::min(packer_.panel_width(), block.n_cols - col);
     packer_.panel(buffers_.b() + std::int64_t{packer_.word_width(col)} * packer_.words(block.n_k),
                   block.col + col, size, block.k, k0, n_k,
-                  packer_.scales_of(scales, block.col + col, block.col));
+                  packer_.scales_of(scales, block.col + col, block.col), false,
+                  line_scales.scale ? line_scales.from(col) : line_scales);
   }
 
-  // Operands that lie k by k are packed a few k at a time across all panels: whole rows are read.
+  // An operand that lies k by k is packed a few k at a time across all panels: whole rows are read.
+  // So they are before that, tile by tile, where every line of it has its own scales.
   template <class Pack>
-  void pack_across(int n_k, const Pack& pack) const {
-    const int least = kernel_.a_in_tiles ? kTilePackDepth : kPackDepth;
-    const int step = is_tiled(options_.format) ? kTile : least;
-    for (int k = 0; k < n_k; k += step) pack(k, std::min(step, n_k - k));
+  void pack_across(const float* first, std::int64_t stride, int n_lines, int n_k, bool has_blocks,
+                   const Pack& pack) const {
+    const bool is_wide = kernel_.a_in_tiles || is_tiled(options_.format);
+    const int step = has_blocks ? kTile : is_wide ? kWidePackDepth : kPackDepth;
+    if (has_blocks || !is_tiled(options_.format)) {
+      for (int k = 0; k < n_k; k += step) pack(k, std::min(step, n_k - k), LineScales{});
+      return;
+    }
+    float scale[kColumnBlock + kFloatsPerLine], inverse[kColumnBlock + kFloatsPerLine];
+    for (int tile = 0; tile < n_k; tile += kTile) {
+      const int tile_k = std::min(kTile, n_k - tile);
+      kernel_.column_scales(first + tile * stride, stride, n_lines, tile_k, scale, inverse);
+      for (int k = 0; k < tile_k; k += step) {
+        pack(tile + k, std::min(step, tile_k - k), LineScales{scale, inverse, k});
+      }
+    }
   }
 
   // One block of A times one block of B; what lies in lines is packed just before its first use.
@@ -204,16 +222,22 @@ class RectangleProduct {
     float scales[PanelPacker::kMostTiles];
     if (!b_is_packed) packer_.block_scales(block.col, block.n_cols, block.k, block.n_k, scales);
     if (options_.transpose_a) {
-      pack_across(block.n_k, [&](int k, int n_k) {
-        for (int panel = 0; panel < rows.count; ++panel) pack_a(block, rows, panel, k, n_k);
-      });
+      const auto& a = problem_.a;
+      pack_across(a.data + block.k * a.stride + block.row, a.stride, block.n_rows, block.n_k, false,
+                  [&](int k, int n_k, LineScales scales_of_rows) {
+                    for (int panel = 0; panel < rows.count; ++panel) {
+                      pack_a(block, rows, panel, k, n_k, scales_of_rows);
+                    }
+                  });
     }
     if (!options_.transpose_b && !b_is_packed) {
-      pack_across(block.n_k, [&](int k, int n_k) {
-        for (int col = 0; col < block.n_cols; col += width) {
-          pack_b_panel(block, scales, col, k, n_k);
-        }
-      });
+      const auto& b = problem_.b;
+      pack_across(b.data + block.k * b.stride + block.col, b.stride, block.n_cols, block.n_k,
+                  packer_.has_blocks(), [&](int k, int n_k, LineScales scales_of_columns) {
+                    for (int col = 0; col < block.n_cols; col += width) {
+                      pack_b_panel(block, scales, col, k, n_k, scales_of_columns);
+                    }
+                  });
     }
     for (int col = 0; col < block.n_cols; col += width) {
       if (options_.transpose_b && !b_is_packed) pack_b_lines(block, scales, col);

@@ -20,6 +20,16 @@
 
 namespace farthing {
 
+// The scales of lines that lie k by k, found for one tile of k before any line of it is packed: the
+// rows of memory are read whole, instead of a few columns of them.
+struct LineScales {
+  const float* scale = nullptr;
+  const float* inverse = nullptr;
+  int first_k = 0;  // of the tile: where the piece begins
+
+  LineScales from(int line) const { return {scale + line, inverse + line, first_k}; }
+};
+
 // A rectangle of an operand in memory, and where its packed form begins.
 struct PackPiece {
   float* packed;
@@ -31,6 +41,9 @@ struct PackPiece {
   const float* block_scale;  // of each tile, the same for all lines; null: every line its own
   // B alone: whole lines of memory are written unread and left in no cache; a store fence follows.
   bool past_caches = false;
+  // pack_columns alone: where set, the piece is a part of one tile, and that which begins it writes
+  // the scales.
+  LineScales line_scales = {};
 };
 
 struct GemmKernel {
@@ -67,6 +80,10 @@ struct GemmKernel {
   void (*pack_a_columns)(const PackPiece& piece);
   // Largest magnitude of n values, NaN left out.
   float (*amax)(const float* values, int n);
+  // Writes the scales of so many columns of a tile of `depth` k, and their inverses.  Null where
+  // the format has none.
+  void (*column_scales)(const float* source, std::int64_t source_step, int n_lines, int depth,
+                        float* scale, float* inverse);
 };
 
 const GemmKernel& gemm_kernel_avx2(MatmulFormat format);

@@ -50,7 +50,7 @@ const float* PanelPacker::scales_of(const float* scales, int col, int first_col)
 }
 
 void PanelPacker::panel(float* packed, int col, int size, int k, int k0, int n_k,
-                        const float* scales, bool past_caches) const {
+                        const float* scales, bool past_caches, LineScales line_scales) const {
   const int lanes = kernel_.n_lanes / kernel_.lines_per_word, width = word_width(size);
   const float* scale = scales == nullptr ? nullptr : scales + k0 / kTile;
   for (int lane = 0; lane < round_up(size, kernel_.n_lanes); lane += lanes) {
@@ -64,7 +64,8 @@ void PanelPacker::panel(float* packed, int col, int size, int k, int k0, int n_k
                           std::clamp(size - lane, 0, lanes),
                           n_k,
                           scale,
-                          past_caches};
+                          past_caches,
+                          line_scales.scale ? line_scales.from(lane) : line_scales};
     options_.transpose_b ? kernel_.pack_lines(piece) : kernel_.pack_columns(piece);
   }
 }

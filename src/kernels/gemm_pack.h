@@ -17,8 +17,8 @@ namespace farthing {
 inline constexpr int kDepthWords = 256;  // the same for every shape: it sets the bits
 inline constexpr int kMostWords = kDepthWords + 2 * kDepthWords / kTile;  // of a line, with scales
 inline constexpr int kPackDepth = 8;       // k packed at a time across panels
+inline constexpr int kWidePackDepth = 32;  // of tiled formats, and where A stands in tiles
 inline constexpr int kTileWords = 16;      // of a line of A, where it stands in tiles
-inline constexpr int kTilePackDepth = 32;  // packed at a time there: a tile's
 inline constexpr int kFloatsPerLine = 16;  // a cache line
 
 inline int round_up(int value, int unit) { return (value + unit - 1) / unit * unit; }
@@ -52,16 +52,17 @@ class PanelPacker {
   // Writes k + k0 .. k + k0 + n_k of the panel of the columns col .. col + size, whose block begins
   // at k with these scales.  k0: a multiple of kTile where the format is tiled.
   void panel(float* packed, int col, int size, int k, int k0, int n_k, const float* scales,
-             bool past_caches = false) const;
+             bool past_caches = false, LineScales line_scales = {}) const;
   // The scales of a column's tile among those of the block that begins at first_col; null: none.
   const float* scales_of(const float* scales, int col, int first_col) const;
   // Asks for the memory that panel() will read, where that lies in lines.
   void prefetch(int col, int size, int k, int n_k) const;
 
- private:
   bool has_blocks() const {
     return is_tiled(options_.format) && options_.b_tile == TileShape::kBlock;
   }
+
+ private:
   float tile_amax(int col, int k) const;
 
   const GemmKernel& kernel_;
