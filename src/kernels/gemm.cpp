@@ -1,6 +1,9 @@
 // gemm.cpp - checks the shapes of a product and hands it to the path of the current choice.
 #include "kernels/gemm.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "kernels/gemm_fast.h"
 #include "kernels/gemm_kernel.h"
 #include "kernels/isa.h"
@@ -15,6 +18,24 @@ void check_shapes(const GemmProblem<T>& p, GemmOptions options) {
   CHECK((options.transpose_b ? p.b.n_rows : p.b.n_cols) == p.c.n_cols);
   CHECK((options.transpose_a ? p.a.n_rows : p.a.n_cols) ==
         (options.transpose_b ? p.b.n_cols : p.b.n_rows));
+  CHECK(p.b_rows == nullptr || (!options.transpose_b && p.packed_b == nullptr));
+}
+
+// The rows that are named, copied into `all`; or m as it is.
+template <class T>
+Matrix<const T> gathered(Matrix<const T> m, const std::int32_t* rows, std::vector<T>& all) {
+  if (rows == nullptr) return m;
+  all.resize(static_cast<std::size_t>(m.size()));
+  for (int i = 0; i < m.n_rows; ++i) {
+    std::copy_n(m.data + rows[i] * m.stride, m.n_cols, all.data() + std::int64_t{i} * m.n_cols);
+  }
+  return {all.data(), m.n_rows, m.n_cols};
+}
+
+template <class T>
+void reference_gemm(const GemmProblem<T>& p, GemmOptions options) {
+  std::vector<T> a, b;
+  reference::gemm(p.c, gathered(p.a, p.a_rows, a), gathered(p.b, p.b_rows, b), options);
 }
 
 bool has_bf16_pairs(MatmulFormat format) {
@@ -50,13 +71,13 @@ void gemm(Matrix<double> c, Matrix<const double> a, Matrix<const double> b, Gemm
 void gemm_grouped(std::span<const GemmProblem<float>> problems, GemmOptions options) {
   for (const auto& p : problems) check_shapes(p, options);
   if (current_isa() != Isa::kRef) return gemm_fast(problems, options);
-  for (const auto& p : problems) reference::gemm(p.c, p.a, p.b, options);
+  for (const auto& p : problems) reference_gemm(p, options);
 }
 
 void gemm_grouped(std::span<const GemmProblem<double>> problems, GemmOptions options) {
   for (const auto& p : problems) {
     check_shapes(p, options);
-    reference::gemm(p.c, p.a, p.b, options);
+    reference_gemm(p, options);
   }
 }
 

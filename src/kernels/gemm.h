@@ -12,9 +12,11 @@
 //                                                 backward  gemm(dx, dy, W),
 //                                                           gemm(dW, dy, x, {.transpose_a = true,
 //                                                                            .accumulate = true})
-// Errors   Shapes are CHECKed; any dimension may be 0 (k = 0 without accumulate writes zeros).
-// Cost     2 m n k FLOPs.
-// Exact    Each element sums over k in one fixed order: the bits do not depend on the number of
+//          With a_rows, row i of a is row a_rows[i] behind a.data (a.n_rows of them): rows gathered
+//          without a copy.  The same for b, where it is neither transposed nor packed before.
+// Errors   Shapes are CHECKed, that the rows named exist is not; any dimension may be 0 (k = 0
+// without accumulate writes zeros). Cost     2 m n k FLOPs. Exact    Each element sums over k in
+// one fixed order: the bits do not depend on the number of
 //          threads, on the other rows, nor on whether B was packed before.  Between instruction
 //          sets they may differ.  The double product rounds operands (through FP32) alone.
 // Threads  Runs on the pool of base/parallel.h; inside a parallel body it runs serially.
@@ -47,6 +49,8 @@ struct GemmProblem {
   Matrix<const T> a;
   Matrix<const T> b;
   const float* packed_b = nullptr;  // pack_b of b with the same options; null: packed as it goes
+  const std::int32_t* a_rows = nullptr;  // null: all in their order
+  const std::int32_t* b_rows = nullptr;
 };
 void gemm_grouped(std::span<const GemmProblem<float>> problems, GemmOptions options = {});
 void gemm_grouped(std::span<const GemmProblem<double>> problems, GemmOptions options = {});

@@ -107,18 +107,18 @@ void pack_a_lines(const PackPiece& piece) {
     for (int k = 0; k < piece.depth; k += step) {
       const int n_k = piece.depth - k < step ? piece.depth - k : step;
       pack_tile_of_line<kFormat>(piece.packed + line * kTileWords + tile_of_a(k),
-                                 piece.source + line * piece.source_step + k, n_k);
+                                 piece.source[line] + k, n_k);
     }
   }
 }
 
 // Up to 32 k of up to 16 lines that lie k by k.
 template <MatmulFormat kFormat>
-void pack_square(float* packed, const float* source, std::int64_t source_step, int n_lines, int n_k,
+void pack_square(float* packed, SourceRows source, int n_lines, int n_k,
                  const TileScale<V>& scale) {
   const auto row = [&](int k) {
     if (k >= n_k) return V::broadcast(0.0f);
-    return round_to<V, kFormat>(load_up_to<V>(source + k * source_step, n_lines), scale);
+    return round_to<V, kFormat>(load_up_to<V>(source[k], n_lines), scale);
   };
   V::Reg words[V::kLanes];
   for (int i = 0; i < V::kLanes; ++i) words[i] = V::pair_across(row(2 * i), row(2 * i + 1));
@@ -134,14 +134,13 @@ void pack_a_columns(const PackPiece& piece) {
     for (int first = 0; first < piece.depth; first += step) {
       const int end = first + step < piece.depth ? first + step : piece.depth;
       PackPiece tile = piece;
-      tile.source += first * piece.source_step + line;
+      tile.source = piece.source.from(first, line);
       tile.n_lines = n_lines;
       if (tile.line_scales.scale) tile.line_scales = tile.line_scales.from(line);
       const auto scale = column_scale<V, kFormat>(tile, 0, end - first);
       for (int k = first; k < end; k += 2 * V::kLanes) {
         pack_square<kFormat>(piece.packed + line * kTileWords + tile_of_a(k),
-                             piece.source + k * piece.source_step + line, piece.source_step,
-                             n_lines, end - k, scale);
+                             piece.source.from(k, line), n_lines, end - k, scale);
       }
     }
   }

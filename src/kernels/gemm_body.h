@@ -335,7 +335,7 @@ void pack_tile_lines(const PackPiece& piece, int first_k, int n_k) {
   constexpr int kLanes = V::kLanes, kStep = kLanes * V::kKPerWord;
   float scale[kLanes];
   for (int line = 0; is_tiled(kFormat) && line < piece.n_lines; ++line) {
-    const float* from = piece.source + line * piece.source_step + first_k;
+    const float* from = piece.source[line] + first_k;
     scale[line] = piece.block_scale ? piece.block_scale[first_k / kTile]
                                     : tile_scale(kFormat, amax<V>(from, n_k));
   }
@@ -352,7 +352,7 @@ void pack_tile_lines(const PackPiece& piece, int first_k, int n_k) {
       block[line] = V::broadcast(0.0f);
       if (line >= piece.n_lines) continue;
       block[line] = words_along<V, kFormat>(
-          piece.source + line * piece.source_step + k, left,
+          piece.source[line] + k, left,
           is_tiled(kFormat) ? same_scale<V>(scale[line]) : same_scale<V>(1));
     }
     V::transpose(block);
@@ -385,22 +385,21 @@ TileScale<V> column_scale(const PackPiece& piece, int first_k, int n_k) {
             load_up_to<V>(piece.line_scales.inverse, piece.n_lines)};
   }
   for (int k = first_k; k < first_k + n_k; ++k) {
-    most = V::max(V::abs(load_up_to<V>(piece.source + k * piece.source_step, piece.n_lines)), most);
+    most = V::max(V::abs(load_up_to<V>(piece.source[k], piece.n_lines)), most);
   }
   return scale_of<V, kFormat>(most);
 }
 
 // A few vectors of columns at a time: their whole cache lines, one row after the other.
 template <class V, MatmulFormat kFormat>
-void column_scales(const float* source, std::int64_t source_step, int n_lines, int depth,
-                   float* scale, float* inverse) {
+void column_scales(SourceRows source, int n_lines, int depth, float* scale, float* inverse) {
   constexpr int kVectors = 8, kWidth = kVectors * V::kLanes;
   for (int first = 0; first < n_lines; first += kWidth) {
     const int left = n_lines - first;
     typename V::Reg most[kVectors];
     for (auto& m : most) m = V::broadcast(0.0f);
     for (int k = 0; k < depth; ++k) {
-      const float* row = source + k * source_step + first;
+      const float* row = source[k] + first;
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {
         most[v] = V::max(V::abs(load_up_to<V>(row + v * V::kLanes, left - v * V::kLanes)), most[v]);
@@ -426,8 +425,7 @@ void pack_tile_columns(const PackPiece& piece, int first_k, int n_k) {
     if (has_scales) store_scales<V, kSide>(packed + at, piece.packed_step, end - at, kept);
   }
   const auto row = [&](int k) {
-    return round_to<V, kFormat>(load_up_to<V>(piece.source + k * piece.source_step, piece.n_lines),
-                                tile);
+    return round_to<V, kFormat>(load_up_to<V>(piece.source[k], piece.n_lines), tile);
   };
   for (int k = first_k; k < first_k + n_k; k += V::kKPerWord) {
     auto value = row(k);

@@ -91,7 +91,9 @@ class RectangleProduct {
  public:
   RectangleProduct(const GemmProblem<float>& problem, GemmOptions options, Causal causal = {})
       : kernel_(gemm_kernel(options.format)),
-        packer_(kernel_, problem.b, options),
+        packer_(kernel_, problem.b, options, problem.b_rows),
+        a_{problem.a.data, problem.a.stride, problem.a_rows},
+        b_{problem.b.data, problem.b.stride, problem.b_rows},
         problem_(problem),
         options_(options),
         causal_(causal),
@@ -159,16 +161,12 @@ class RectangleProduct {
   // Packs k0 .. k0 + n_k of one panel of A, of the block.
   void pack_a(const Block& block, const Panels& panels, int panel, int k0, int n_k,
               LineScales line_scales = {}) const {
-    const auto& a = problem_.a;
     const std::int64_t row = block.row + panels.begin(panel), k = block.k + k0;
     const int size = panels.size(panel);
-    const float* source =
-        options_.transpose_a ? a.data + k * a.stride + row : a.data + row * a.stride + k;
     const PackPiece piece{
         packed_a(block, panel) + std::int64_t{packer_.words(k0)} * word_step(size),
         word_step(size),
-        source,
-        a.stride,
+        options_.transpose_a ? a_.from(k, row) : a_.from(row, k),
         size,
         n_k,
         nullptr,
@@ -180,7 +178,7 @@ class RectangleProduct {
   // The lines of a panel of A come from memory while the tiles of the one before run.
   void prefetch_a(const Block& block, const Panels& panels, int panel) const {
     for (int line = 0; line < panels.size(panel); ++line) {
-      const float* source = problem_.a.row(block.row + panels.begin(panel) + line) + block.k;
+      const float* source = a_[block.row + panels.begin(panel) + line] + block.k;
       for (int k = 0; k < block.n_k; k += kFloatsPerLine) __builtin_prefetch(source + k, 0, 2);
     }
   }
@@ -197,7 +195,7 @@ class RectangleProduct {
   // An operand that lies k by k is packed a few k at a time across all panels: whole rows are read.
   // So they are before that, tile by tile, where every line of it has its own scales.
   template <class Pack>
-  void pack_across(const float* first, std::int64_t stride, int n_lines, int n_k, bool has_blocks,
+  void pack_across(SourceRows source, int n_lines, int n_k, bool has_blocks,
                    const Pack& pack) const {
     const bool is_wide = kernel_.a_in_tiles || is_tiled(options_.format);
     const int step = has_blocks ? kTile : is_wide ? kWidePackDepth : kPackDepth;
@@ -208,7 +206,7 @@ class RectangleProduct {
     float scale[kColumnBlock + kFloatsPerLine], inverse[kColumnBlock + kFloatsPerLine];
     for (int tile = 0; tile < n_k; tile += kTile) {
       const int tile_k = std::min(kTile, n_k - tile);
-      kernel_.column_scales(first + tile * stride, stride, n_lines, tile_k, scale, inverse);
+      kernel_.column_scales(source.from(tile, 0), n_lines, tile_k, scale, inverse);
       for (int k = 0; k < tile_k; k += step) {
         pack(tile + k, std::min(step, tile_k - k), LineScales{scale, inverse, k});
       }
@@ -222,8 +220,7 @@ class RectangleProduct {
     float scales[PanelPacker::kMostTiles];
     if (!b_is_packed) packer_.block_scales(block.col, block.n_cols, block.k, block.n_k, scales);
     if (options_.transpose_a) {
-      const auto& a = problem_.a;
-      pack_across(a.data + block.k * a.stride + block.row, a.stride, block.n_rows, block.n_k, false,
+      pack_across(a_.from(block.k, block.row), block.n_rows, block.n_k, false,
                   [&](int k, int n_k, LineScales scales_of_rows) {
                     for (int panel = 0; panel < rows.count; ++panel) {
                       pack_a(block, rows, panel, k, n_k, scales_of_rows);
@@ -231,9 +228,8 @@ class RectangleProduct {
                   });
     }
     if (!options_.transpose_b && !b_is_packed) {
-      const auto& b = problem_.b;
-      pack_across(b.data + block.k * b.stride + block.col, b.stride, block.n_cols, block.n_k,
-                  packer_.has_blocks(), [&](int k, int n_k, LineScales scales_of_columns) {
+      pack_across(b_.from(block.k, block.col), block.n_cols, block.n_k, packer_.has_blocks(),
+                  [&](int k, int n_k, LineScales scales_of_columns) {
                     for (int col = 0; col < block.n_cols; col += width) {
                       pack_b_panel(block, scales, col, k, n_k, scales_of_columns);
                     }
@@ -308,6 +304,7 @@ class RectangleProduct {
 
   const GemmKernel& kernel_;
   const PanelPacker packer_;
+  const SourceRows a_, b_;
   const GemmProblem<float>& problem_;
   const GemmOptions options_;
   const Causal causal_;

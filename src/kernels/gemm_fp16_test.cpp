@@ -134,10 +134,10 @@ void pack(const Owned<float>& m, float* to, int step, int first, int n_lines, bo
   const float* columns = turned.values.data() + first;
   if (by_columns) {
     pack_columns<Emulated, kFormat, kSide>(
-        {to, step, columns, turned.stride, n_lines, m.n_cols, nullptr});
+        {to, step, {columns, turned.stride}, n_lines, m.n_cols, nullptr});
   } else {
     pack_lines<Emulated, kFormat, kSide>(
-        {to, step, m.view().row(first), m.stride, n_lines, m.n_cols, nullptr});
+        {to, step, {m.view().row(first), m.stride}, n_lines, m.n_cols, nullptr});
   }
 }
 

@@ -30,12 +30,24 @@ struct LineScales {
   LineScales from(int line) const { return {scale + line, inverse + line, first_k}; }
 };
 
+// Rows in memory, one behind the other or those that are named.
+struct SourceRows {
+  const float* data;
+  std::int64_t step;
+  const std::int32_t* rows = nullptr;
+
+  const float* operator[](std::int64_t i) const { return data + (rows ? rows[i] : i) * step; }
+  SourceRows from(std::int64_t row, std::int64_t col) const {
+    if (rows) return {data + col, step, rows + row};
+    return {data + row * step + col, step};
+  }
+};
+
 // A rectangle of an operand in memory, and where its packed form begins.
 struct PackPiece {
   float* packed;
   std::int64_t packed_step;  // from one word to the next
-  const float* source;
-  std::int64_t source_step;  // from one line (or one k) to the next
+  SourceRows source;         // lines, or k
   int n_lines;               // rows of A, or columns of B: at most n_lanes / lines_per_word
   int depth;                 // in k; tiles begin at its multiples of kTile
   const float* block_scale;  // of each tile, the same for all lines; null: every line its own
@@ -68,11 +80,11 @@ struct GemmKernel {
     int interval;  // of k between promotions of FP16 sums; read with scale words alone
   };
   void (*multiply)(const Tile& tile);
-  // Rounds to the format.  packed[word * packed_step + line] = source[line * source_step + k].
+  // Rounds to the format.  packed[word * packed_step + line] = source[line][k].
   // Both packings write whole vectors at every word in rising order: what is past n_lines is zero,
   // overwritten by the next.  pack_lines writes past the panel's end, pack_columns does not.
   void (*pack_lines)(const PackPiece& piece);
-  // packed[word * packed_step + line] = source[k * source_step + line].
+  // packed[word * packed_step + line] = source[k][line].
   void (*pack_columns)(const PackPiece& piece);
   // The same for A; where a_in_tiles, as told above, of up to max_rows lines, and zeros up to the
   // end of the last tile.
@@ -82,8 +94,7 @@ struct GemmKernel {
   float (*amax)(const float* values, int n);
   // Writes the scales of so many columns of a tile of `depth` k, and their inverses.  Null where
   // the format has none.
-  void (*column_scales)(const float* source, std::int64_t source_step, int n_lines, int depth,
-                        float* scale, float* inverse);
+  void (*column_scales)(SourceRows source, int n_lines, int depth, float* scale, float* inverse);
 };
 
 const GemmKernel& gemm_kernel_avx2(MatmulFormat format);

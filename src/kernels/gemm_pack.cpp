@@ -16,9 +16,11 @@ static_assert(kTilesPerBlock * kTile == 2 * kDepthWords);
 
 }  // namespace
 
-PanelPacker::PanelPacker(const GemmKernel& kernel, Matrix<const float> b, GemmOptions options)
+PanelPacker::PanelPacker(const GemmKernel& kernel, Matrix<const float> b, GemmOptions options,
+                         const std::int32_t* b_rows)
     : kernel_(kernel),
       b_(b),
+      b_rows_(b_rows),
       options_(options),
       n_cols_(options.transpose_b ? b.n_rows : b.n_cols),
       depth_(options.transpose_b ? b.n_cols : b.n_rows) {}
@@ -28,9 +30,8 @@ float PanelPacker::tile_amax(int col, int k) const {
   const int row = options_.transpose_b ? col : k, n_rows = options_.transpose_b ? n_cols : n_k;
   const int first = options_.transpose_b ? k : col, n = options_.transpose_b ? n_k : n_cols;
   float most = 0;
-  for (int i = 0; i < n_rows; ++i) {
-    most = std::max(most, kernel_.amax(b_.data + (row + i) * b_.stride + first, n));
-  }
+  const SourceRows source = SourceRows{b_.data, b_.stride, b_rows_}.from(row, first);
+  for (int i = 0; i < n_rows; ++i) most = std::max(most, kernel_.amax(source[i], n));
   return most;
 }
 
@@ -55,12 +56,10 @@ void PanelPacker::panel(float* packed, int col, int size, int k, int k0, int n_k
   const float* scale = scales == nullptr ? nullptr : scales + k0 / kTile;
   for (int lane = 0; lane < round_up(size, kernel_.n_lanes); lane += lanes) {
     const std::int64_t line = col + lane, first_k = k + k0;
-    const float* source = options_.transpose_b ? b_.data + line * b_.stride + first_k
-                                               : b_.data + first_k * b_.stride + line;
+    const SourceRows all{b_.data, b_.stride, b_rows_};
     const PackPiece piece{packed + std::int64_t{words(k0)} * width + lane / kernel_.lines_per_word,
                           width,
-                          source,
-                          b_.stride,
+                          options_.transpose_b ? all.from(line, first_k) : all.from(first_k, line),
                           std::clamp(size - lane, 0, lanes),
                           n_k,
                           scale,

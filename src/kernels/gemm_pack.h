@@ -28,7 +28,8 @@ class PanelPacker {
  public:
   static constexpr int kMostTiles = 9 * 4;  // column tiles times depth tiles of a block
 
-  PanelPacker(const GemmKernel& kernel, Matrix<const float> b, GemmOptions options);
+  PanelPacker(const GemmKernel& kernel, Matrix<const float> b, GemmOptions options,
+              const std::int32_t* b_rows = nullptr);
 
   int depth() const { return depth_; }
   int depth_block() const { return kDepthWords * kernel_.k_per_word * kernel_.lines_per_word; }
@@ -67,6 +68,7 @@ class PanelPacker {
 
   const GemmKernel& kernel_;
   Matrix<const float> b_;
+  const std::int32_t* b_rows_;
   GemmOptions options_;
   int n_cols_, depth_;
 };

@@ -102,6 +102,55 @@ struct Packed {
   }
 };
 
+// Rows named twice, left out and in any order; of A as lines and as k, of B as k.
+TEST(Gemm, RowsThatAreNamedGiveTheBitsOfTheirCopies) {
+  const test::Restore restore;
+  constexpr Shape kShape{45, 70, 300};
+  constexpr int kSourceRows = 333;
+  const auto name_rows = [](int n, int seed) {
+    std::vector<std::int32_t> rows(static_cast<std::size_t>(n));
+    for (int i = 0; i < n; ++i) {
+      rows[static_cast<std::size_t>(i)] = (i * seed + 7) % kSourceRows;
+    }
+    return rows;
+  };
+  const auto copy_of = [](const Owned<float>& all, const std::vector<std::int32_t>& rows) {
+    Owned<float> copy = test::random_matrix<float>(static_cast<int>(rows.size()), all.view().n_cols,
+                                                   9, all.view().n_cols + 2);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      std::ranges::copy(all.view()[rows[i]], copy.view().row(static_cast<int>(i)));
+    }
+    return copy;
+  };
+  for (const Isa isa : test::available_isas()) {
+    set_isa(isa);
+    for (const MatmulFormat format : kAllMatmulFormats) {
+      for (const bool transpose : {false, true}) {
+        const GemmOptions options{.transpose_a = transpose, .format = format};
+        const auto all_a =
+            test::random_matrix<float>(kSourceRows, transpose ? kShape.m : kShape.k, 1, 303);
+        const auto all_b = test::random_matrix<float>(kSourceRows, kShape.n, 2, kShape.n + 1);
+        const auto a_rows = name_rows(transpose ? kShape.k : kShape.m, 5);
+        const auto b_rows = name_rows(kShape.k, 11);
+        const auto a = copy_of(all_a, a_rows), b = copy_of(all_b, b_rows);
+        Owned<float> named = test::random_matrix<float>(kShape.m, kShape.n, 3, kShape.n);
+        Owned<float> copied = named;
+        const auto named_a = all_a.view(), named_b = all_b.view();
+        const GemmProblem<float> problem{
+            .c = named.view(),
+            .a = {named_a.data, a.view().n_rows, named_a.n_cols, named_a.stride},
+            .b = {named_b.data, b.view().n_rows, named_b.n_cols, named_b.stride},
+            .a_rows = a_rows.data(),
+            .b_rows = b_rows.data()};
+        gemm_grouped(std::span<const GemmProblem<float>>(&problem, 1), options);
+        gemm(copied.view(), a.view(), b.view(), options);
+        EXPECT_EQ(named.values, copied.values)
+            << isa_name(isa) << " " << format_name(format) << " " << transpose;
+      }
+    }
+  }
+}
+
 TEST(Gemm, PackedBeforeOrAsItGoesIsTheSameBits) {
   const test::Restore restore;
   constexpr Shape kShape{16, 550, 531};

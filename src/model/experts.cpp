@@ -45,41 +45,45 @@ void Experts<T>::grouped(const Routing<T>& routing, const Scratch& scratch, Gemm
                          Problem problem) const {
   for (std::size_t e = 0; e < ids.size(); ++e) {
     const int first = routing.begin[e];
-    const int n_rows = routing.begin[e + 1] - first;
-    scratch.problems[e] =
-        problem(ids[e], [=](Matrix<T> matrix) { return matrix.rows(first, n_rows); });
+    const Rows rows{first, routing.begin[e + 1] - first, routing.token_of_row.data() + first};
+    scratch.problems[e] = problem(ids[e], rows);
   }
   gemm_grouped(scratch.problems, options);
 }
 
 template <class T>
-void Experts<T>::forward(const Routing<T>& routing, const Saved& saved,
+void Experts<T>::forward(Matrix<const T> x, const Routing<T>& routing, const Saved& saved,
                          const Scratch& scratch) const {
   if (ids.empty()) return;
   const Matrix<T> gate_up = saved.gate_up.to_write(scratch.gate_up);
   grouped(routing, scratch, forward_options(weights, ids.front().gate),
-          [&](const MlpIds& expert, auto rows) {
-            return forward_problem<T>(rows(gate_up), rows(scratch.rows), weights,
-                                      gate_up_weight(expert));
+          [&](const MlpIds& expert, const Rows& rows) {
+            auto problem = forward_problem<T>(rows.of(gate_up), rows.chosen_of(x), weights,
+                                              gate_up_weight(expert));
+            problem.a_rows = rows.tokens;
+            return problem;
           });
   const Matrix<T> act = saved.act.n_rows > 0 ? saved.act : scratch.act;
   swiglu_forward<T>(act, gate_up);
   saved.gate_up.keep(gate_up);
   grouped(routing, scratch, forward_options(weights, ids.front().down),
-          [&](const MlpIds& expert, auto rows) {
-            return forward_problem<T>(rows(scratch.rows), rows(act), weights, expert.down);
+          [&](const MlpIds& expert, const Rows& rows) {
+            return forward_problem<T>(rows.of(scratch.rows), rows.of(act), weights, expert.down);
           });
 }
 
 template <class T>
-void Experts<T>::backward_input(const Routing<T>& routing, const Saved& saved,
+void Experts<T>::backward_input(Matrix<const T> dh, const Routing<T>& routing, const Saved& saved,
                                 const Gradients& gradients, const Scratch& scratch,
                                 const BackwardScratch& backward) const {
   if (ids.empty()) return;
   const Matrix<T> dact = backward.dact;
   grouped(routing, scratch, backward_input_options(weights, ids.front().down),
-          [&](const MlpIds& expert, auto rows) {
-            return backward_input_problem<T>(rows(dact), rows(scratch.rows), weights, expert.down);
+          [&](const MlpIds& expert, const Rows& rows) {
+            auto problem =
+                backward_input_problem<T>(rows.of(dact), rows.chosen_of(dh), weights, expert.down);
+            problem.a_rows = rows.tokens;
+            return problem;
           });
   const bool kept = saved.act.n_rows > 0;
   const Matrix<T> gate_up = saved.gate_up.to_read(scratch.gate_up);
@@ -93,9 +97,9 @@ void Experts<T>::backward_input(const Routing<T>& routing, const Saved& saved,
   });
   swiglu_backward<T>(gradients.dgate_up, dact, gate_up);
   grouped(routing, scratch, backward_input_options(weights, ids.front().gate),
-          [&](const MlpIds& expert, auto rows) {
-            return backward_input_problem<T>(rows(scratch.rows), rows(gradients.dgate_up), weights,
-                                             gate_up_weight(expert));
+          [&](const MlpIds& expert, const Rows& rows) {
+            return backward_input_problem<T>(rows.of(scratch.rows), rows.of(gradients.dgate_up),
+                                             weights, gate_up_weight(expert));
           });
 }
 
@@ -112,14 +116,17 @@ void Experts<T>::backward_weight(const ParameterStore<T>& into, Matrix<const T> 
     for (int i = 0; i < act.n_cols; ++i) scratch.act(row, i) = act(row, i) * weight;
   });
   const GemmOptions options = backward_weight_options(weights, ids.front().gate, !into.is_fresh);
-  dispatch<T>(scratch.rows, dh, routing);
-  grouped(routing, scratch, options, [&](const MlpIds& expert, auto rows) -> GemmProblem<T> {
-    return {into.matrix(expert.down), rows(scratch.rows), rows(scratch.act)};
+  grouped(routing, scratch, options, [&](const MlpIds& expert, const Rows& rows) -> GemmProblem<T> {
+    return {.c = into.matrix(expert.down),
+            .a = rows.chosen_of(dh),
+            .b = rows.of(scratch.act),
+            .a_rows = rows.tokens};
   });
-  dispatch<T>(scratch.rows, x, routing);
-  grouped(routing, scratch, options, [&](const MlpIds& expert, auto rows) -> GemmProblem<T> {
-    return {weight_matrix(into, gate_up_weight(expert)), rows(gradients.dgate_up),
-            rows(scratch.rows)};
+  grouped(routing, scratch, options, [&](const MlpIds& expert, const Rows& rows) -> GemmProblem<T> {
+    return {.c = weight_matrix(into, gate_up_weight(expert)),
+            .a = rows.of(gradients.dgate_up),
+            .b = rows.chosen_of(x),
+            .b_rows = rows.tokens};
   });
 }
 

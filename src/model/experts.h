@@ -48,19 +48,30 @@ struct Experts {
   const std::vector<MlpIds>& ids;  // by expert
   const ParameterStore<T>& weights;
 
-  // scratch.rows: x on entry, y on return.
-  void forward(const Routing<T>& routing, const Saved& saved, const Scratch& scratch) const;
-  // scratch.rows: dh of each row's token on entry, dx of the row on return.  Writes
-  // backward.dweight and gradients.
-  void backward_input(const Routing<T>& routing, const Saved& saved, const Gradients& gradients,
-                      const Scratch& scratch, const BackwardScratch& backward) const;
-  // Adds into `into`; gathers its rows from dh and x itself.
+  // x, dh [n_tokens, hidden_size]: a row's are those of its token.  Writes y into scratch.rows.
+  void forward(Matrix<const T> x, const Routing<T>& routing, const Saved& saved,
+               const Scratch& scratch) const;
+  // Writes each row's dx into scratch.rows, backward.dweight and gradients.
+  void backward_input(Matrix<const T> dh, const Routing<T>& routing, const Saved& saved,
+                      const Gradients& gradients, const Scratch& scratch,
+                      const BackwardScratch& backward) const;
+  // Adds into `into`.
   void backward_weight(const ParameterStore<T>& into, Matrix<const T> dh, Matrix<const T> x,
                        const Routing<T>& routing, const Saved& saved, const Gradients& gradients,
                        const Scratch& scratch) const;
 
  private:
-  // One product an expert: problem(expert's ids, its rows of a matrix).
+  // An expert's rows.
+  struct Rows {
+    int first, count;
+    const std::int32_t* tokens;  // [count]
+    Matrix<T> of(Matrix<T> rows) const { return rows.rows(first, count); }
+    // What `tokens` then choose from.
+    Matrix<const T> chosen_of(Matrix<const T> x) const {
+      return {x.data, count, x.n_cols, x.stride};
+    }
+  };
+  // One product an expert: problem(expert's ids, its Rows).
   template <class Problem>
   void grouped(const Routing<T>& routing, const Scratch& scratch, GemmOptions options,
                Problem problem) const;

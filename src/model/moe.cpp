@@ -39,17 +39,14 @@ void Moe<T>::forward(Matrix<T> h, Matrix<const T> x, const Saved& saved, const D
   const Routing<T>& routing = decision.routing;
   router().forward(routing, x, scratch.router);  // 1. route
   {
-    const TimedPart moved("dispatch and combine");
-    dispatch(scratch.experts.rows, x, routing);  // 2. dispatch
-    {
-      const TimedPart routed("routed experts");
-      experts().forward(routing, saved.experts, scratch.experts);  // 3. experts
-    }
-    combine<T>(h, scratch.experts.rows, routing);  // 4. combine
+    const TimedPart routed("routed experts");
+    experts().forward(x, routing, saved.experts, scratch.experts);  // 2. experts
+    const TimedPart brought("combine");
+    combine<T>(h, scratch.experts.rows, routing);  // 3. combine
   }
   if (ids.shared.gate < 0) return;
   const TimedPart shared_part("shared experts");
-  shared().forward(h, x, saved.shared, scratch.shared);  // 5. shared
+  shared().forward(h, x, saved.shared, scratch.shared);  // 4. shared
 }
 
 template <class T>
@@ -65,13 +62,10 @@ void Moe<T>::backward_input(Matrix<T> dx, Matrix<const T> dh, const Saved& saved
   const TimedPart part("router");
   const Routing<T>& routing = decision.routing;
   {
-    const TimedPart moved("dispatch and combine");
-    dispatch(scratch.experts.rows, dh, routing);
-    {
-      const TimedPart routed("routed experts");
-      experts().backward_input(routing, saved.experts, gradients.experts, scratch.experts,
-                               backward.experts);
-    }
+    const TimedPart routed("routed experts");
+    experts().backward_input(dh, routing, saved.experts, gradients.experts, scratch.experts,
+                             backward.experts);
+    const TimedPart brought("combine");
     dispatch_backward<T>(dx, scratch.experts.rows, routing);
   }
   if (ids.shared.gate >= 0) {

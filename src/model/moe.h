@@ -1,4 +1,5 @@
-// moe.h - the mixture of experts in five calls: route, dispatch, experts, combine, shared.
+// moe.h - the mixture of experts in four calls: route, experts, combine, shared.  Dispatch is by
+// index: the experts' products read the rows of their tokens.
 //
 //   h_t += sum over the experts i of token t of w_i f_i(x_t)  +  f_shared(x_t)
 //

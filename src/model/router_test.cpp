@@ -10,6 +10,7 @@
 #include <numeric>
 #include <span>
 
+#include "model/rows.h"
 #include "model/test_model.h"
 #include "model/top_k.h"
 
@@ -195,14 +196,15 @@ TEST(Routing, RowsAreAPermutationOrderedByExpertThenToken) {
       const int assignment = routing.assignment_of_row[static_cast<std::size_t>(row)];
       EXPECT_EQ(routing.row_of_assignment[static_cast<std::size_t>(assignment)], row);
       EXPECT_EQ(routing.expert.data[assignment], e);
+      EXPECT_EQ(routing.token_of_row[static_cast<std::size_t>(row)], assignment / 3);
       EXPECT_GT(assignment, previous);
       previous = assignment;
     }
   }
 }
 
-// combine is the weighted transpose of dispatch: <dispatch(x), y> = <x, dispatch_backward(y)>, and
-// with weights 1 / top_k, combine(dispatch(x)) = x.
+// With d(x)[r] = x[token_of_row[r]]: <d(x), y> = <x, dispatch_backward(y)>, and with weights
+// 1 / top_k, combine(d(x)) = x.
 TEST(Routing, CombineUndoesDispatch) {
   ModelConfig config = grouped(8, 1, 1, 4);
   Arena arena(1 << 20);
@@ -220,7 +222,7 @@ TEST(Routing, CombineUndoesDispatch) {
   for (int i = 0; i < x.size(); ++i) x.data[i] = rng.normal(static_cast<std::uint64_t>(i));
   for (int i = 0; i < y.size(); ++i) y.data[i] = rng.normal(static_cast<std::uint64_t>(1000 + i));
   order_by_expert(routing);
-  dispatch<double>(rows, x, routing);
+  gather_rows<double>(rows, x, routing.token_of_row);
   combine<double>(back, rows, routing);
   for (int i = 0; i < x.size(); ++i) EXPECT_DOUBLE_EQ(back.data[i], x.data[i]);
 

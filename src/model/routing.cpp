@@ -1,4 +1,4 @@
-// routing.cpp - a counting sort, and rows moved there and back.
+// routing.cpp - a counting sort, and rows brought back from the experts.
 #include "model/routing.h"
 
 #include <algorithm>
@@ -18,6 +18,7 @@ Routing<T>::Routing(Arena& arena, const ModelConfig& config, int n_tokens) {
   begin = arena.array<std::int32_t>(config.n_routed_experts + 1);
   row_of_assignment = arena.array<std::int32_t>(n_assignments);
   assignment_of_row = arena.array<std::int32_t>(n_assignments);
+  token_of_row = arena.array<std::int32_t>(n_assignments);
 }
 
 template <class T>
@@ -36,19 +37,11 @@ void order_by_expert(const Routing<T>& routing) {
     routing.row_of_assignment[assignment] = row;
     routing.assignment_of_row[static_cast<std::size_t>(row)] =
         static_cast<std::int32_t>(assignment);
+    routing.token_of_row[static_cast<std::size_t>(row)] =
+        static_cast<std::int32_t>(assignment) / routing.expert.n_cols;
   }
   for (std::size_t e = routing.count.size(); e > 0; --e) routing.begin[e] = routing.begin[e - 1];
   routing.begin[0] = 0;
-}
-
-template <class T>
-void dispatch(Matrix<T> rows, Matrix<const T> x, const Routing<T>& routing) {
-  const int top_k = routing.expert.n_cols;
-  CHECK(rows.n_rows == x.n_rows * top_k);
-  parallel_for(rows.n_rows, [&](int row) {
-    const int token = routing.assignment_of_row[static_cast<std::size_t>(row)] / top_k;
-    std::ranges::copy(x[token], rows.row(row));
-  });
 }
 
 template <class T>
@@ -83,11 +76,10 @@ void dispatch_backward(Matrix<T> dx, Matrix<const T> drows, const Routing<T>& ro
   });
 }
 
-#define FARTHING_INSTANTIATE(T)                                          \
-  template struct Routing<T>;                                            \
-  template void order_by_expert(const Routing<T>&);                      \
-  template void dispatch(Matrix<T>, Matrix<const T>, const Routing<T>&); \
-  template void combine(Matrix<T>, Matrix<const T>, const Routing<T>&);  \
+#define FARTHING_INSTANTIATE(T)                                         \
+  template struct Routing<T>;                                           \
+  template void order_by_expert(const Routing<T>&);                     \
+  template void combine(Matrix<T>, Matrix<const T>, const Routing<T>&); \
   template void dispatch_backward(Matrix<T>, Matrix<const T>, const Routing<T>&);
 FARTHING_INSTANTIATE(float)
 FARTHING_INSTANTIATE(double)

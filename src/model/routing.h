@@ -24,6 +24,7 @@ struct Routing {
   std::span<std::int32_t> begin;  // [n_routed_experts + 1]
   std::span<std::int32_t> row_of_assignment;  // [n_tokens * top_k]
   std::span<std::int32_t> assignment_of_row;  // its inverse
+  std::span<std::int32_t> token_of_row;       // assignment_of_row / top_k
 
   int n_rows_of(int e) const {
     const auto index = static_cast<std::size_t>(e);
@@ -31,20 +32,17 @@ struct Routing {
   }
 };
 
-// Fills count, begin and the two permutations from `expert`.  Every token counts, whatever its loss
+// Fills all but weight and affinity from `expert`.  Every token counts, whatever its loss
 // weight: rows of the batch are packed full, so there is no padding to leave out.
 template <class T>
 void order_by_expert(const Routing<T>& routing);
-
-// rows[r] = x[token of r].
-template <class T>
-void dispatch(Matrix<T> rows, Matrix<const T> x, const Routing<T>& routing);
 
 // h[t] += sum over slots of weight * rows[row of (t, slot)], slots ascending.
 template <class T>
 void combine(Matrix<T> h, Matrix<const T> rows, const Routing<T>& routing);
 
-// The transpose of dispatch: writes dx[t] = sum over slots of drows[row of (t, slot)].
+// The transpose of rows[r] = x[token_of_row[r]]: writes dx[t] = sum over slots of drows[row of (t,
+// slot)].
 template <class T>
 void dispatch_backward(Matrix<T> dx, Matrix<const T> drows, const Routing<T>& routing);
 
