@@ -10,7 +10,8 @@
 DATA is a folder made by `farthing data prepare` whose vocabulary fits the preset's.  The plan is
 `tiny`, 4 million tokens, seeds 1 2 3, then `small`, 1.5 million tokens, seed 1; each in fp32, bf16,
 fp16, fp8 and as a control fp32 with micro-batches of one sequence: the same mathematics added up in
-another order.  A run that is cut by the end of a slice is saved and resumed by the next.  Finished runs
+another order.  `fp8-but-forward`, `-input` and `-weight` keep that product of the linear layers in FP32
+(precision.fp32_product), to find what costs the loss; they run when --variants names them.  A run that is cut by the end of a slice is saved and resumed by the next.  Finished runs
 are lines of --results (bench/loss/results.csv, kept with the sources), named by the SHA-256 of the
 training tokens: what is there, is not run again, on any machine.  Bits do not depend on threads, so
 calls with different --variants may work side by side, each with few of them.
@@ -37,6 +38,9 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 VARIANTS = {"fp32": [], "bf16": ['precision.matmul="bf16"'], "fp16": ['precision.matmul="fp16"'],
             "fp8": ['precision.matmul="fp8"'], "control": ["train.micro_batch=1"]}
+# FP8 but for one of the three products of linear layers; only where --variants names them.
+DIAGNOSES = {f"fp8-but-{product}": ['precision.matmul="fp8"', f'precision.fp32_product="{product}"']
+             for product in ("forward", "input", "weight")}
 BARS = {"bf16": 0.1, "fp16": 0.1, "fp8": 0.25}
 PLAN = [("tiny", 4e6, (1, 2, 3)), ("small", 1.5e6, (1,))]
 EXIT_SAVED = 75  # after SIGTERM: run it again
@@ -103,7 +107,7 @@ def data_name(folder):
 def train(args, run, preset, tokens, seed, variant, seconds):
     """Goes on with a run for at most `seconds`.  True: it is finished."""
     sets = [f'data.train="{args.data.resolve()}"', f"train.seed={seed}", f"data.seed={seed}",
-            'precision.head="default"', *VARIANTS[variant]]
+            'precision.head="default"', *(VARIANTS | DIAGNOSES)[variant]]
     command = [str(args.farthing), "train", preset, "--run", str(run), "--until", f"{tokens:.0f}tok"]
     for value in sets:
         command += ["--set", value]
@@ -144,7 +148,7 @@ def table(losses, plan):
              "|---|---|---|---|---|---|---|"]
     for preset, tokens, seeds in plan:
         control = paired(losses, preset, tokens, seeds, "control")
-        for variant in VARIANTS:
+        for variant in VARIANTS | DIAGNOSES:
             values = [losses[key] for seed in seeds
                       if (key := (preset, tokens, seed, variant)) in losses]
             if not values:
@@ -172,7 +176,8 @@ def main():
     parser.add_argument("--plan", choices=["tiny", "small"], help="one preset alone")
     parser.add_argument("--tokens", type=float, help="instead of the plan's")
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of the plan's")
-    parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    parser.add_argument("--variants", nargs="+", choices=[*VARIANTS, *DIAGNOSES],
+                        default=list(VARIANTS))
     parser.add_argument("--threads", type=int, help="of a run; default: all")
     parser.add_argument("--results", type=pathlib.Path,
                         default=pathlib.Path(__file__).resolve().parent / "results.csv")

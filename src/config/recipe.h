@@ -82,6 +82,8 @@ struct TrainRecipe {
 
 struct PrecisionRecipe {
   std::string matmul = "fp32";        // of linear layers: fp32, bf16, fp8, fp16; auto: measured
+  std::string fp32_product = "none";  // of linear layers, to find what a low one costs: one of the
+                                      // three (forward, input, weight) stays in FP32
   std::string head = "default";       // fp32, bf16; default: bf16, or fp32 with matmul = fp32
   std::string attention = "default";  // of its products, as head; its softmax is always FP32
   bool power_of_two_scales = true;    // of fp8's tiles; false: amax / 448

@@ -78,6 +78,8 @@ void visit_recipe_fields(SomeRecipe& recipe, Visitor&& visit) {
   visit_train_fields(recipe.train, visit);
   visit("precision.matmul", recipe.precision.matmul,
         {.words = "fp32 bf16 fp8 fp16 auto", .source = "the yardstick"});
+  visit("precision.fp32_product", recipe.precision.fp32_product,
+        {.words = "none forward input weight", .source = "DeepSeek-V3 report, section 3.3: none"});
   visit("precision.head", recipe.precision.head,
         {.words = "default fp32 bf16 fp16", .source = "DeepSeek-V3 report, section 3.3: BF16"});
   visit("precision.attention", recipe.precision.attention,

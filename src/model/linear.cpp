@@ -4,10 +4,10 @@
 namespace farthing {
 namespace {
 
-MatmulFormat format_of(const Matmul& matmul, Role role) {
+MatmulFormat format_of(const Matmul& matmul, Role role, LinearProduct product) {
   switch (role) {
     case Role::kMatrix:
-      return matmul.format;
+      return matmul.fp32_product == product ? MatmulFormat::kFp32 : matmul.format;
     case Role::kHead:
     case Role::kEmbedding:
       return matmul.head;  // the embedding as a head, where they are tied
@@ -17,9 +17,9 @@ MatmulFormat format_of(const Matmul& matmul, Role role) {
 }
 
 template <class T>
-MatmulFormat format_of(const ParameterStore<T>& weights, int id) {
+MatmulFormat format_of(const ParameterStore<T>& weights, int id, LinearProduct product) {
   return weights.matmul == nullptr ? MatmulFormat::kFp32
-                                   : format_of(*weights.matmul, (*weights.table)[id].role);
+                                   : format_of(*weights.matmul, (*weights.table)[id].role, product);
 }
 
 template <class T>
@@ -37,8 +37,9 @@ GemmOptions weight_options(MatmulFormat format, bool transposed) {
 }
 
 template <class T>
-GemmOptions weight_options(const ParameterStore<T>& weights, int id, bool transposed) {
-  GemmOptions options = weight_options(format_of(weights, id), transposed);
+GemmOptions weight_options(const ParameterStore<T>& weights, int id, LinearProduct product) {
+  const bool transposed = product == LinearProduct::kForward;
+  GemmOptions options = weight_options(format_of(weights, id, product), transposed);
   options.promotion_interval = promotion_interval(weights);
   return options;
 }
@@ -49,7 +50,11 @@ PackedWeights::PackedWeights(Arena& arena, const ParameterTable& table, const Mo
                              const Matmul& matmul, PackedCopies copies) {
   const auto add_one = [&](LinearWeight weight) {
     if (weight.id < 0) return;
-    add(arena, table, {weight, format_of(matmul, table[weight.id].role)}, copies);
+    const Role role = table[weight.id].role;
+    add(arena, table,
+        {weight, format_of(matmul, role, LinearProduct::kForward),
+         format_of(matmul, role, LinearProduct::kInput)},
+        copies);
   };
   const auto add_mlp = [&](const MlpIds& mlp) {
     if (mlp.gate < 0) return;
@@ -78,9 +83,9 @@ void PackedWeights::add(Arena& arena, const ParameterTable& table, const Entry& 
   const Parameter& p = table[entry.weight.id];
   const int n_out = entry.weight.and_next ? 2 * p.n_rows : p.n_rows;
   entries_.push_back(entry);
-  forward_[id] = arena.array<float>(packed_size(n_out, p.n_cols, entry.format));
+  forward_[id] = arena.array<float>(packed_size(n_out, p.n_cols, entry.forward));
   if (copies == PackedCopies::kOne) return;
-  backward_[id] = arena.array<float>(packed_size(p.n_cols, n_out, entry.format));
+  backward_[id] = arena.array<float>(packed_size(p.n_cols, n_out, entry.backward));
 }
 
 void PackedWeights::refresh(const ParameterStore<float>& weights) const {
@@ -89,28 +94,28 @@ void PackedWeights::refresh(const ParameterStore<float>& weights) const {
   for (const Entry& entry : entries_) {
     const auto id = static_cast<std::size_t>(entry.weight.id);
     const Matrix<float> matrix = weight_matrix(weights, entry.weight);
-    requests.push_back({forward_[id].data(), matrix, weight_options(entry.format, true)});
+    requests.push_back({forward_[id].data(), matrix, weight_options(entry.forward, true)});
     if (backward_[id].empty()) continue;
-    requests.push_back({backward_[id].data(), matrix, weight_options(entry.format, false)});
+    requests.push_back({backward_[id].data(), matrix, weight_options(entry.backward, false)});
   }
   pack_b(requests);
 }
 
 template <class T>
 GemmOptions forward_options(const ParameterStore<T>& weights, int id) {
-  return weight_options(weights, id, true);
+  return weight_options(weights, id, LinearProduct::kForward);
 }
 
 template <class T>
 GemmOptions backward_input_options(const ParameterStore<T>& weights, int id) {
-  return weight_options(weights, id, false);
+  return weight_options(weights, id, LinearProduct::kInput);
 }
 
 template <class T>
 GemmOptions backward_weight_options(const ParameterStore<T>& weights, int id, bool accumulate) {
   return {.transpose_a = true,
           .accumulate = accumulate,
-          .format = format_of(weights, id),
+          .format = format_of(weights, id, LinearProduct::kWeight),
           .promotion_interval = promotion_interval(weights)};
 }
 

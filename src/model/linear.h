@@ -11,6 +11,7 @@
 // Shapes   x dx [n, in]   y dy [n, out]   W [out, in]
 // Exact    As kernels/gemm.h: the same bits for any number of threads, packed before or not.
 #pragma once
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -43,9 +44,13 @@ enum class PackedCopies { kNone, kOne, kBoth };
 
 class PackedWeights;
 
+// The products of a linear layer, Fprop, Dgrad and Wgrad of the report.
+enum class LinearProduct { kForward, kInput, kWeight };
+
 // How the products with a store's weights are computed.
 struct Matmul {
   MatmulFormat format = MatmulFormat::kFp32;
+  std::optional<LinearProduct> fp32_product = {};  // that stays in FP32 all the same
   MatmulFormat head = MatmulFormat::kFp32;
   MatmulFormat attention = MatmulFormat::kFp32;  // kFp32, kBf16 or kFp16
   int promotion_interval = kPromotionIntervals[0];
@@ -64,7 +69,7 @@ class PackedWeights {
  private:
   struct Entry {
     LinearWeight weight;
-    MatmulFormat format;
+    MatmulFormat forward, backward;
   };
   using Copies = std::vector<std::span<float>>;
   void add(Arena& arena, const ParameterTable& table, const Entry& entry, PackedCopies copies);

@@ -57,6 +57,28 @@ TEST(Linear, TheFormatIsThatOfTheRole) {
   EXPECT_GT(n_routers, 0);
 }
 
+TEST(Linear, OneProductStaysInFp32WhereItIsAsked) {
+  const TestModel<float> m(test::small_config());
+  const int id = m.model.ids.blocks[0].mla.o;
+  const Products plain = products(m, id, nullptr);
+  for (const auto kept : {LinearProduct::kForward, LinearProduct::kInput, LinearProduct::kWeight}) {
+    Matmul matmul{.format = MatmulFormat::kFp8, .fp32_product = kept};
+    const auto lay_out = [&](Arena& arena) {
+      return PackedWeights(arena, m.table, m.model.ids, matmul, PackedCopies::kBoth);
+    };
+    Arena arena = test::arena_for(lay_out);
+    const PackedWeights packed = lay_out(arena);
+    packed.refresh(m.weights);
+    for (const PackedWeights* copies : {static_cast<const PackedWeights*>(nullptr), &packed}) {
+      matmul.packed = copies;
+      const Products mixed = products(m, id, &matmul);
+      EXPECT_EQ(mixed.y == plain.y, kept == LinearProduct::kForward);
+      EXPECT_EQ(mixed.dx == plain.dx, kept == LinearProduct::kInput);
+      EXPECT_EQ(mixed.dw == plain.dw, kept == LinearProduct::kWeight);
+    }
+  }
+}
+
 TEST(Linear, PackedCopiesGiveTheSameBits) {
   const TestModel<float> m(test::small_config());
   for (const MatmulFormat format : kAllMatmulFormats) {

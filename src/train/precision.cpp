@@ -149,6 +149,13 @@ Matmul matmul_of(const PrecisionRecipe& precision) {
   if (matmul.format == MatmulFormat::kFp8 && !precision.power_of_two_scales) {
     matmul.format = MatmulFormat::kFp8FloatScale;
   }
+  constexpr std::pair<std::string_view, LinearProduct> kProducts[] = {
+      {"forward", LinearProduct::kForward},
+      {"input", LinearProduct::kInput},
+      {"weight", LinearProduct::kWeight}};
+  for (const auto& [name, product] : kProducts) {
+    if (precision.fp32_product == name) matmul.fp32_product = product;
+  }
   matmul.promotion_interval = precision.promotion_interval;
   matmul.attention = kept_format(precision.attention, matmul.format);
   matmul.head = kept_format(precision.head, matmul.format);
