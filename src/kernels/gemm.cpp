@@ -33,9 +33,14 @@ Matrix<const T> gathered(Matrix<const T> m, const std::int32_t* rows, std::vecto
 }
 
 template <class T>
-void reference_gemm(const GemmProblem<T>& p, GemmOptions options) {
+void reference_gemm(std::span<const GemmProblem<T>> problems, GemmOptions options,
+                    const RowsDone& done) {
   std::vector<T> a, b;
-  reference::gemm(p.c, gathered(p.a, p.a_rows, a), gathered(p.b, p.b_rows, b), options);
+  for (std::size_t i = 0; i < problems.size(); ++i) {
+    const GemmProblem<T>& p = problems[i];
+    reference::gemm(p.c, gathered(p.a, p.a_rows, a), gathered(p.b, p.b_rows, b), options);
+    if (done && p.c.n_rows > 0) done(static_cast<int>(i), 0, p.c.n_rows);
+  }
 }
 
 bool has_bf16_pairs(MatmulFormat format) {
@@ -68,17 +73,17 @@ void gemm(Matrix<double> c, Matrix<const double> a, Matrix<const double> b, Gemm
   gemm_grouped(std::span<const GemmProblem<double>>(&problem, 1), options);
 }
 
-void gemm_grouped(std::span<const GemmProblem<float>> problems, GemmOptions options) {
+void gemm_grouped(std::span<const GemmProblem<float>> problems, GemmOptions options,
+                  const RowsDone& done) {
   for (const auto& p : problems) check_shapes(p, options);
-  if (current_isa() != Isa::kRef) return gemm_fast(problems, options);
-  for (const auto& p : problems) reference_gemm(p, options);
+  if (current_isa() != Isa::kRef) return gemm_fast(problems, options, done);
+  reference_gemm(problems, options, done);
 }
 
-void gemm_grouped(std::span<const GemmProblem<double>> problems, GemmOptions options) {
-  for (const auto& p : problems) {
-    check_shapes(p, options);
-    reference_gemm(p, options);
-  }
+void gemm_grouped(std::span<const GemmProblem<double>> problems, GemmOptions options,
+                  const RowsDone& done) {
+  for (const auto& p : problems) check_shapes(p, options);
+  reference_gemm(problems, options, done);
 }
 
 }  // namespace farthing

@@ -22,6 +22,7 @@
 // Threads  Runs on the pool of base/parallel.h; inside a parallel body it runs serially.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <span>
 
 #include "base/matrix.h"
@@ -52,8 +53,13 @@ struct GemmProblem {
   const std::int32_t* a_rows = nullptr;  // null: all in their order
   const std::int32_t* b_rows = nullptr;
 };
-void gemm_grouped(std::span<const GemmProblem<float>> problems, GemmOptions options = {});
-void gemm_grouped(std::span<const GemmProblem<double>> problems, GemmOptions options = {});
+// The epilogue: called with the rows [begin, end) of a problem's C once they are complete, each
+// once, on the thread that wrote them, while they are in its cache.
+using RowsDone = std::function<void(int problem, int begin, int end)>;
+void gemm_grouped(std::span<const GemmProblem<float>> problems, GemmOptions options = {},
+                  const RowsDone& done = {});
+void gemm_grouped(std::span<const GemmProblem<double>> problems, GemmOptions options = {},
+                  const RowsDone& done = {});
 
 // A packed copy of op(B) for many products, for the instruction set of now: one that is kept must
 // be packed again when B or the instruction set changes.  On kRef it is neither written nor read.

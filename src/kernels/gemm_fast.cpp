@@ -103,7 +103,9 @@ class RectangleProduct {
   int row_unit() const { return kernel_.max_rows; }
   int col_unit() const { return packer_.panel_width(); }
 
-  void run(const Rectangle& where) const {
+  // done(begin, end): rows that are complete, where the rectangle has all of their columns.
+  template <class Done>
+  void run(const Rectangle& where, const Done& done) const {
     if (where.row_begin == where.row_end) return;
     const int depth = packer_.depth(), depth_block = packer_.depth_block();
     const int column_block = problem_.packed_b ? where.col_end - where.col_begin : kColumnBlock;
@@ -113,12 +115,15 @@ class RectangleProduct {
     kernel_.begin();
     for (int col = where.col_begin; col < where.col_end; col += column_block) {
       const int n_cols = std::min(column_block, where.col_end - col);
+      const bool is_last = col + n_cols == where.col_end;
       if (depth == 0 && !options_.accumulate) fill_zero(where, col, n_cols);
+      if (depth == 0 && is_last) done(where.row_begin, where.row_end);
       for (int k = 0; k < depth; k += depth_block) {
         const int n_k = std::min(depth_block, depth - k);
         for (int i = 0; i < row_blocks.count; ++i) {
-          multiply({where.row_begin + row_blocks.begin(i), row_blocks.size(i), col, n_cols, k, n_k},
-                   problem_.packed_b != nullptr || i > 0);
+          const int row = where.row_begin + row_blocks.begin(i), n_rows = row_blocks.size(i);
+          multiply({row, n_rows, col, n_cols, k, n_k}, problem_.packed_b != nullptr || i > 0);
+          if (is_last && k + n_k == depth) done(row, row + n_rows);
         }
       }
     }
@@ -327,39 +332,44 @@ std::pair<int, int> cut(int length, double from, double to, int unit) {
 }
 
 // Does the FLOPs from `begin` to `end` of all problems, laid end to end.
-void run_share(std::span<const GemmProblem<float>> problems, GemmOptions options, double begin,
-               double end) {
-  double done = 0;
-  for (const auto& problem : problems) {
+void run_share(std::span<const GemmProblem<float>> problems, GemmOptions options,
+               const RowsDone& done, double begin, double end) {
+  double before = 0;
+  for (std::size_t i = 0; i < problems.size(); ++i) {
+    const auto& problem = problems[i];
     const double cost = flops(problem, options);
-    const double from = (begin - done) / cost, to = (end - done) / cost;
-    done += cost;
+    const double from = (begin - before) / cost, to = (end - before) / cost;
+    before += cost;
     if (cost == 0 || to <= 0 || from >= 1) continue;
     const int m = problem.c.n_rows, n = problem.c.n_cols;
     const RectangleProduct product(problem, options);
     Rectangle mine{0, m, 0, n};
-    if (m >= n) {
+    if (m >= n || done) {
       std::tie(mine.row_begin, mine.row_end) = cut(m, from, to, product.row_unit());
     } else {
       std::tie(mine.col_begin, mine.col_end) = cut(n, from, to, product.col_unit());
     }
-    product.run(mine);
+    product.run(mine, [&](int row, int row_end) {
+      if (done) done(static_cast<int>(i), row, row_end);
+    });
   }
 }
 
 }  // namespace
 
-void gemm_fast(std::span<const GemmProblem<float>> problems, GemmOptions options) {
+void gemm_fast(std::span<const GemmProblem<float>> problems, GemmOptions options,
+               const RowsDone& done) {
   double total = 0;
   for (const auto& problem : problems) total += flops(problem, options);
   const int n_owners = total < kSerialFlops ? 1 : num_threads();
   parallel_for(n_owners, [&](int owner) {
-    run_share(problems, options, total * owner / n_owners, total * (owner + 1) / n_owners);
+    run_share(problems, options, done, total * owner / n_owners, total * (owner + 1) / n_owners);
   });
 }
 
 void gemm_serial(const GemmProblem<float>& problem, GemmOptions options, Causal causal) {
-  RectangleProduct(problem, options, causal).run({0, problem.c.n_rows, 0, problem.c.n_cols});
+  RectangleProduct(problem, options, causal)
+      .run({0, problem.c.n_rows, 0, problem.c.n_cols}, [](int, int) {});
 }
 
 }  // namespace farthing

@@ -8,7 +8,8 @@ namespace farthing {
 inline constexpr double kSerialFlops = 2e5;
 
 // REQUIRES current_isa() != Isa::kRef.  Shapes are not checked.
-void gemm_fast(std::span<const GemmProblem<float>> problems, GemmOptions options);
+void gemm_fast(std::span<const GemmProblem<float>> problems, GemmOptions options,
+               const RowsDone& done = {});
 
 // What of a product lies past the diagonal of causal scores, where line i sees 0 .. i + diagonal:
 //   kResult           C's columns: whole register tiles of them are left unwritten

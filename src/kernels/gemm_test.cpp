@@ -102,6 +102,46 @@ struct Packed {
   }
 };
 
+// Every row once, with the numbers that it keeps: in one problem that threads share and in several,
+// with more columns and more k than are packed at a time, and without any k.
+TEST(Gemm, RowsAreToldOfOnceWhenTheyAreComplete) {
+  const test::Restore restore;
+  constexpr Shape kDoneShapes[] = {
+      {700, 90, 40}, {33, 1100, 600}, {0, 8, 8}, {3, 70, 0}, {1, 1, 1}};
+  for (const Isa isa : test::available_isas()) {
+    set_isa(isa);
+    for (const int threads : {1, 3}) {
+      set_num_threads(threads);
+      for (const MatmulFormat format : {MatmulFormat::kFp32, MatmulFormat::kFp8}) {
+        std::vector<Operands> operands;
+        std::vector<Owned<float>> told;
+        std::vector<GemmProblem<float>> problems;
+        const GemmOptions options{.format = format};
+        for (const Shape shape : kDoneShapes) operands.emplace_back(shape, options);
+        for (Operands& in : operands) {
+          problems.push_back({in.c.view(), in.a.view(), in.b.view()});
+          told.push_back(in.c);
+          std::ranges::fill(told.back().values, 0.0f);
+        }
+        gemm_grouped(std::span<const GemmProblem<float>>(problems), options,
+                     [&](int problem, int begin, int end) {
+                       const auto c = problems[static_cast<std::size_t>(problem)].c;
+                       const auto copy = told[static_cast<std::size_t>(problem)].view();
+                       for (int row = begin; row < end; ++row) {
+                         for (int col = 0; col < c.n_cols; ++col) copy(row, col) += c(row, col);
+                       }
+                     });
+        for (std::size_t i = 0; i < told.size(); ++i) {
+          for (int row = 0; row < kDoneShapes[i].m; ++row) {
+            EXPECT_TRUE(std::ranges::equal(told[i].view()[row], operands[i].c.view()[row]))
+                << isa_name(isa) << " " << threads << " " << i << " " << row;
+          }
+        }
+      }
+    }
+  }
+}
+
 // Rows named twice, left out and in any order; of A as lines and as k, of B as k.
 TEST(Gemm, RowsThatAreNamedGiveTheBitsOfTheirCopies) {
   const test::Restore restore;

@@ -42,13 +42,20 @@ Experts<T>::Gradients::Gradients(Arena& arena, const ModelConfig& config, int n_
 template <class T>
 template <class Problem>
 void Experts<T>::grouped(const Routing<T>& routing, const Scratch& scratch, GemmOptions options,
-                         Problem problem) const {
+                         Problem problem,
+                         const std::function<void(int first, int count)>& done) const {
   for (std::size_t e = 0; e < ids.size(); ++e) {
     const int first = routing.begin[e];
     const Rows rows{first, routing.begin[e + 1] - first, routing.token_of_row.data() + first};
     scratch.problems[e] = problem(ids[e], rows);
   }
-  gemm_grouped(scratch.problems, options);
+  RowsDone done_of;
+  if (done) {
+    done_of = [&](int e, int begin, int end) {
+      done(routing.begin[static_cast<std::size_t>(e)] + begin, end - begin);
+    };
+  }
+  gemm_grouped(scratch.problems, options, done_of);
 }
 
 template <class T>
@@ -56,15 +63,18 @@ void Experts<T>::forward(Matrix<const T> x, const Routing<T>& routing, const Sav
                          const Scratch& scratch) const {
   if (ids.empty()) return;
   const Matrix<T> gate_up = saved.gate_up.to_write(scratch.gate_up);
-  grouped(routing, scratch, forward_options(weights, ids.front().gate),
-          [&](const MlpIds& expert, const Rows& rows) {
-            auto problem = forward_problem<T>(rows.of(gate_up), rows.chosen_of(x), weights,
-                                              gate_up_weight(expert));
-            problem.a_rows = rows.tokens;
-            return problem;
-          });
   const Matrix<T> act = saved.act.n_rows > 0 ? saved.act : scratch.act;
-  swiglu_forward<T>(act, gate_up);
+  grouped(
+      routing, scratch, forward_options(weights, ids.front().gate),
+      [&](const MlpIds& expert, const Rows& rows) {
+        auto problem = forward_problem<T>(rows.of(gate_up), rows.chosen_of(x), weights,
+                                          gate_up_weight(expert));
+        problem.a_rows = rows.tokens;
+        return problem;
+      },
+      [&](int first, int count) {
+        swiglu_forward<T>(act.rows(first, count), gate_up.rows(first, count));
+      });
   saved.gate_up.keep(gate_up);
   grouped(routing, scratch, forward_options(weights, ids.front().down),
           [&](const MlpIds& expert, const Rows& rows) {
@@ -78,24 +88,29 @@ void Experts<T>::backward_input(Matrix<const T> dh, const Routing<T>& routing, c
                                 const BackwardScratch& backward) const {
   if (ids.empty()) return;
   const Matrix<T> dact = backward.dact;
-  grouped(routing, scratch, backward_input_options(weights, ids.front().down),
-          [&](const MlpIds& expert, const Rows& rows) {
-            auto problem =
-                backward_input_problem<T>(rows.of(dact), rows.chosen_of(dh), weights, expert.down);
-            problem.a_rows = rows.tokens;
-            return problem;
-          });
   const bool kept = saved.act.n_rows > 0;
-  const Matrix<T> gate_up = saved.gate_up.to_read(scratch.gate_up);
-  if (!kept) swiglu_forward<T>(scratch.act, gate_up);
   const Matrix<T> act = kept ? saved.act : scratch.act;
-  parallel_for(dact.n_rows, [&](int row) {
+  const Matrix<T> gate_up = saved.gate_up.to_read(scratch.gate_up);
+  const auto weigh = [&](int row) {
     const int assignment = routing.assignment_of_row[static_cast<std::size_t>(row)];
     backward.dweight.data[assignment] = dot<T>(dact[row], act[row]);
     const T weight = routing.weight.data[assignment];
     for (T& value : dact[row]) value *= weight;
-  });
-  swiglu_backward<T>(gradients.dgate_up, dact, gate_up);
+  };
+  grouped(
+      routing, scratch, backward_input_options(weights, ids.front().down),
+      [&](const MlpIds& expert, const Rows& rows) {
+        auto problem =
+            backward_input_problem<T>(rows.of(dact), rows.chosen_of(dh), weights, expert.down);
+        problem.a_rows = rows.tokens;
+        return problem;
+      },
+      [&](int first, int count) {
+        const auto rows = [=](Matrix<T> all) { return all.rows(first, count); };
+        if (!kept) swiglu_forward<T>(rows(act), rows(gate_up));
+        for (int row = first; row < first + count; ++row) weigh(row);
+        swiglu_backward<T>(rows(gradients.dgate_up), rows(dact), rows(gate_up));
+      });
   grouped(routing, scratch, backward_input_options(weights, ids.front().gate),
           [&](const MlpIds& expert, const Rows& rows) {
             return backward_input_problem<T>(rows.of(scratch.rows), rows.of(gradients.dgate_up),

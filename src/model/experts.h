@@ -8,6 +8,8 @@
 // Cost     saved: 2 moe_intermediate_size values a row, in the format of Keep.
 // Exact    Each row's products are independent of how many other rows there are.
 #pragma once
+#include <functional>
+
 #include "base/arena.h"
 #include "config/model_config.h"
 #include "kernels/gemm.h"
@@ -71,10 +73,11 @@ struct Experts {
       return {x.data, count, x.n_cols, x.stride};
     }
   };
-  // One product an expert: problem(expert's ids, its Rows).
+  // One product an expert: problem(expert's ids, its Rows), and done(first row, how many) for rows
+  // that are complete.
   template <class Problem>
   void grouped(const Routing<T>& routing, const Scratch& scratch, GemmOptions options,
-               Problem problem) const;
+               Problem problem, const std::function<void(int first, int count)>& done = {}) const;
 };
 
 }  // namespace farthing

@@ -135,20 +135,20 @@ GemmProblem<T> backward_input_problem(Matrix<T> dx, Matrix<const T> dy,
 
 template <class T>
 void linear_forward(Matrix<T> y, Matrix<const T> x, const ParameterStore<T>& weights,
-                    LinearWeight weight, bool accumulate) {
+                    LinearWeight weight, bool accumulate, const RowsDone& done) {
   GemmOptions options = forward_options(weights, weight.id);
   options.accumulate = accumulate;
   const GemmProblem<T> problem = forward_problem(y, x, weights, weight);
-  gemm_grouped(std::span<const GemmProblem<T>>(&problem, 1), options);
+  gemm_grouped(std::span<const GemmProblem<T>>(&problem, 1), options, done);
 }
 
 template <class T>
 void linear_backward_input(Matrix<T> dx, Matrix<const T> dy, const ParameterStore<T>& weights,
-                           LinearWeight weight, bool accumulate) {
+                           LinearWeight weight, bool accumulate, const RowsDone& done) {
   GemmOptions options = backward_input_options(weights, weight.id);
   options.accumulate = accumulate;
   const GemmProblem<T> problem = backward_input_problem(dx, dy, weights, weight);
-  gemm_grouped(std::span<const GemmProblem<T>>(&problem, 1), options);
+  gemm_grouped(std::span<const GemmProblem<T>>(&problem, 1), options, done);
 }
 
 template <class T>
@@ -167,9 +167,9 @@ void linear_backward_weight(const ParameterStore<T>& into, Matrix<const T> dy, M
   template GemmProblem<T> backward_input_problem(Matrix<T>, Matrix<const T>,                       \
                                                  const ParameterStore<T>&, LinearWeight);          \
   template void linear_forward(Matrix<T>, Matrix<const T>, const ParameterStore<T>&, LinearWeight, \
-                               bool);                                                              \
+                               bool, const RowsDone&);                                             \
   template void linear_backward_input(Matrix<T>, Matrix<const T>, const ParameterStore<T>&,        \
-                                      LinearWeight, bool);                                         \
+                                      LinearWeight, bool, const RowsDone&);                        \
   template void linear_backward_weight(const ParameterStore<T>&, Matrix<const T>, Matrix<const T>, \
                                        const ParameterStore<T>&, LinearWeight);
 FARTHING_INSTANTIATE(float)

@@ -100,10 +100,10 @@ GemmProblem<T> backward_input_problem(Matrix<T> dx, Matrix<const T> dy,
 
 template <class T>
 void linear_forward(Matrix<T> y, Matrix<const T> x, const ParameterStore<T>& weights,
-                    LinearWeight weight, bool accumulate = false);
+                    LinearWeight weight, bool accumulate = false, const RowsDone& done = {});
 template <class T>
 void linear_backward_input(Matrix<T> dx, Matrix<const T> dy, const ParameterStore<T>& weights,
-                           LinearWeight weight, bool accumulate = false);
+                           LinearWeight weight, bool accumulate = false, const RowsDone& done = {});
 // Adds into `into`, or writes it where it is fresh; `weights` says the format alone.
 template <class T>
 void linear_backward_weight(const ParameterStore<T>& into, Matrix<const T> dy, Matrix<const T> x,

@@ -10,9 +10,11 @@ template <class T>
 void Mlp<T>::forward(Matrix<T> h, Matrix<const T> x, const Saved& saved,
                      const Scratch& scratch) const {
   const Matrix<T> gate_up = saved.gate_up.to_write(scratch.gate_up);
-  linear_forward<T>(gate_up, x, weights, gate_up_weight(ids));
   const Matrix<T> act = saved.act.n_rows > 0 ? saved.act : scratch.act;
-  swiglu_forward<T>(act, gate_up);
+  linear_forward<T>(
+      gate_up, x, weights, gate_up_weight(ids), /*accumulate=*/false, [&](int, int begin, int end) {
+        swiglu_forward<T>(act.rows(begin, end - begin), gate_up.rows(begin, end - begin));
+      });
   saved.gate_up.keep(gate_up);
   linear_forward<T>(h, act, weights, ids.down, /*accumulate=*/true);
 }
@@ -22,8 +24,13 @@ void Mlp<T>::backward_input(Matrix<T> dx, Matrix<const T> dh, const Saved& saved
                             const Gradients& gradients, const Scratch& scratch,
                             bool accumulate) const {
   const Matrix<T> dact = scratch.act;
-  linear_backward_input<T>(dact, dh, weights, ids.down);
-  swiglu_backward<T>(gradients.dgate_up, dact, saved.gate_up.to_read(scratch.gate_up));
+  const Matrix<T> gate_up = saved.gate_up.to_read(scratch.gate_up);
+  linear_backward_input<T>(dact, dh, weights, ids.down, /*accumulate=*/false,
+                           [&](int, int begin, int end) {
+                             const int n = end - begin;
+                             swiglu_backward<T>(gradients.dgate_up.rows(begin, n),
+                                                dact.rows(begin, n), gate_up.rows(begin, n));
+                           });
   linear_backward_input<T>(dx, gradients.dgate_up, weights, gate_up_weight(ids), accumulate);
 }
 
