@@ -175,10 +175,11 @@ std::string here_path() {
 std::string to_toml(const MachineFacts& f) {
   std::string text = fmt::format(
       "# This machine as farthing doctor --steps measured it; farthing plan --cluster here reads "
-      "it.\n[machine]\ncpu = {}\nisa = {}\nmeasured_on = {}\nthreads = {}\nmemory_bytes = {}\n"
+      "it.\n[machine]\nprobes = {}\ncpu = {}\nisa = {}\nmeasured_on = {}\nthreads = "
+      "{}\nmemory_bytes = {}\n"
       "fp32_peak_flops = {}\nwatts_per_core = {}\nenergy_measured = {}\nprogram_bytes = {}\n"
       "auto_precision = {}\n",
-      toml_text(f.cpu), toml_text(f.isa), toml_text(f.measured_on), f.threads,
+      kMachineProbes, toml_text(f.cpu), toml_text(f.isa), toml_text(f.measured_on), f.threads,
       toml_text(f.memory_bytes), toml_text(f.fp32_peak_flops), toml_text(f.watts_per_core),
       toml_text(f.energy_measured), toml_text(f.program_bytes), toml_text(f.auto_precision));
   for (const MachineRates& rates : f.rates) {
@@ -194,6 +195,8 @@ std::string to_toml(const MachineFacts& f) {
 MachineFacts parse_machine(const std::string& toml, const std::string& where) {
   Settings settings(toml, where);
   MachineFacts f;
+  int probes = 1;
+  settings.read("machine.probes", probes, {.low = 0, .high = 1e6});
   settings.read("machine.cpu", f.cpu, {});
   settings.read("machine.isa", f.isa, {});
   settings.read("machine.measured_on", f.measured_on, {});
@@ -221,6 +224,11 @@ MachineFacts parse_machine(const std::string& toml, const std::string& where) {
   }
   if (count == 0) settings.add_fault("rates", "none", "one [[rates]] or more");
   settings.finish();
+  if (probes != kMachineProbes) {
+    throw_bad_input({where, "this machine was measured with the probes of another version",
+                     std::to_string(probes), std::to_string(kMachineProbes),
+                     "farthing doctor --steps measures it again, in about a minute"});
+  }
   return f;
 }
 

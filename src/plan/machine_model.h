@@ -54,6 +54,9 @@ struct MachineRates {
 MachineRates fit_machine(const std::string& precision, const std::vector<MachineSample>& samples);
 double step_seconds(const MachineRates& rates, const MachineWork& work);
 
+// Raised when the probes change, or the work that is counted: rates of others would mispredict.
+inline constexpr int kMachineProbes = 2;
+
 // What doctor found.
 struct MachineFacts {
   std::string cpu, isa, measured_on;  // YYYY-MM-DD
@@ -72,6 +75,7 @@ struct MachineFacts {
 // $XDG_CACHE_HOME/farthing/here.toml or ~/.cache/farthing/here.toml; "" without either.
 std::string here_path();
 std::string to_toml(const MachineFacts& facts);
+// Errors: Error{kBadInput} for a fault, or for rates of other probes than kMachineProbes.
 MachineFacts parse_machine(const std::string& toml, const std::string& where);
 // Of here_path(), or of `path`.  Errors: as above; a missing file says how to make one.
 MachineFacts load_machine(const std::string& path = "");

@@ -95,6 +95,8 @@ TEST(MachineModel, TheFileReadsBack) {
   const std::string text = to_toml(facts());
   EXPECT_EQ(to_toml(parse_machine(text, "here")), text);
   for (const auto& [from, to] : {std::pair{"threads = 2", "threads = -2"},
+                                 {"probes = 2", "probes = 1"},
+                                 {"probes = 2\n", ""},
                                  {"products = 4e-12", "products = -1.0"},
                                  {"products", "product"},
                                  {"precision = \"bf16\"", "precision = \"int3\""},
