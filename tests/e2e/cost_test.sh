@@ -245,7 +245,37 @@ contradict "a trained run: text for FLOPs" 's/("training_flops": )[0-9.e+]*/\1"m
 three "compare trained runs" "bits per byte" compare trained trained
 expect 0 "compare a run with itself" "$farthing" compare trained trained
 contains out "the best are equal, no winner" "compare a run with itself"
-expect 0 "a plan of this machine" "$farthing" plan tiny --cluster here --json
+mkdir -p cache/farthing
+expect 3 "a plan of a machine that was not measured" env XDG_CACHE_HOME="$PWD/cache" "$farthing" plan tiny --cluster here
+contains err "doctor --steps" "a machine that was not measured: what to do"
+cat > cache/farthing/here.toml << 'END'
+[machine]
+probes = 1
+cpu = "some cpu"
+isa = "avx2"
+measured_on = "2026-11-25"
+threads = 2
+memory_bytes = 16e9
+fp32_peak_flops = 2e11
+watts_per_core = 10.0
+energy_measured = false
+program_bytes = 1e7
+auto_precision = "fp32"
+[[rates]]
+precision = "fp32"
+width = 0.1
+n_probes = 10
+products = 1e-11
+surface = 1e-10
+core = 1e-11
+passes = 1e-10
+parameters = 1e-9
+blocks = 1e-4
+END
+expect 3 "a machine measured with older probes" env XDG_CACHE_HOME="$PWD/cache" "$farthing" plan tiny --cluster here
+contains err "doctor --steps" "a machine measured with older probes: what to do"
+sed -i 's/^probes = .*/probes = 2/' cache/farthing/here.toml
+expect 0 "a plan of this machine" env XDG_CACHE_HOME="$PWD/cache" "$farthing" plan tiny --cluster here --json
 cp out here.json
 expect 0 "compare with a plan of this machine" "$farthing" compare trained here.json
 if grep -q "tiny on here does not state its dollars" out; then fail "a plan of this machine: money"; fi
