@@ -10,8 +10,9 @@
 DATA is a folder made by `farthing data prepare` whose vocabulary fits the preset's.  The plan is
 `tiny`, 4 million tokens, seeds 1 2 3, then `small`, 1.5 million tokens, seed 1; each in fp32, bf16,
 fp16, fp8 and as a control fp32 with micro-batches of one sequence: the same mathematics added up in
-another order.  `fp8-but-forward`, `-input` and `-weight` keep that product of the linear layers in FP32
-(precision.fp32_product), to find what costs the loss; they run when --variants names them.  A run that is cut by the end of a slice is saved and resumed by the next.  Finished runs
+another order.  `fp8-but-forward`, `-input` and `-weight` keep that product of the linear layers in
+FP32 (precision.fp32_product), to find what costs the loss; they run when --variants names them.
+A run that is cut by the end of a slice is saved and resumed by the next.  Finished runs
 are lines of --results (bench/loss/results.csv, kept with the sources), named by the SHA-256 of the
 training tokens: what is there, is not run again, on any machine.  Bits do not depend on threads, so
 calls with different --variants may work side by side, each with few of them.

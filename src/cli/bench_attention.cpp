@@ -255,7 +255,7 @@ void add_bench_attention_command(Command& app) {
   bench->add_option("--nope", options->nope, "of a head's key, what is not rotated");
   bench->add_option("--rope", options->rope, "of a head's key, what is rotated");
   bench->add_option("--v", options->v, "of a head's value");
-  bench->add_option("--precision", options->precision, "of the products: fp32, bf16 or all");
+  bench->add_option("--precision", options->precision, "of the products: fp32, bf16, fp16 or all");
   add_threads_option(*bench, options->threads);
   add_json_flag(*bench, options->json);
   set_example(*bench, "farthing bench attention --length 512 --precision bf16");

@@ -54,7 +54,8 @@ struct GemmProblem {
   const std::int32_t* b_rows = nullptr;
 };
 // The epilogue: called with the rows [begin, end) of a problem's C once they are complete, each
-// once, on the thread that wrote them, while they are in its cache.
+// once, on the thread that wrote them, while they are in its cache; where a problem has few rows,
+// after all products.
 using RowsDone = std::function<void(int problem, int begin, int end)>;
 void gemm_grouped(std::span<const GemmProblem<float>> problems, GemmOptions options = {},
                   const RowsDone& done = {});

@@ -331,6 +331,13 @@ std::pair<int, int> cut(int length, double from, double to, int unit) {
   return {at(from), at(to)};
 }
 
+// The longer side is cut among owners.  Rows that are told of are cut too, so that one owner has
+// all of their columns; but not few: each thread would have none or all, as where one token is
+// decoded.
+bool cuts_rows(const GemmProblem<float>& p, int row_unit, bool rows_are_told_of) {
+  return p.c.n_rows >= p.c.n_cols || (rows_are_told_of && p.c.n_rows >= 2 * row_unit);
+}
+
 // Does the FLOPs from `begin` to `end` of all problems, laid end to end.
 void run_share(std::span<const GemmProblem<float>> problems, GemmOptions options,
                const RowsDone& done, double begin, double end) {
@@ -344,13 +351,14 @@ void run_share(std::span<const GemmProblem<float>> problems, GemmOptions options
     const int m = problem.c.n_rows, n = problem.c.n_cols;
     const RectangleProduct product(problem, options);
     Rectangle mine{0, m, 0, n};
-    if (m >= n || done) {
+    const bool by_rows = cuts_rows(problem, product.row_unit(), static_cast<bool>(done));
+    if (by_rows) {
       std::tie(mine.row_begin, mine.row_end) = cut(m, from, to, product.row_unit());
     } else {
       std::tie(mine.col_begin, mine.col_end) = cut(n, from, to, product.col_unit());
     }
     product.run(mine, [&](int row, int row_end) {
-      if (done) done(static_cast<int>(i), row, row_end);
+      if (done && by_rows) done(static_cast<int>(i), row, row_end);
     });
   }
 }
@@ -364,6 +372,12 @@ void gemm_fast(std::span<const GemmProblem<float>> problems, GemmOptions options
   const int n_owners = total < kSerialFlops ? 1 : num_threads();
   parallel_for(n_owners, [&](int owner) {
     run_share(problems, options, done, total * owner / n_owners, total * (owner + 1) / n_owners);
+  });
+  if (!done) return;
+  const int row_unit = gemm_kernel(options.format).max_rows;
+  parallel_for(std::ssize(problems), [&](int i) {
+    const auto& p = problems[static_cast<std::size_t>(i)];
+    if (p.c.n_rows > 0 && !cuts_rows(p, row_unit, true)) done(i, 0, p.c.n_rows);
   });
 }
 
