@@ -41,6 +41,36 @@ struct Avx512Fp16 : Avx512Vector {
     const auto first = static_cast<__mmask8>((1u << n_words) - 1u);
     _mm256_mask_storeu_epi32(to, first, halves(value));
   }
+  // Lines 4 i .. 4 i + 3 meet in the i-th quarter of a vector, as they are loaded; then pairs of k
+  // are parted.
+  static void store_pairs(const float* lines, std::int64_t line_step, int n_k, float* to,
+                          std::int64_t step) {
+    const auto quarters = [&](int line) {
+      const auto part = [&](int i) {
+        return _mm_load_si128(reinterpret_cast<const __m128i*>(lines + (line + 4 * i) * line_step));
+      };
+      __m512i all = _mm512_zextsi128_si512(part(0));
+      all = _mm512_mask_broadcast_i32x4(all, 0x00f0, part(1));
+      all = _mm512_mask_broadcast_i32x4(all, 0x0f00, part(2));
+      return _mm512_mask_broadcast_i32x4(all, 0xf000, part(3));
+    };
+    const __m512i a = quarters(0), b = quarters(1), c = quarters(2), d = quarters(3);
+    const __m512i ab[] = {_mm512_unpacklo_epi16(a, b), _mm512_unpackhi_epi16(a, b)};
+    const __m512i cd[] = {_mm512_unpacklo_epi16(c, d), _mm512_unpackhi_epi16(c, d)};
+    const __m512i two_k[] = {
+        _mm512_unpacklo_epi32(ab[0], cd[0]), _mm512_unpackhi_epi32(ab[0], cd[0]),
+        _mm512_unpacklo_epi32(ab[1], cd[1]), _mm512_unpackhi_epi32(ab[1], cd[1])};
+    const __m512i k_by_k = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+    const auto store = [&](int k, __m256i words) {
+      if (k < n_k) _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + k * step), words);
+    };
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const __m512i both = _mm512_permutexvar_epi64(k_by_k, two_k[i]);
+      store(2 * i, _mm512_castsi512_si256(both));
+      store(2 * i + 1, _mm512_extracti64x4_epi64(both, 1));
+    }
+  }
 };
 
 constexpr GemmKernel kFp16 = make_gemm_kernel<Avx512Fp16, MatmulFormat::kFp16>();

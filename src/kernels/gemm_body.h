@@ -6,8 +6,9 @@
 // multiply_add(word of A, words of B, sum).  With two k a word (kKPerWord) also pair_along (32 k of
 // one line) and pair_across (two k of 16 lines).  With two lines a word (kLinesPerWord: FP16 sums)
 // multiply_add(words of A at one k, row, words of B, sum) and Half, half_zero, store_sums, widen
-// (half a vector of sums in memory), join (two half vectors in memory) and store_halves (a vector,
-// rounded, as the first words of half a one).
+// (half a vector of sums in memory), join (two half vectors in memory), store_halves (a vector,
+// rounded, as the first words of half a one) and store_pairs (8 k of kLanes lines of halves, k by
+// k).
 //
 // Everything is in an unnamed namespace: code compiled for one instruction set must not be linked
 // into another.
@@ -330,20 +331,20 @@ typename V::Reg words_along(const float* from, int n_k, const TileScale<V>& tile
   }
 }
 
+// The scale of one line's tile.
+template <class V, MatmulFormat kFormat>
+float line_scale(const PackPiece& piece, int line, int first_k, int n_k) {
+  if (!is_tiled(kFormat)) return 1;
+  if (piece.block_scale) return piece.block_scale[first_k / kTile];
+  return tile_scale(kFormat, amax<V>(piece.source[line] + first_k, n_k));
+}
+
 template <class V, MatmulFormat kFormat, Side kSide>
 void pack_tile_lines(const PackPiece& piece, int first_k, int n_k) {
   constexpr int kLanes = V::kLanes, kStep = kLanes * V::kKPerWord;
   float scale[kLanes];
-  for (int line = 0; is_tiled(kFormat) && line < piece.n_lines; ++line) {
-    const float* from = piece.source[line] + first_k;
-    scale[line] = piece.block_scale ? piece.block_scale[first_k / kTile]
-                                    : tile_scale(kFormat, amax<V>(from, n_k));
-  }
-  if constexpr (V::kScaleWords == 1) {
-    float kept[kLanes] = {};
-    for (int line = 0; line < piece.n_lines; ++line) kept[line] = kept_scale(kFormat, scale[line]);
-    float* to = piece.packed + (word_of<V>(first_k) - scale_lines<V>)*piece.packed_step;
-    store_scales<V, kSide>(to, piece.packed_step, kLanes, V::load(kept));
+  for (int line = 0; line < piece.n_lines; ++line) {
+    scale[line] = line_scale<V, kFormat>(piece, line, first_k, n_k);
   }
   for (int k = first_k; k < first_k + n_k; k += kStep) {
     const int left = first_k + n_k - k;
@@ -351,9 +352,8 @@ void pack_tile_lines(const PackPiece& piece, int first_k, int n_k) {
     for (int line = 0; line < kLanes; ++line) {
       block[line] = V::broadcast(0.0f);
       if (line >= piece.n_lines) continue;
-      block[line] = words_along<V, kFormat>(
-          piece.source[line] + k, left,
-          is_tiled(kFormat) ? same_scale<V>(scale[line]) : same_scale<V>(1));
+      block[line] = words_along<V, kFormat>(piece.source[line] + k, left,
+                                            same_scale<V>(is_tiled(kFormat) ? scale[line] : 1));
     }
     V::transpose(block);
     const int n_words = left >= kStep ? kLanes : (left + V::kKPerWord - 1) / V::kKPerWord;
@@ -364,6 +364,34 @@ void pack_tile_lines(const PackPiece& piece, int first_k, int n_k) {
   }
 }
 
+// Two lines a word: rounded line by line to halves in the L1 cache, then moved in words of two.
+template <class V, MatmulFormat kFormat, Side kSide>
+void pack_tile_pairs(const PackPiece& piece, int first_k, int n_k) {
+  constexpr int kLanes = V::kLanes, kWords = kTile / 2, kChunk = 8;
+  alignas(64) float halves[kLanes][kWords];  // a word: two k of one line
+  float kept[kLanes] = {};
+  for (int line = 0; line < kLanes; ++line) {
+    if (line >= piece.n_lines) {
+      std::fill_n(halves[line], kWords, 0.0f);
+      continue;
+    }
+    const float scale = line_scale<V, kFormat>(piece, line, first_k, n_k);
+    const auto tile = same_scale<V>(scale);
+    kept[line] = kept_scale(kFormat, scale);
+    const float* from = piece.source[line] + first_k;
+    for (int k = 0; k < n_k; k += kLanes) {
+      const auto value = round_to<V, kFormat>(load_up_to<V>(from + k, n_k - k), tile);
+      V::store_halves(halves[line] + k / 2, kLanes / 2, value);
+    }
+  }
+  float* to = piece.packed + word_of<V>(first_k) * piece.packed_step;
+  store_scales<V, kSide>(to - scale_lines<V> * piece.packed_step, piece.packed_step, kLanes,
+                         V::load(kept));
+  for (int k = 0; k < n_k; k += kChunk, to += kChunk * piece.packed_step) {
+    V::store_pairs(halves[0] + k / 2, kWords, std::min(kChunk, n_k - k), to, piece.packed_step);
+  }
+}
+
 template <class V, MatmulFormat kFormat, Side kSide>
 void pack_lines(const PackPiece& piece) {
   if constexpr (!is_tiled(kFormat)) {
@@ -371,7 +399,11 @@ void pack_lines(const PackPiece& piece) {
   }
   for (int k = 0; k < piece.depth; k += kTile) {
     const int n_k = piece.depth - k < kTile ? piece.depth - k : kTile;
-    pack_tile_lines<V, kFormat, kSide>(piece, k, n_k);
+    if constexpr (V::kLinesPerWord == 2) {
+      pack_tile_pairs<V, kFormat, kSide>(piece, k, n_k);
+    } else {
+      pack_tile_lines<V, kFormat, kSide>(piece, k, n_k);
+    }
   }
 }
 

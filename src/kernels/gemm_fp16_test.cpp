@@ -121,6 +121,18 @@ struct Emulated {
       to[i] = word_of_pair(to_f16(value[2 * i]), to_f16(value[2 * i + 1]));
     }
   }
+  static void store_pairs(const float* lines, std::int64_t line_step, int n_k, float* to,
+                          std::int64_t step) {
+    const auto half = [&](int line, int k) {
+      const Pair pair = pair_of(lines[line * line_step + k / 2]);
+      return k % 2 == 0 ? pair.low : pair.high;
+    };
+    for (int k = 0; k < n_k; ++k) {
+      for (int i = 0; i < kLanes / 2; ++i) {
+        to[k * step + i] = word_of_pair(half(2 * i, k), half(2 * i + 1, k));
+      }
+    }
+  }
 };
 
 using test::Owned;
