@@ -7,9 +7,10 @@
 //     dv += P^T do;  dq += dS k;  dk += dS^T q
 //
 // Blocks of keys that no query of the block may see are skipped; on the diagonal so are register
-// tiles of S and dP and the k of the other products (Causal of gemm_fast.h).  A head's keys are
-// copied side by side, [k_nope | k_pe], so that every product has one operand of each; the operands
-// that several tiles share (keys and values; backward, queries and do) are packed once a head.
+// tiles of S and dP and the k of the other products (Causal of gemm_fast.h).  What a head reads and
+// writes lies in strips of a few hundred bytes, often a power of two apart: it is copied together
+// first, keys as [k_nope | k_pe], and gradients are added up together and copied back.  The
+// operands that several tiles share (keys and values; backward, queries and do) are packed once.
 //
 // Source   Dao 2023 (arXiv:2307.08691), algorithms 1 and 2.
 #include "kernels/attention_fast.h"
@@ -32,7 +33,8 @@ namespace {
 
 constexpr int kQueryBlock = 128;
 constexpr int kKeyBlock = 256;
-static_assert(kKeyBlock <= kDepthWords);  // one depth of the products over keys
+constexpr int kScoreStride = kKeyBlock + 16;  // rows of scores fall into other sets of a cache
+static_assert(kKeyBlock <= kDepthWords);      // one depth of the products over keys
 
 using Head = reference::AttentionHead<const float>;
 using DHead = reference::AttentionHead<float>;
@@ -83,13 +85,16 @@ class PackedBlocks {
   std::int64_t step_ = 0;
 };
 
-// Each thread's tiles and packed operands, made at their first use and kept.
+// Each thread's tiles, copies and packed operands, made at their first use and kept.
 struct Tiles {
   Floats score, dp;              // [kQueryBlock, kKeyBlock]
-  Floats keys, dkeys;            // [sequence_length, nope + rope], [k_nope | k_pe]
+  Floats keys, values;           // [sequence_length, nope + rope | v] of a head
+  Floats queries, out, d_out;    // [kQueryBlock, nope + rope | v | v]
+  Floats dqueries;               // [kQueryBlock, nope + rope]
+  Floats dkeys, dvalues;         // [sequence_length, nope + rope | v]
   PackedBlocks keys_transposed;  // for S
-  PackedBlocks values;           // for P v
-  PackedBlocks values_transposed, keys_plain, queries, d_out;  // of the backward
+  PackedBlocks values_plain;     // for P v
+  PackedBlocks values_transposed, keys_plain, queries_plain, d_out_plain;  // of the backward
 };
 
 Tiles& tiles() {
@@ -102,14 +107,22 @@ struct Span {
   int first, count;
 };
 
+void copy_rows(Matrix<float> to, Matrix<const float> from) {
+  for (int i = 0; i < to.n_rows; ++i) std::copy_n(from.row(i), to.n_cols, to.row(i));
+}
+
+Matrix<const float> together(Floats& floats, Matrix<const float> rows) {
+  const Matrix<float> copy = floats.matrix(rows.n_rows, rows.n_cols);
+  copy_rows(copy, rows);
+  return copy;
+}
+
 // A head's keys side by side.
 Matrix<const float> joined_keys(const Head& in) {
   const int nope = in.k_nope.n_cols, rope = in.k_pe.n_cols;
   const Matrix<float> joined = tiles().keys.matrix(in.k_nope.n_rows, nope + rope);
-  for (int i = 0; i < joined.n_rows; ++i) {
-    std::copy_n(in.k_nope.row(i), nope, joined.row(i));
-    std::copy_n(in.k_pe.row(i), rope, joined.row(i) + nope);
-  }
+  copy_rows(joined.cols(0, nope), in.k_nope);
+  copy_rows(joined.cols(nope, rope), in.k_pe);
   return joined;
 }
 
@@ -160,7 +173,8 @@ void for_key_blocks(const Mask& mask, Span queries, const Body& body) {
 
 // A tile of scores, and the same with all keys of its block: the depth in which these are packed.
 Matrix<float> tile(Floats& floats, Span queries, int n_keys) {
-  return {floats.reserve(std::int64_t{kQueryBlock} * kKeyBlock), queries.count, n_keys, kKeyBlock};
+  return {floats.reserve(std::int64_t{kQueryBlock} * kScoreStride), queries.count, n_keys,
+          kScoreStride};
 }
 Span whole_block(Span keys, int sequence_length) {
   return {keys.first, std::min(kKeyBlock, sequence_length - keys.first)};
@@ -170,21 +184,22 @@ Span whole_block(Span keys, int sequence_length) {
 struct ForwardHead {
   Head in;
   Mask mask;
-  Matrix<const float> k;  // [k_nope | k_pe]
+  Matrix<const float> k, v;  // together
 
   ForwardHead(const Head& head, const Mask& its_mask)
-      : in(head), mask(its_mask), k(joined_keys(head)) {
+      : in(head), mask(its_mask), k(joined_keys(head)), v(together(tiles().values, head.v)) {
     tiles().keys_transposed.pack(k, kKeyBlock, {.transpose_b = true, .format = mask.format});
-    tiles().values.pack(in.v, kKeyBlock, {.format = mask.format});
+    tiles().values_plain.pack(v, kKeyBlock, {.format = mask.format});
   }
 
   // Writes out [queries, v] and lse [queries].
-  void run(Span queries, Matrix<float> out, std::span<float> lse) const {
+  void run(Span queries, Matrix<float> result, std::span<float> lse) const {
     float top[kQueryBlock], sum[kQueryBlock];
     std::fill_n(top, queries.count, -std::numeric_limits<float>::infinity());
     std::fill_n(sum, queries.count, 0.0f);
     bool accumulate = false;
-    const auto q = in.q.rows(queries.first, queries.count);
+    const auto q = together(tiles().queries, in.q.rows(queries.first, queries.count));
+    const Matrix<float> out = tiles().out.matrix(queries.count, v.n_cols);
     for_key_blocks(mask, queries, [&](int block, Span keys) {
       const Matrix<float> score = tile(tiles().score, queries, keys.count);
       product({score, q, k.rows(keys.first, keys.count), tiles().keys_transposed[block]},
@@ -198,9 +213,9 @@ struct ForwardHead {
         const float shrink = softmax_row(row, top[i], sum[i]);
         if (accumulate && shrink != 1.0f) scale_row(out.row(i), out.n_cols, shrink);
       }
-      const Span all = whole_block(keys, in.v.n_rows);
-      product({out, tile(tiles().score, queries, all.count), in.v.rows(all.first, all.count),
-               tiles().values[block]},
+      const Span all = whole_block(keys, v.n_rows);
+      product({out, tile(tiles().score, queries, all.count), v.rows(all.first, all.count),
+               tiles().values_plain[block]},
               {.accumulate = accumulate, .format = mask.format}, CausalSide::kLeft, queries, keys);
       accumulate = true;
     });
@@ -208,6 +223,10 @@ struct ForwardHead {
       scale_row(out.row(i), out.n_cols, 1.0f / sum[i]);
       lse[i] = top[i] + std::log(sum[i]);
     }
+    for (int i = 0; i < queries.count; ++i) {
+      copy_past_caches(result.row(i), out.row(i), out.n_cols);
+    }
+    flush_stores();
   }
 };
 
@@ -219,57 +238,84 @@ struct BackwardHead {
   std::span<const float> lse;
   std::span<float> delta;
   Mask mask;
-  Matrix<const float> k;  // [k_nope | k_pe]
-  Matrix<float> dk;
+  Matrix<const float> k, v;  // together
+  Matrix<float> dk, dv;
 
-  void pack() const {
-    const GemmOptions plain{.format = mask.format};
-    const GemmOptions transposed{.transpose_b = true, .format = mask.format};
-    tiles().keys_transposed.pack(k, kKeyBlock, transposed);
-    tiles().keys_plain.pack(k, kKeyBlock, plain);
-    tiles().values_transposed.pack(in.v, kKeyBlock, transposed);
-    tiles().queries.pack(in.q, kQueryBlock, plain);
-    tiles().d_out.pack(d_o, kQueryBlock, plain);
-  }
-  // Keys are seen first by the queries of their own tokens.
-  void zero_keys_of(Span queries) const {
-    reference::zero(d.v.rows(queries.first, queries.count));
-    reference::zero(dk.rows(queries.first, queries.count));
-  }
-  void write_key_gradients() const {
+  void run() const {
+    pack_keys();
+    for (int first = 0; first < in.q.n_rows; first += kQueryBlock) {
+      add_queries({first, std::min(kQueryBlock, in.q.n_rows - first)});
+    }
     const int nope = d.k_nope.n_cols, rope = d.k_pe.n_cols;
     for (int key = 0; key < dk.n_rows; ++key) {
-      std::copy_n(dk.row(key), nope, d.k_nope.row(key));
-      std::copy_n(dk.row(key) + nope, rope, d.k_pe.row(key));
+      copy_past_caches(d.k_nope.row(key), dk.row(key), nope);
+      copy_past_caches(d.v.row(key), dv.row(key), dv.n_cols);
+      copy_past_caches(d.k_pe.row(key), dk.row(key) + nope, rope);
+    }
+    flush_stores();
+  }
+
+ private:
+  // What a block of queries reads, together, and the dq that it writes.
+  struct Queries {
+    Span span;
+    Matrix<const float> q, d_out;
+    Matrix<float> dq;
+  };
+
+  void pack_keys() const {
+    const GemmOptions transposed{.transpose_b = true, .format = mask.format};
+    tiles().keys_transposed.pack(k, kKeyBlock, transposed);
+    tiles().keys_plain.pack(k, kKeyBlock, {.format = mask.format});
+    tiles().values_transposed.pack(v, kKeyBlock, transposed);
+  }
+
+  void add_queries(Span span) const {
+    const Queries queries{span, together(tiles().queries, in.q.rows(span.first, span.count)),
+                          together(tiles().d_out, d_o.rows(span.first, span.count)),
+                          tiles().dqueries.matrix(span.count, in.q.n_cols)};
+    for (int i = 0; i < span.count; ++i) {
+      delta[span.first + i] = dot_row(queries.d_out.row(i), o.row(span.first + i), o.n_cols);
+    }
+    tiles().queries_plain.pack(queries.q, kQueryBlock, {.format = mask.format});
+    tiles().d_out_plain.pack(queries.d_out, kQueryBlock, {.format = mask.format});
+    // Keys are seen first by the queries of their own tokens.
+    reference::zero(dk.rows(span.first, span.count));
+    reference::zero(dv.rows(span.first, span.count));
+    bool is_first = true;
+    for_key_blocks(mask, span, [&](int block, Span keys) {
+      add_tile(queries, block, keys, is_first);
+      is_first = false;
+    });
+    for (int i = 0; i < span.count; ++i) {
+      copy_past_caches(d.q.row(span.first + i), queries.dq.row(i), queries.dq.n_cols);
     }
   }
 
   // dq is written by its first block of keys, all else is added to.
-  void add_tile(Span queries, int block, Span keys, bool is_first) const {
-    const Matrix<float> p = tile(tiles().score, queries, keys.count);
-    const Matrix<float> ds = tile(tiles().dp, queries, keys.count);
-    const auto q = in.q.rows(queries.first, queries.count);
-    const auto d_out = d_o.rows(queries.first, queries.count);
-    const int query_block = queries.first / kQueryBlock;
+  void add_tile(const Queries& queries, int block, Span keys, bool is_first) const {
+    const Span span = queries.span;
+    const Matrix<float> p = tile(tiles().score, span, keys.count);
+    const Matrix<float> ds = tile(tiles().dp, span, keys.count);
     const GemmOptions transposed{.transpose_b = true, .format = mask.format};
-    product({p, q, k.rows(keys.first, keys.count), tiles().keys_transposed[block]}, transposed,
-            CausalSide::kResult, queries, keys);
-    product({ds, d_out, in.v.rows(keys.first, keys.count), tiles().values_transposed[block]},
-            transposed, CausalSide::kResult, queries, keys);
-    for (int i = 0; i < queries.count; ++i) {
-      const int query = queries.first + i;
-      softmax_backward_row(mask.row(p, queries, i, keys), ds.row(i), lse[query], delta[query]);
+    product({p, queries.q, k.rows(keys.first, keys.count), tiles().keys_transposed[block]},
+            transposed, CausalSide::kResult, span, keys);
+    product({ds, queries.d_out, v.rows(keys.first, keys.count), tiles().values_transposed[block]},
+            transposed, CausalSide::kResult, span, keys);
+    for (int i = 0; i < span.count; ++i) {
+      const int query = span.first + i;
+      softmax_backward_row(mask.row(p, span, i, keys), ds.row(i), lse[query], delta[query]);
     }
     const GemmOptions add_left_transposed{
         .transpose_a = true, .accumulate = true, .format = mask.format};
-    product({d.v.rows(keys.first, keys.count), p, d_out, tiles().d_out[query_block]},
-            add_left_transposed, CausalSide::kLeftTransposed, queries, keys);
-    product({dk.rows(keys.first, keys.count), ds, q, tiles().queries[query_block]},
-            add_left_transposed, CausalSide::kLeftTransposed, queries, keys);
+    product({dv.rows(keys.first, keys.count), p, queries.d_out, tiles().d_out_plain[0]},
+            add_left_transposed, CausalSide::kLeftTransposed, span, keys);
+    product({dk.rows(keys.first, keys.count), ds, queries.q, tiles().queries_plain[0]},
+            add_left_transposed, CausalSide::kLeftTransposed, span, keys);
     const Span all = whole_block(keys, k.n_rows);
-    product({d.q.rows(queries.first, queries.count), tile(tiles().dp, queries, all.count),
-             k.rows(all.first, all.count), tiles().keys_plain[block]},
-            {.accumulate = !is_first, .format = mask.format}, CausalSide::kLeft, queries, keys);
+    product({queries.dq, tile(tiles().dp, span, all.count), k.rows(all.first, all.count),
+             tiles().keys_plain[block]},
+            {.accumulate = !is_first, .format = mask.format}, CausalSide::kLeft, span, keys);
   }
 };
 
@@ -308,30 +354,19 @@ void attention_backward(const AttentionShape& shape, AttentionGradients<float> g
     const int token = sequence * shape.sequence_length;
     const auto dk_pe = scratch.dk_pe_by_head.rows(head * n_tokens, n_tokens);
     const Head in(shape, sequence, head, saved.q, saved.kv, saved.k_pe);
-    const int qk = shape.nope + shape.rope;
+    const int n = shape.sequence_length;
     const BackwardHead work{in,
                             DHead(shape, sequence, head, gradients.dq, gradients.dkv, dk_pe),
                             reference::head_output(shape, sequence, head, saved.o),
                             reference::head_output(shape, sequence, head, d_o),
-                            saved.lse[head].subspan(token, shape.sequence_length),
-                            scratch.delta[head].subspan(token, shape.sequence_length),
+                            saved.lse[head].subspan(token, n),
+                            scratch.delta[head].subspan(token, n),
                             mask_of(shape, sequence, document_start),
                             joined_keys(in),
-                            tiles().dkeys.matrix(shape.sequence_length, qk)};
-    work.pack();
-    for (int query = 0; query < shape.sequence_length; ++query) {
-      work.delta[query] = dot_row(work.d_o.row(query), work.o.row(query), shape.v);
-    }
-    for (int first = 0; first < shape.sequence_length; first += kQueryBlock) {
-      const Span queries{first, std::min(kQueryBlock, shape.sequence_length - first)};
-      work.zero_keys_of(queries);
-      bool is_first = true;
-      for_key_blocks(work.mask, queries, [&](int block, Span keys) {
-        work.add_tile(queries, block, keys, is_first);
-        is_first = false;
-      });
-    }
-    work.write_key_gradients();
+                            together(tiles().values, in.v),
+                            tiles().dkeys.matrix(n, shape.nope + shape.rope),
+                            tiles().dvalues.matrix(n, shape.v)};
+    work.run();
   });
   reference::sum_rope_gradients(shape, gradients.dk_pe, scratch.dk_pe_by_head);
 }

@@ -1,8 +1,11 @@
 // attention_rows.cpp - softmax forward and backward on one row, one body for every vector width.
 #include "kernels/attention_rows.h"
 
+#include <hwy/cache_control.h>
+
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
 #include "kernels/highway_targets.h"
@@ -72,6 +75,17 @@ void scale_row(float* x, int n, float factor) {
         [&](auto i, auto io) HWY_ATTR { io.store(hn::Mul(io.load(x + i), splat(factor)), x + i); });
 }
 
+void copy_past_caches(float* to, const float* from, int n) {
+  const D d;
+  const int lanes = static_cast<int>(hn::Lanes(d));
+  const auto address = reinterpret_cast<std::uintptr_t>(to);
+  if (address % (sizeof(float) * hn::Lanes(d)) != 0 || n % lanes != 0) {
+    std::copy_n(from, n, to);
+    return;
+  }
+  for (int i = 0; i < n; i += lanes) hn::Stream(hn::LoadU(d, from + i), d, to + i);
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace farthing
 HWY_AFTER_NAMESPACE();
@@ -82,6 +96,7 @@ HWY_EXPORT(softmax_row);
 HWY_EXPORT(softmax_backward_row);
 HWY_EXPORT(dot_row);
 HWY_EXPORT(scale_row);
+HWY_EXPORT(copy_past_caches);
 
 namespace fast {
 float softmax_row(const ScoreRow& row, float& top, float& sum) {
@@ -94,6 +109,10 @@ float dot_row(const float* a, const float* b, int n) {
   return HWY_DYNAMIC_DISPATCH(dot_row)(a, b, n);
 }
 void scale_row(float* x, int n, float factor) { HWY_DYNAMIC_DISPATCH(scale_row)(x, n, factor); }
+void copy_past_caches(float* to, const float* from, int n) {
+  HWY_DYNAMIC_DISPATCH(copy_past_caches)(to, from, n);
+}
+void flush_stores() { hwy::FlushStream(); }
 }  // namespace fast
 }  // namespace farthing
 #endif  // HWY_ONCE
