@@ -37,6 +37,8 @@ struct GemmOptions {
   MatmulFormat format = MatmulFormat::kFp32;
   TileShape b_tile = TileShape::kLine;
   int promotion_interval = kPromotionIntervals[0];  // where sums are FP16
+  // C is not read soon: where it is large and written once, it goes past the caches.
+  bool past_caches = false;
 };
 
 void gemm(Matrix<float> c, Matrix<const float> a, Matrix<const float> b, GemmOptions options = {});

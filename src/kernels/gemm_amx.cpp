@@ -52,7 +52,20 @@ void store_sums(float* to, std::int64_t step) {
   }
 }
 
-template <int kRowTiles, int kColTiles>
+// C past the caches, where it is written whole, in whole lines.
+void stream_whole(const Tile& tile) {
+  alignas(64) float sums[kRows * kCols];
+  store_sums<2, 2>(sums, kCols);
+  for (int row = 0; row < kRows; ++row) {
+    float* c = tile.c + row * tile.c_stride;
+    for (int v = 0; v < kCols; v += V::kLanes) {
+      V::store_past_caches(c + v, V::load(sums + row * kCols + v));
+    }
+  }
+}
+
+// kStreamed: by stream_whole().
+template <int kRowTiles, int kColTiles, bool kStreamed = false>
 void multiply_tiles(const Tile& tile) {
   constexpr int kWidth = kColTiles * kTileWords;
   tile_zero<0>();
@@ -63,10 +76,11 @@ void multiply_tiles(const Tile& tile) {
   const float *a = tile.a, *b = tile.b;
   int left = tile.n_words;
   for (; left >= kTileWords; left -= kTileWords, a += kTileOfA, b += kTileWords * kWidth) {
-    c.ask(4);
+    if constexpr (!kStreamed) c.ask(4);
     add_products<kRowTiles, kColTiles>(a, b, kWidth);
   }
   if (left > 0) add_last_products<kRowTiles, kColTiles>(a, b, left);
+  if constexpr (kStreamed) return stream_whole(tile);
   const bool whole = tile.rows == kRowTiles * kTileLines && tile.cols == kWidth;
   if (whole && !tile.accumulate) {
     return store_sums<kRowTiles, kColTiles>(tile.c, tile.c_stride);
@@ -80,7 +94,14 @@ void multiply_tiles(const Tile& tile) {
   }
 }
 
+bool can_stream(const Tile& tile) {
+  constexpr std::uintptr_t kLine = sizeof(float) * V::kLanes;
+  return tile.past_caches && tile.rows == kRows && tile.cols == kCols &&
+         tile.c_stride % V::kLanes == 0 && reinterpret_cast<std::uintptr_t>(tile.c) % kLine == 0;
+}
+
 void multiply(const Tile& tile) {
+  if (can_stream(tile)) return multiply_tiles<2, 2, true>(tile);
   if (tile.rows > kTileLines) {
     tile.cols > kTileWords ? multiply_tiles<2, 2>(tile) : multiply_tiles<2, 1>(tile);
   } else {

@@ -13,6 +13,7 @@
 #include "kernels/gemm_fast.h"
 
 #include <sys/mman.h>
+#include <xmmintrin.h>
 
 #include <algorithm>
 #include <cmath>
@@ -32,8 +33,9 @@ namespace {
 
 constexpr int kColumnBlock = 1024;
 constexpr int kRowBlock = 336, kSmallRowBlock = 168;
-constexpr std::int64_t kStayingBytes = 1 << 20;  // half an L2 cache
-constexpr int kSlack = 64;                       // packing writes whole vectors
+constexpr std::int64_t kStayingBytes = 1 << 20;                    // half an L2 cache
+constexpr std::int64_t kPastCachesFloats = std::int64_t{1} << 20;  // twice the L2 cache
+constexpr int kSlack = 64;                                         // packing writes whole vectors
 
 // Each thread's packed blocks, made at its first product and kept: one huge page.
 class PackBuffers {
@@ -283,6 +285,8 @@ class RectangleProduct {
                           c.data + (block.row + row) * c.stride + block.col + col,
                           c.stride,
                           options_.accumulate || block.k > 0,
+                          options_.past_caches && block.k == 0 && block.n_k == packer_.depth() &&
+                              !options_.accumulate,
                           options_.promotion_interval};
     if (causal_.side != CausalSide::kNone && !trim(block, rows, panel, col, tile)) return;
     kernel_.multiply(tile);
@@ -368,10 +372,16 @@ void run_share(std::span<const GemmProblem<float>> problems, GemmOptions options
 void gemm_fast(std::span<const GemmProblem<float>> problems, GemmOptions options,
                const RowsDone& done) {
   double total = 0;
-  for (const auto& problem : problems) total += flops(problem, options);
+  std::int64_t n_written = 0;
+  for (const auto& problem : problems) {
+    total += flops(problem, options);
+    n_written += problem.c.size();
+  }
+  options.past_caches &= n_written >= kPastCachesFloats && !done;
   const int n_owners = total < kSerialFlops ? 1 : num_threads();
   parallel_for(n_owners, [&](int owner) {
     run_share(problems, options, done, total * owner / n_owners, total * (owner + 1) / n_owners);
+    if (options.past_caches) _mm_sfence();
   });
   if (!done) return;
   const int row_unit = gemm_kernel(options.format).max_rows;

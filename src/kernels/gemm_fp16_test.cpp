@@ -171,7 +171,7 @@ Owned<float> product_of(int interval, const Owned<float>& a, const Owned<float>&
   }
   Owned<float> c(a.n_rows, b.n_rows);
   multiply_rows<V, V::kMaxRows>({a.n_rows, b.n_rows, static_cast<int>(n_words), packed_a.data(),
-                                 packed_b.data(), c.values.data(), c.stride, false, interval});
+                                 packed_b.data(), c.values.data(), c.stride, false, false, interval});
   return c;
 }
 

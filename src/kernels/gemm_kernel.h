@@ -77,7 +77,8 @@ struct GemmKernel {
     float* c;
     std::int64_t c_stride;
     bool accumulate;
-    int interval;  // of k between promotions of FP16 sums; read with scale words alone
+    bool past_caches;  // C may be written unread, whole lines of it; a store fence follows
+    int interval;      // of k between promotions of FP16 sums; read with scale words alone
   };
   void (*multiply)(const Tile& tile);
   // Rounds to the format.  packed[word * packed_step + line] = source[line][k].

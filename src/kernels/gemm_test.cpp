@@ -250,6 +250,30 @@ TEST(Gemm, ManyPackedAtOnceAreTheSameBits) {
   }
 }
 
+// Large enough, rows of whole lines, the last panel of rows not full; in one depth and in two.
+TEST(Gemm, PastTheCachesAreTheSameBits) {
+  const test::Restore restore;
+  constexpr int kM = 1030, kN = 1056;
+  Packed memory(std::int64_t{kM} * kN);
+  const Matrix<float> streamed(memory.begin, kM, kN);
+  for (const Isa isa : test::available_isas()) {
+    if (isa == Isa::kRef) continue;  // has no caches in mind
+    set_isa(isa);
+    for (const int k : {70, 600}) {
+      Operands in({kM, kN, k}, {});
+      for (const MatmulFormat format : {MatmulFormat::kFp32, MatmulFormat::kBf16}) {
+        std::ranges::fill(memory.memory, std::numeric_limits<float>::quiet_NaN());
+        gemm(streamed, in.a.view(), in.b.view(), {.format = format, .past_caches = true});
+        gemm(in.c.view(), in.a.view(), in.b.view(), {.format = format});
+        for (int row = 0; row < kM; ++row) {
+          ASSERT_TRUE(std::ranges::equal(streamed[row], in.c.view()[row]))
+              << isa_name(isa) << " " << format_name(format) << " k " << k << " row " << row;
+        }
+      }
+    }
+  }
+}
+
 TEST(Gemm, DoubleEqualsThreeLoops) {
   const Shape shape{37, 70, 131};
   for (const GemmOptions options : all_options()) {
