@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "base/arena.h"
+#include "base/check.h"
 #include "base/matrix.h"
 #include "kernels/matmul_format.h"
 
@@ -30,6 +31,15 @@ struct CachedRows {
     scale = arena.matrix<std::uint8_t>(rows, n_tiles()).data;
   }
   int n_tiles() const { return (n_cols + kTile - 1) / kTile; }
+  CachedRows rows(int first, int count) const {
+    CHECK(first >= 0 && count >= 0 && first + count <= n_rows);
+    CachedRows part = *this;
+    part.n_rows = count;
+    if (e4m3) part.e4m3 += std::int64_t{first} * n_cols;
+    if (f16) part.f16 += std::int64_t{first} * n_cols;
+    part.scale += std::int64_t{first} * n_tiles();
+    return part;
+  }
 
   MatmulFormat format = MatmulFormat::kFp8;
   int n_rows = 0, n_cols = 0;

@@ -62,7 +62,7 @@ template <class T>
 void Experts<T>::forward(Matrix<const T> x, const Routing<T>& routing, const Saved& saved,
                          const Scratch& scratch) const {
   if (ids.empty()) return;
-  const Matrix<T> gate_up = saved.gate_up.to_write(scratch.gate_up);
+  const Matrix<T> gate_up = saved.gate_up.place(scratch.gate_up);
   const Matrix<T> act = saved.act.n_rows > 0 ? saved.act : scratch.act;
   grouped(
       routing, scratch, forward_options(weights, ids.front().gate),
@@ -74,8 +74,8 @@ void Experts<T>::forward(Matrix<const T> x, const Routing<T>& routing, const Sav
       },
       [&](int first, int count) {
         swiglu_forward<T>(act.rows(first, count), gate_up.rows(first, count));
+        saved.gate_up.keep(gate_up, first, count);
       });
-  saved.gate_up.keep(gate_up);
   grouped(routing, scratch, forward_options(weights, ids.front().down),
           [&](const MlpIds& expert, const Rows& rows) {
             return forward_problem<T>(rows.of(scratch.rows), rows.of(act), weights, expert.down);
@@ -90,7 +90,7 @@ void Experts<T>::backward_input(Matrix<const T> dh, const Routing<T>& routing, c
   const Matrix<T> dact = backward.dact;
   const bool kept = saved.act.n_rows > 0;
   const Matrix<T> act = kept ? saved.act : scratch.act;
-  const Matrix<T> gate_up = saved.gate_up.to_read(scratch.gate_up);
+  const Matrix<T> gate_up = saved.gate_up.place(scratch.gate_up);
   const auto weigh = [&](int row) {
     const int assignment = routing.assignment_of_row[static_cast<std::size_t>(row)];
     backward.dweight.data[assignment] = dot<T>(dact[row], act[row]);
@@ -107,6 +107,7 @@ void Experts<T>::backward_input(Matrix<const T> dh, const Routing<T>& routing, c
       },
       [&](int first, int count) {
         const auto rows = [=](Matrix<T> all) { return all.rows(first, count); };
+        saved.gate_up.restore(gate_up, first, count);
         if (!kept) swiglu_forward<T>(rows(act), rows(gate_up));
         for (int row = first; row < first + count; ++row) weigh(row);
         swiglu_backward<T>(rows(gradients.dgate_up), rows(dact), rows(gate_up));
@@ -124,7 +125,7 @@ void Experts<T>::backward_weight(const ParameterStore<T>& into, Matrix<const T> 
                                  const Gradients& gradients, const Scratch& scratch) const {
   if (ids.empty()) return;
   const bool kept = saved.act.n_rows > 0;
-  if (!kept) swiglu_forward<T>(scratch.act, saved.gate_up.to_read(scratch.gate_up));
+  if (!kept) swiglu_forward<T>(scratch.act, saved.gate_up.restored(scratch.gate_up));
   const Matrix<T> act = kept ? saved.act : scratch.act;
   parallel_for(act.n_rows, [&](int row) {
     const T weight = routing.weight.data[routing.assignment_of_row[static_cast<std::size_t>(row)]];

@@ -46,21 +46,25 @@ class Kept {
     return format == MatmulFormat::kFp32 ? Matrix<T>() : arena.matrix<T>(n_rows, n_cols);
   }
 
-  // Where the forward writes; then keep(), after its last use.
-  Matrix<T> to_write(Matrix<T> scratch) const { return is_whole() ? whole_ : scratch; }
-  void keep(Matrix<T> scratch) const {
+  // Where its numbers stand while they are used.
+  Matrix<T> place(Matrix<T> scratch) const { return is_whole() ? whole_ : scratch; }
+  // Forward: after the last use of these rows.
+  void keep(Matrix<T> scratch, int first, int count) const {
     if constexpr (std::is_same_v<T, float>) {
-      if (!is_whole()) keep_rows(cache_, scratch);
+      if (!is_whole()) keep_rows(cache_.rows(first, count), scratch.rows(first, count));
     } else {
       CHECK(is_whole());
     }
   }
-  // In the backward.
-  Matrix<T> to_read(Matrix<T> scratch) const {
+  // Backward: before their first use.
+  void restore(Matrix<T> scratch, int first, int count) const {
     if constexpr (std::is_same_v<T, float>) {
-      if (!is_whole()) restore_rows(scratch, cache_);
+      if (!is_whole()) restore_rows(scratch.rows(first, count), cache_.rows(first, count));
     }
-    return to_write(scratch);
+  }
+  Matrix<T> restored(Matrix<T> scratch) const {
+    restore(scratch, 0, scratch.n_rows);
+    return place(scratch);
   }
 
  private:
