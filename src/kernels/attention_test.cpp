@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/attention_rows.h"
 #include "kernels/test_values.h"
 
 namespace farthing {
@@ -198,6 +199,29 @@ TEST(Attention, EqualKeysGiveTheMeanOfTheValuesSeen) {
     c.forward();
     for (int token = 0; token < 200; ++token) {
       EXPECT_NEAR(c.o.view()(token, 0), token / 2.0, 1e-5 * (1 + token)) << isa_name(isa);
+    }
+  }
+}
+
+// Whole vectors at their alignment, and all else.
+TEST(Attention, CopiesPastTheCachesLikeAnyCopy) {
+  const test::Restore restore;
+  constexpr int kMost = 80;
+  std::vector<float> from(kMost), to(kMost + 32);
+  for (int i = 0; i < kMost; ++i) from[static_cast<std::size_t>(i)] = float(i + 1);
+  for (const Isa isa : test::available_isas()) {
+    set_isa(isa);
+    for (int offset = 0; offset < 17; ++offset) {
+      for (const int n : {0, 1, 8, 15, 16, 48, 64, 80}) {
+        std::ranges::fill(to, 0.0f);
+        fast::copy_past_caches(to.data() + offset, from.data(), n);
+        fast::flush_stores();
+        for (int i = 0; i < kMost + 32; ++i) {
+          const bool inside = i >= offset && i < offset + n;
+          ASSERT_EQ(to[static_cast<std::size_t>(i)], inside ? float(i - offset + 1) : 0.0f)
+              << isa_name(isa) << " offset " << offset << " n " << n << " at " << i;
+        }
+      }
     }
   }
 }
