@@ -9,7 +9,8 @@
 // Blocks of keys that no query of the block may see are skipped; on the diagonal so are register
 // tiles of S and dP and the k of the other products (Causal of gemm_fast.h).  What a head reads and
 // writes lies in strips of a few hundred bytes, often a power of two apart: it is copied together
-// first, keys as [k_nope | k_pe], and gradients are added up together and copied back.  The
+// first, keys as [k_nope | k_pe] (o, read once, is not), and gradients are added up together and
+// copied back.  The
 // operands that several tiles share (keys and values; backward, queries and do) are packed once.
 //
 // Source   Dao 2023 (arXiv:2307.08691), algorithms 1 and 2.
@@ -87,7 +88,7 @@ class PackedBlocks {
 
 // Each thread's tiles, copies and packed operands, made at their first use and kept.
 struct Tiles {
-  Floats score, dp;              // [kQueryBlock, kKeyBlock]
+  Floats score, dp;              // [kQueryBlock, kKeyBlock], in rows of kScoreStride
   Floats keys, values;           // [sequence_length, nope + rope | v] of a head
   Floats queries, out, d_out;    // [kQueryBlock, nope + rope | v | v]
   Floats dqueries;               // [kQueryBlock, nope + rope]
@@ -109,6 +110,10 @@ struct Span {
 
 void copy_rows(Matrix<float> to, Matrix<const float> from) {
   for (int i = 0; i < to.n_rows; ++i) std::copy_n(from.row(i), to.n_cols, to.row(i));
+}
+// flush_stores() before another thread reads.
+void copy_rows_past_caches(Matrix<float> to, Matrix<const float> from) {
+  for (int i = 0; i < to.n_rows; ++i) copy_past_caches(to.row(i), from.row(i), to.n_cols);
 }
 
 Matrix<const float> together(Floats& floats, Matrix<const float> rows) {
@@ -171,13 +176,14 @@ void for_key_blocks(const Mask& mask, Span queries, const Body& body) {
   }
 }
 
-// A tile of scores, and the same with all keys of its block: the depth in which these are packed.
+// A tile of scores for all keys of a block, as these are packed; none past the last that is seen is
+// computed or read.
 Matrix<float> tile(Floats& floats, Span queries, int n_keys) {
   return {floats.reserve(std::int64_t{kQueryBlock} * kScoreStride), queries.count, n_keys,
           kScoreStride};
 }
-Span whole_block(Span keys, int sequence_length) {
-  return {keys.first, std::min(kKeyBlock, sequence_length - keys.first)};
+Matrix<const float> whole_block(Matrix<const float> of_keys, Span keys) {
+  return of_keys.rows(keys.first, std::min(kKeyBlock, of_keys.n_rows - keys.first));
 }
 
 // What the queries of one head share.
@@ -201,8 +207,9 @@ struct ForwardHead {
     const auto q = together(tiles().queries, in.q.rows(queries.first, queries.count));
     const Matrix<float> out = tiles().out.matrix(queries.count, v.n_cols);
     for_key_blocks(mask, queries, [&](int block, Span keys) {
-      const Matrix<float> score = tile(tiles().score, queries, keys.count);
-      product({score, q, k.rows(keys.first, keys.count), tiles().keys_transposed[block]},
+      const auto k_block = whole_block(k, keys), v_block = whole_block(v, keys);
+      const Matrix<float> score = tile(tiles().score, queries, k_block.n_rows);
+      product({score, q, k_block, tiles().keys_transposed[block]},
               {.transpose_b = true, .format = mask.format}, CausalSide::kResult, queries, keys);
       for (int i = 0; i < queries.count; ++i) {
         const ScoreRow row = mask.row(score, queries, i, keys);
@@ -213,9 +220,7 @@ struct ForwardHead {
         const float shrink = softmax_row(row, top[i], sum[i]);
         if (accumulate && shrink != 1.0f) scale_row(out.row(i), out.n_cols, shrink);
       }
-      const Span all = whole_block(keys, v.n_rows);
-      product({out, tile(tiles().score, queries, all.count), v.rows(all.first, all.count),
-               tiles().values_plain[block]},
+      product({out, score, v_block, tiles().values_plain[block]},
               {.accumulate = accumulate, .format = mask.format}, CausalSide::kLeft, queries, keys);
       accumulate = true;
     });
@@ -223,9 +228,7 @@ struct ForwardHead {
       scale_row(out.row(i), out.n_cols, 1.0f / sum[i]);
       lse[i] = top[i] + std::log(sum[i]);
     }
-    for (int i = 0; i < queries.count; ++i) {
-      copy_past_caches(result.row(i), out.row(i), out.n_cols);
-    }
+    copy_rows_past_caches(result, out);
     flush_stores();
   }
 };
@@ -287,34 +290,33 @@ struct BackwardHead {
       add_tile(queries, block, keys, is_first);
       is_first = false;
     });
-    for (int i = 0; i < span.count; ++i) {
-      copy_past_caches(d.q.row(span.first + i), queries.dq.row(i), queries.dq.n_cols);
-    }
+    copy_rows_past_caches(d.q.rows(span.first, span.count), queries.dq);
   }
 
   // dq is written by its first block of keys, all else is added to.
   void add_tile(const Queries& queries, int block, Span keys, bool is_first) const {
     const Span span = queries.span;
-    const Matrix<float> p = tile(tiles().score, span, keys.count);
-    const Matrix<float> ds = tile(tiles().dp, span, keys.count);
+    const auto k_block = whole_block(k, keys), v_block = whole_block(v, keys);
+    const Matrix<float> p = tile(tiles().score, span, k_block.n_rows);
+    const Matrix<float> ds = tile(tiles().dp, span, k_block.n_rows);
     const GemmOptions transposed{.transpose_b = true, .format = mask.format};
-    product({p, queries.q, k.rows(keys.first, keys.count), tiles().keys_transposed[block]},
-            transposed, CausalSide::kResult, span, keys);
-    product({ds, queries.d_out, v.rows(keys.first, keys.count), tiles().values_transposed[block]},
-            transposed, CausalSide::kResult, span, keys);
+    product({p, queries.q, k_block, tiles().keys_transposed[block]}, transposed,
+            CausalSide::kResult, span, keys);
+    product({ds, queries.d_out, v_block, tiles().values_transposed[block]}, transposed,
+            CausalSide::kResult, span, keys);
     for (int i = 0; i < span.count; ++i) {
       const int query = span.first + i;
       softmax_backward_row(mask.row(p, span, i, keys), ds.row(i), lse[query], delta[query]);
     }
     const GemmOptions add_left_transposed{
         .transpose_a = true, .accumulate = true, .format = mask.format};
-    product({dv.rows(keys.first, keys.count), p, queries.d_out, tiles().d_out_plain[0]},
+    product({dv.rows(keys.first, keys.count), p.cols(0, keys.count), queries.d_out,
+             tiles().d_out_plain[0]},
             add_left_transposed, CausalSide::kLeftTransposed, span, keys);
-    product({dk.rows(keys.first, keys.count), ds, queries.q, tiles().queries_plain[0]},
+    product({dk.rows(keys.first, keys.count), ds.cols(0, keys.count), queries.q,
+             tiles().queries_plain[0]},
             add_left_transposed, CausalSide::kLeftTransposed, span, keys);
-    const Span all = whole_block(keys, k.n_rows);
-    product({queries.dq, tile(tiles().dp, span, all.count), k.rows(all.first, all.count),
-             tiles().keys_plain[block]},
+    product({queries.dq, ds, k_block, tiles().keys_plain[block]},
             {.accumulate = !is_first, .format = mask.format}, CausalSide::kLeft, span, keys);
   }
 };

@@ -76,10 +76,10 @@ void scale_row(float* x, int n, float factor) {
 }
 
 void copy_past_caches(float* to, const float* from, int n) {
+  constexpr int kLine = 16;
   const D d;
   const int lanes = static_cast<int>(hn::Lanes(d));
-  const auto address = reinterpret_cast<std::uintptr_t>(to);
-  if (address % (sizeof(float) * hn::Lanes(d)) != 0 || n % lanes != 0) {
+  if (reinterpret_cast<std::uintptr_t>(to) % (sizeof(float) * kLine) != 0 || n % kLine != 0) {
     std::copy_n(from, n, to);
     return;
   }

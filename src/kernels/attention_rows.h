@@ -18,7 +18,8 @@ float softmax_row(const ScoreRow& row, float& top, float& sum);
 void softmax_backward_row(const ScoreRow& row, float* dp, float lse, float delta);
 float dot_row(const float* a, const float* b, int n);
 void scale_row(float* x, int n, float factor);
-// Whole vectors are written unread and left in no cache; flush_stores() before another thread reads.
+// Where `to` begins a cache line and n is whole lines, they are written unread and left in no
+// cache: flush_stores() before another thread reads.
 void copy_past_caches(float* to, const float* from, int n);
 void flush_stores();
 

@@ -37,7 +37,8 @@ struct GemmOptions {
   MatmulFormat format = MatmulFormat::kFp32;
   TileShape b_tile = TileShape::kLine;
   int promotion_interval = kPromotionIntervals[0];  // where sums are FP16
-  // C is not read soon: where it is large and written once, it goes past the caches.
+  // C may go past the caches, where it is large and written once: its reader comes too late to find
+  // it there.
   bool past_caches = false;
 };
 

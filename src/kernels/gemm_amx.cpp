@@ -80,6 +80,7 @@ void multiply_tiles(const Tile& tile) {
     add_products<kRowTiles, kColTiles>(a, b, kWidth);
   }
   if (left > 0) add_last_products<kRowTiles, kColTiles>(a, b, left);
+  static_assert(!kStreamed || (kRowTiles == 2 && kColTiles == 2));
   if constexpr (kStreamed) return stream_whole(tile);
   const bool whole = tile.rows == kRowTiles * kTileLines && tile.cols == kWidth;
   if (whole && !tile.accumulate) {

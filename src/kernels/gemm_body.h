@@ -334,7 +334,7 @@ typename V::Reg words_along(const float* from, int n_k, const TileScale<V>& tile
 // The scale of one line's tile.
 template <class V, MatmulFormat kFormat>
 float line_scale(const PackPiece& piece, int line, int first_k, int n_k) {
-  if (!is_tiled(kFormat)) return 1;
+  if constexpr (!is_tiled(kFormat)) return 1;
   if (piece.block_scale) return piece.block_scale[first_k / kTile];
   return tile_scale(kFormat, amax<V>(piece.source[line] + first_k, n_k));
 }
@@ -352,8 +352,8 @@ void pack_tile_lines(const PackPiece& piece, int first_k, int n_k) {
     for (int line = 0; line < kLanes; ++line) {
       block[line] = V::broadcast(0.0f);
       if (line >= piece.n_lines) continue;
-      block[line] = words_along<V, kFormat>(piece.source[line] + k, left,
-                                            same_scale<V>(is_tiled(kFormat) ? scale[line] : 1));
+      block[line] =
+          words_along<V, kFormat>(piece.source[line] + k, left, same_scale<V>(scale[line]));
     }
     V::transpose(block);
     const int n_words = left >= kStep ? kLanes : (left + V::kKPerWord - 1) / V::kKPerWord;

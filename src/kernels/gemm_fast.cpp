@@ -33,9 +33,9 @@ namespace {
 
 constexpr int kColumnBlock = 1024;
 constexpr int kRowBlock = 336, kSmallRowBlock = 168;
-constexpr std::int64_t kStayingBytes = 1 << 20;                    // half an L2 cache
-constexpr std::int64_t kPastCachesFloats = std::int64_t{1} << 20;  // twice the L2 cache
-constexpr int kSlack = 64;                                         // packing writes whole vectors
+constexpr std::int64_t kStayingBytes = 1 << 20;                     // half an L2 cache
+constexpr std::int64_t kLargeResultFloats = std::int64_t{1} << 20;  // twice the L2 cache
+constexpr int kSlack = 64;                                          // packing writes whole vectors
 
 // Each thread's packed blocks, made at its first product and kept: one huge page.
 class PackBuffers {
@@ -377,7 +377,7 @@ void gemm_fast(std::span<const GemmProblem<float>> problems, GemmOptions options
     total += flops(problem, options);
     n_written += problem.c.size();
   }
-  options.past_caches &= n_written >= kPastCachesFloats && !done;
+  options.past_caches &= n_written >= kLargeResultFloats && !done;
   const int n_owners = total < kSerialFlops ? 1 : num_threads();
   parallel_for(n_owners, [&](int owner) {
     run_share(problems, options, done, total * owner / n_owners, total * (owner + 1) / n_owners);
@@ -392,6 +392,7 @@ void gemm_fast(std::span<const GemmProblem<float>> problems, GemmOptions options
 }
 
 void gemm_serial(const GemmProblem<float>& problem, GemmOptions options, Causal causal) {
+  options.past_caches = false;
   RectangleProduct(problem, options, causal)
       .run({0, problem.c.n_rows, 0, problem.c.n_cols}, [](int, int) {});
 }

@@ -1,8 +1,10 @@
 // gemm_format_test.cpp - the scaled formats inside products: every code, tiles, NaN, what is hard.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 
 #include "kernels/gemm.h"
 #include "kernels/test_values.h"
@@ -93,6 +95,27 @@ double worst_error(const Owned<float>& x, const Owned<float>& y, int row) {
   return most > 0 ? worst / most : worst;
 }
 
+// Of a product of two lines: each value is rounded by at most half an ulp of its tile's largest,
+// and the sum errs by `sums` of what is added up.
+double bound_of(std::span<const float> a, std::span<const float> b, double half_ulp, double sums) {
+  const auto n = static_cast<int>(a.size());
+  double bound = 0;
+  for (int first = 0; first < n; first += kTile) {
+    double a_most = 0, b_most = 0;
+    const int end = std::min(n, first + kTile);
+    for (int i = first; i < end; ++i) {
+      a_most = std::max(a_most, std::abs(double(a[i])));
+      b_most = std::max(b_most, std::abs(double(b[i])));
+    }
+    for (int i = first; i < end; ++i) {
+      const double x = std::abs(double(a[i])), y = std::abs(double(b[i]));
+      const double dx = half_ulp * a_most, dy = half_ulp * b_most;
+      bound += x * dy + y * dx + dx * dy + sums * (x + dx) * (y + dy);
+    }
+  }
+  return bound;
+}
+
 TEST(GemmFormat, KeepsItsRelativeErrorOnHardTiles) {
   on_every_isa([] {
     Owned<float> x(5, kTile);
@@ -111,6 +134,76 @@ TEST(GemmFormat, KeepsItsRelativeErrorOnHardTiles) {
       const auto y = through(x, {.format = format});
       for (int row = 0; row < 5; ++row) {
         EXPECT_LE(worst_error(x, y, row), half_ulp) << format_name(format) << " " << row;
+      }
+    }
+  });
+}
+
+// All operands the largest there are, over several tiles of k and panels: no sum passes what FP16
+// holds, whatever the interval, and the result is right.
+TEST(GemmFormat, AllMaximumTilesDoNotOverflow) {
+  on_every_isa([] {
+    for (const float magnitude : {1.0f, 448.0f, 1e30f, 1e-3f}) {
+      constexpr int kRows = 30, kCols = 130, kDepth = 3 * kTile + 40;
+      Owned<float> a(kRows, kDepth), b(kCols, kDepth), c(kRows, kCols);
+      std::ranges::fill(a.values, magnitude);
+      std::ranges::fill(b.values, 1.0f);
+      for (const auto& [format, half_ulp] :
+           {std::pair{MatmulFormat::kFp16, 0x1p-11f}, {MatmulFormat::kFp8, 0x1p-4f}}) {
+        for (const int interval : kPromotionIntervals) {
+          gemm(c.view(), a.view(), b.view(),
+               {.transpose_b = true, .format = format, .promotion_interval = interval});
+          const float right = kDepth * magnitude;
+          const float bound = right * (half_ulp + static_cast<float>(interval) * 0x1p-11f);
+          for (const float value : c.values) {
+            ASSERT_NEAR(value, right, bound) << format_name(format) << " " << interval;
+          }
+        }
+      }
+    }
+  });
+}
+
+// The hard tiles of above on both sides of a product, against the product in double of the operands
+// as they are: each rounded once, their products added up in FP32 or, in stretches, in FP16.
+TEST(GemmFormat, HardTilesMultiplyWithinTheirBound) {
+  on_every_isa([] {
+    constexpr int kLines = 40, kDepth = 2 * kTile + 30;
+    Owned<float> a = test::random_matrix<float>(kLines, kDepth, 3), b(kLines, kDepth);
+    for (int line = 0; line < kLines; ++line) {
+      for (int i = 0; i < kDepth; ++i) {
+        float& x = a.view()(line, i);
+        const float hard[] = {3.7f, std::abs(x), 100.0f + x, x * (i % 77 == 0 ? 1e4f : 1.0f),
+                              (i % 2 == 0 ? 1.0f : -1.0f) * (1 + 1e-3f * x)};
+        x = hard[line % 5];
+        b.view()(kLines - 1 - line, i) = x;
+      }
+    }
+    Owned<double> exact(kLines, kLines);
+    gemm(exact.view(), test::converted<double>(a).view(), test::converted<double>(b).view(),
+         {.transpose_b = true});
+    for (const auto& [format, half_ulp] : {std::pair{MatmulFormat::kFp32, 0.0},
+                                           {MatmulFormat::kBf16, 0x1p-8},
+                                           {MatmulFormat::kFp8, 0x1p-4},
+                                           {MatmulFormat::kFp8FloatScale, 0x1p-4 + 0x1p-22},
+                                           {MatmulFormat::kFp16, 0x1p-11}}) {
+      for (const int interval : kPromotionIntervals) {
+        const GemmOptions options{
+            .transpose_b = true, .format = format, .promotion_interval = interval};
+        Owned<float> c(kLines, kLines);
+        gemm(c.view(), a.view(), b.view(), options);
+        const double sums =
+            kDepth * 0x1p-24 + (format == MatmulFormat::kFp32 || format == MatmulFormat::kBf16
+                                    ? 0.0
+                                    : interval * 0x1p-11);
+        for (int i = 0; i < kLines; ++i) {
+          for (int j = 0; j < kLines; ++j) {
+            const double bound = bound_of(a.view()[i], b.view()[j], half_ulp, sums);
+            ASSERT_NEAR(c.view()(i, j), exact.view()(i, j), bound)
+                << format_name(format) << " " << interval << " " << i % 5 << " by "
+                << (kLines - 1 - j) % 5;
+          }
+        }
       }
     }
   });
@@ -138,6 +231,11 @@ TEST(GemmFormat, ZerosStayZerosAndNothingUnfiniteBecomesFinite) {
       gemm(z.view(), ones.view(), bad.view(), {.format = format, .b_tile = TileShape::kBlock});
       EXPECT_TRUE(std::isnan(z.view()(0, 11))) << format_name(format);
       EXPECT_TRUE(std::isfinite(z.view()(0, 12))) << format_name(format);
+      for (const float infinite : {kInfinity, -kInfinity}) {
+        bad.view()(250, 11) = infinite;
+        gemm(z.view(), ones.view(), bad.view(), {.format = format, .b_tile = TileShape::kBlock});
+        EXPECT_FALSE(std::isfinite(z.view()(0, 11))) << format_name(format);
+      }
     }
   });
 }

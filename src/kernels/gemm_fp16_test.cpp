@@ -92,11 +92,6 @@ struct Emulated {
   static Reg power_of_two_above(const Reg& x) {
     return each([&](int i) { return farthing::power_of_two_above(x[i]); });
   }
-  static void transpose(Reg (&r)[kLanes]) {
-    for (int i = 0; i < kLanes; ++i) {
-      for (int j = 0; j < i; ++j) std::swap(r[i][j], r[j][i]);
-    }
-  }
   static Half half_zero() { return broadcast(0.0f); }
   static Half multiply_add(const float* a, int row, const Reg& b, const Half& sum) {
     const Pair pair = pair_of(a[row / 2]);
@@ -171,7 +166,8 @@ Owned<float> product_of(int interval, const Owned<float>& a, const Owned<float>&
   }
   Owned<float> c(a.n_rows, b.n_rows);
   multiply_rows<V, V::kMaxRows>({a.n_rows, b.n_rows, static_cast<int>(n_words), packed_a.data(),
-                                 packed_b.data(), c.values.data(), c.stride, false, false, interval});
+                                 packed_b.data(), c.values.data(), c.stride, false, false,
+                                 interval});
   return c;
 }
 

@@ -93,7 +93,7 @@ struct PackTask {
 };
 
 // More than stays in a cache until the products.
-constexpr std::int64_t kPastCachesFloats = std::int64_t{4} << 20;
+constexpr std::int64_t kLargeCopiesFloats = std::int64_t{4} << 20;
 
 void run_task(const PackTask& task, bool past_caches) {
   const PackRequest& request = *task.request;
@@ -128,7 +128,7 @@ void pack_b(std::span<const PackRequest> requests) {
     const int n_cols = request.options.transpose_b ? request.b.n_rows : request.b.n_cols;
     for (int col = 0; col < n_cols; col += kTile) tasks.push_back({&request, col});
   }
-  const bool past_caches = n_floats > kPastCachesFloats;
+  const bool past_caches = n_floats > kLargeCopiesFloats;
   parallel_for(static_cast<std::int64_t>(tasks.size()), [&](int task) {
     run_task(tasks[static_cast<std::size_t>(task)], past_caches);
     if (past_caches) _mm_sfence();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -340,6 +341,31 @@ TEST(Gemm, BitsDoNotDependOnThreadsNorOnOtherRows) {
   }
 }
 
+// Large enough to be cut, by rows and by columns; all three products of a linear layer.
+TEST(Gemm, BitsDoNotDependOnThreadsInAnyFormat) {
+  const test::Restore restore;
+  constexpr GemmOptions kProducts[] = {{.transpose_b = true}, {}, {.transpose_a = true}};
+  for (const Isa isa : test::available_isas()) {
+    set_isa(isa);
+    for (const MatmulFormat format : kAllMatmulFormats) {
+      for (GemmOptions options : kProducts) {
+        options.format = format;
+        for (const Shape shape : {Shape{190, 150, 140}, Shape{40, 270, 200}}) {
+          Operands in(shape, options);
+          std::vector<Owned<float>> results;
+          for (const int threads : {1, 2, 3}) {
+            set_num_threads(threads);
+            gemm(in.c.view(), in.a.view(), in.b.view(), options);
+            results.push_back(in.c);
+          }
+          EXPECT_EQ(results[1], results[0]) << isa_name(isa) << " " << format_name(format);
+          EXPECT_EQ(results[2], results[0]) << isa_name(isa) << " " << format_name(format);
+        }
+      }
+    }
+  }
+}
+
 TEST(Gemm, GroupedEqualsOneByOneToTheBit) {
   const test::Restore restore;
   const int rows[] = {0, 64, 1, 0, 200, 13, 96};
@@ -347,21 +373,24 @@ TEST(Gemm, GroupedEqualsOneByOneToTheBit) {
   const auto weights = test::random_matrix<float>(7 * 48, 130, 2);
   for (const Isa isa : test::available_isas()) {
     set_isa(isa);
-    Owned<float> grouped(374, 48), single(374, 48);
-    std::vector<GemmProblem<float>> problems;
-    int first = 0;
-    for (int expert = 0; expert < 7; ++expert) {
-      const auto x = tokens.view().rows(first, rows[expert]);
-      const auto w = weights.view().rows(48 * expert, 48);
-      problems.push_back({grouped.view().rows(first, rows[expert]), x, w});
-      gemm(single.view().rows(first, rows[expert]), x, w, {.transpose_b = true});
-      first += rows[expert];
-    }
-    for (const int threads : {1, 2, 3}) {
-      set_num_threads(threads);
-      std::ranges::fill(grouped.values, 0.0f);
-      gemm_grouped(std::span<const GemmProblem<float>>(problems), {.transpose_b = true});
-      EXPECT_EQ(grouped, single) << isa_name(isa) << " " << threads;
+    for (const MatmulFormat format : kAllMatmulFormats) {
+      const GemmOptions options{.transpose_b = true, .format = format};
+      Owned<float> grouped(374, 48), single(374, 48);
+      std::vector<GemmProblem<float>> problems;
+      int first = 0;
+      for (int expert = 0; expert < 7; ++expert) {
+        const auto x = tokens.view().rows(first, rows[expert]);
+        const auto w = weights.view().rows(48 * expert, 48);
+        problems.push_back({grouped.view().rows(first, rows[expert]), x, w});
+        gemm(single.view().rows(first, rows[expert]), x, w, options);
+        first += rows[expert];
+      }
+      for (const int threads : {1, 2, 3}) {
+        set_num_threads(threads);
+        std::ranges::fill(grouped.values, 0.0f);
+        gemm_grouped(std::span<const GemmProblem<float>>(problems), options);
+        EXPECT_EQ(grouped, single) << isa_name(isa) << " " << format_name(format) << " " << threads;
+      }
     }
   }
 }

@@ -9,32 +9,31 @@
 namespace farthing {
 namespace {
 
-std::string choices() {
+std::string choices(bool (*supports)(Isa)) {
   std::string names;
   for (const Isa isa : kAllIsas) {
-    if (cpu_supports(isa)) names += (names.empty() ? "" : ", ") + std::string(isa_name(isa));
+    if (supports(isa)) names += (names.empty() ? "" : ", ") + std::string(isa_name(isa));
   }
   return names;
 }
 
-Isa wanted_isa() {
-  const char* name = std::getenv("FARTHING_ISA");
+}  // namespace
+
+Isa wanted_isa(const char* name, bool (*supports)(Isa)) {
   if (name == nullptr || *name == '\0') return best_isa();
   const auto isa = isa_from_name(name);
-  if (!isa || !cpu_supports(*isa)) {
+  if (!isa || !supports(*isa)) {
     throw_wrong_use({.where = "FARTHING_ISA",
                      .what = isa ? "this processor lacks it" : "unknown",
                      .found = name,
-                     .wanted = "one of " + choices(),
+                     .wanted = "one of " + choices(supports),
                      .hint = "unset it to take the best"});
   }
   return *isa;
 }
 
-}  // namespace
-
 Isa select_isa() {
-  const Isa isa = wanted_isa();
+  const Isa isa = wanted_isa(std::getenv("FARTHING_ISA"), cpu_supports);
   set_isa(isa);
   return isa;
 }

@@ -9,5 +9,7 @@
 namespace farthing {
 
 Isa select_isa();
+// What `name` asks of a processor that has what `supports` says.  Errors as above.
+Isa wanted_isa(const char* name, bool (*supports)(Isa));
 
 }  // namespace farthing

@@ -51,7 +51,19 @@ TEST_F(SelectIsa, AnUnknownNameIsAUsageErrorThatNamesTheChoices) {
 }
 
 TEST_F(SelectIsa, OneThatTheProcessorLacksIsAUsageError) {
+  const auto plain = [](Isa isa) { return isa <= Isa::kAvx2; };
+  EXPECT_EQ(wanted_isa("avx2", plain), Isa::kAvx2);
   for (const Isa isa : kAllIsas) {
+    if (plain(isa)) continue;
+    try {
+      wanted_isa(std::string(isa_name(isa)).c_str(), plain);
+      FAIL() << "accepted " << isa_name(isa);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code, ErrorCode::kUsage);
+      for (const char* part : {"this processor lacks it", "one of ref, avx2"}) {
+        EXPECT_NE(error.message.find(part), std::string::npos) << error.message;
+      }
+    }
     if (cpu_supports(isa)) continue;
     setenv("FARTHING_ISA", std::string(isa_name(isa)).c_str(), 1);
     EXPECT_THROW(select_isa(), Error) << isa_name(isa);

@@ -32,8 +32,9 @@ int promotion_interval(const ParameterStore<T>& weights) {
   return weights.matmul == nullptr ? kPromotionIntervals[0] : weights.matmul->promotion_interval;
 }
 
-// Logits are read at once, all else is read after other products or at the end of the step.
-bool is_read_late(Role role) { return role != Role::kHead && role != Role::kEmbedding; }
+// Logits are read back by a softmax that works on few rows at a time; what else is large enough has
+// left the caches before all of it is written, whoever reads it.
+bool leaves_caches(Role role) { return role != Role::kHead && role != Role::kEmbedding; }
 
 GemmOptions weight_options(MatmulFormat format, bool transposed) {
   return {.transpose_b = transposed, .format = format, .b_tile = TileShape::kBlock};
@@ -44,7 +45,7 @@ GemmOptions weight_options(const ParameterStore<T>& weights, int id, LinearProdu
   const bool transposed = product == LinearProduct::kForward;
   GemmOptions options = weight_options(format_of(weights, id, product), transposed);
   options.promotion_interval = promotion_interval(weights);
-  options.past_caches = is_read_late((*weights.table)[id].role);
+  options.past_caches = leaves_caches((*weights.table)[id].role);
   return options;
 }
 
@@ -121,7 +122,7 @@ GemmOptions backward_weight_options(const ParameterStore<T>& weights, int id, bo
           .accumulate = accumulate,
           .format = format_of(weights, id, LinearProduct::kWeight),
           .promotion_interval = promotion_interval(weights),
-          .past_caches = is_read_late((*weights.table)[id].role)};
+          .past_caches = leaves_caches((*weights.table)[id].role)};
 }
 
 template <class T>

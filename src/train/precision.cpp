@@ -24,6 +24,9 @@ namespace {
 
 constexpr int kRows = 2048, kWidth = 512;  // a usual product: tokens by a small model's width
 constexpr int kProbes = 9;
+// Raised where a kernel of these products became faster or slower: what older ones measured is
+// measured again.
+constexpr int kProductKernels = 2;
 constexpr MatmulFormat kCandidates[] = {MatmulFormat::kFp32, MatmulFormat::kFp16,
                                         MatmulFormat::kBf16};  // by falling precision
 
@@ -44,6 +47,7 @@ std::vector<PrecisionChoice::Rate> read_cache(const std::string& path) {
   try {
     if (path.empty() || !file_exists(path)) return {};
     const Json json = read_json(path);
+    if (json.at("kernels") != kProductKernels) return {};
     for (const MatmulFormat format : kCandidates) {
       const std::string name(format_name(format));
       const double flops = json.at("flops_per_second").at(name);
@@ -60,7 +64,8 @@ void write_cache(const std::string& path, const std::vector<PrecisionChoice::Rat
   if (path.empty()) return;
   Json json{{"cpu", cpu_name()},
             {"isa", std::string(isa_name(current_isa()))},
-            {"threads", num_threads()}};
+            {"threads", num_threads()},
+            {"kernels", kProductKernels}};
   for (const auto& rate : rates) json["flops_per_second"][rate.format] = rate.flops;
   try {
     std::filesystem::create_directories(std::filesystem::path(path).parent_path());

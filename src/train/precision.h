@@ -8,6 +8,7 @@
 // The measurement is kept per processor, instruction set and number of threads in the user's cache
 // folder ($XDG_CACHE_HOME/farthing or ~/.cache/farthing), so that a machine's choice stays what it
 // was; a run stores the choice as a decision and in its recipe before its first step.
+// Older kernels' measurements are made again.
 // Errors   None: a cache that cannot be read is measured again, one that cannot be written is not.
 #pragma once
 #include <string>

@@ -65,7 +65,7 @@ struct OtherCache {
   }
 };
 
-TEST(Precision, AMeasurementIsKeptAndADamagedOneMadeAgain) {
+TEST(Precision, AMeasurementIsKeptAndADamagedOrOlderOneMadeAgain) {
   const OtherCache cache;
   const PrecisionChoice first = measured_precision();
   EXPECT_FALSE(first.from_cache);
@@ -73,6 +73,13 @@ TEST(Precision, AMeasurementIsKeptAndADamagedOneMadeAgain) {
   const PrecisionChoice second = measured_precision();
   EXPECT_TRUE(second.from_cache);
   EXPECT_EQ(second.matmul, first.matmul);
+  for (const auto& entry : std::filesystem::directory_iterator(cache.path / "farthing")) {
+    Json older = read_json(entry.path().string());
+    older["kernels"] = older.at("kernels").get<int>() - 1;
+    std::ofstream(entry.path()) << older.dump();
+  }
+  EXPECT_FALSE(measured_precision().from_cache);
+  EXPECT_TRUE(measured_precision().from_cache);
   for (const auto& entry : std::filesystem::directory_iterator(cache.path / "farthing")) {
     std::ofstream(entry.path()) << "{\"flops_per_second\": {\"fp32\": -1}}";
   }

@@ -72,8 +72,9 @@ StepBits one_step(const Recipe& recipe) {
 Recipe step_recipe(const ModelConfig& config, const Recipe& recipe, MatmulFormat format) {
   Recipe small = recipe;
   small.model = config;
-  small.data.sequence_length = 20;
-  small.train.batch_tokens = 4 * 20;
+  constexpr int kLength = 60;  // products large enough to be cut among threads
+  small.data.sequence_length = kLength;
+  small.train.batch_tokens = 4 * kLength;
   small.train.batch_tokens_start = 0;
   small.train.micro_batch = 2;
   const bool float_scale = format == MatmulFormat::kFp8FloatScale;

@@ -77,6 +77,8 @@ TEST(Trainer, BitsDoNotDependOnThreadsInAnyPrecision) {
   const int usual = num_threads();
   for (const char* precision : kLowPrecisions) {
     Recipe recipe = tiny_recipe();
+    recipe.data.sequence_length = 64;  // products large enough to be cut among threads
+    recipe.train.batch_tokens = 64 * 4;
     recipe.precision.matmul = precision;
     set_num_threads(1);
     const TrainedRun expected = run(recipe, 2, 2);
