@@ -34,6 +34,7 @@ struct TrainOptions {
   std::string recipe;
   std::string folder;
   std::string until;
+  std::string precision;
   std::vector<std::string> overrides;
   int threads = 0;
   bool any_isa = false;
@@ -164,7 +165,11 @@ void print_summary(const RunOutcome& outcome, const std::string& folder) {
 
 void train_command(const TrainOptions& options) {
   const auto began = std::chrono::steady_clock::now();
-  Recipe recipe = load_recipe(options.recipe, options.overrides);
+  std::vector<std::string> overrides = options.overrides;
+  if (!options.precision.empty()) {
+    overrides.push_back(fmt::format("precision.matmul=\"{}\"", options.precision));
+  }
+  Recipe recipe = load_recipe(options.recipe, overrides);
   if (!options.until.empty()) recipe.train.until = options.until;
   apply_threads(options.threads != 0 ? options.threads : recipe.parallel.threads);
   const std::string folder = options.folder.empty() ? "runs/" + recipe.run.name : options.folder;
@@ -236,6 +241,8 @@ void add_train_command(Command& app) {
         }
         return std::string();
       });
+  refuse_empty(train->add_option("--precision", options->precision,
+                                 "of the products: fp32, bf16, fp8, fp16 or auto"));
   train->add_option("--set", options->overrides, "key=value over the recipe, repeatable");
   train->add_flag("--any-isa", options->any_isa, "resume a run of another instruction set");
   add_threads_option(*train, options->threads);
