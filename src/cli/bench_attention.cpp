@@ -40,6 +40,7 @@ struct AttentionResult {
   double forward_seconds = 0, backward_seconds = 0;  // medians
   double flops = 0;                                  // model FLOPs of both
   double executed_flops = 0;                         // with S that the backward computes again
+  double peak = 0;                                   // FLOP/s of what its products run on
   double seconds() const { return forward_seconds + backward_seconds; }
 };
 
@@ -122,6 +123,8 @@ double executed_flops(const AttentionShape& s) {
 }
 
 AttentionResult measure_attention(const AttentionShape& shape) {
+  const auto peak = [&] { return measure_peak(arithmetic_of(shape.format), num_threads()); };
+  const double peak_before = peak();
   const AttentionOperands operands(shape);
   operands.forward();
   operands.backward();
@@ -134,8 +137,13 @@ AttentionResult measure_attention(const AttentionShape& shape) {
       spent += forward.back() + backward.back();
     }
   }
-  return {shape.sequence_length, shape.format,           median(forward),
-          median(backward),      attention_flops(shape), executed_flops(shape)};
+  return {shape.sequence_length,
+          shape.format,
+          median(forward),
+          median(backward),
+          attention_flops(shape),
+          executed_flops(shape),
+          std::max(peak_before, peak())};
 }
 
 void check_options(const AttentionBenchOptions& options) {
@@ -175,6 +183,11 @@ double growth(const std::vector<AttentionResult>& results, const AttentionResult
   return (r.seconds() / r.flops) / (first->seconds() / first->flops) - 1;
 }
 
+// Of what the products run on, measured in the same run.
+double own_peak(const AttentionResult& r, double fp32_peak) {
+  return arithmetic_of(r.format) == Arithmetic::kFp32 ? fp32_peak : r.peak;
+}
+
 Json attention_json(const std::vector<AttentionResult>& results, double fp32_peak) {
   Json json{{"isa", std::string(isa_name(current_isa()))},
             {"threads", num_threads()},
@@ -188,6 +201,7 @@ Json attention_json(const std::vector<AttentionResult>& results, double fp32_pea
          {"backward_seconds", r.backward_seconds},
          {"model_flops", r.flops},
          {"flops_per_second", r.flops / r.seconds()},
+         {"share_of_peak", r.flops / r.seconds() / own_peak(r, fp32_peak)},
          {"share_of_fp32_peak", r.flops / r.seconds() / fp32_peak},
          {"executed_flops", r.executed_flops},
          {"executed_share_of_fp32_peak", r.executed_flops / r.seconds() / fp32_peak},
@@ -198,13 +212,14 @@ Json attention_json(const std::vector<AttentionResult>& results, double fp32_pea
 
 std::string attention_text(const std::vector<AttentionResult>& results, double fp32_peak) {
   std::vector<std::vector<std::string>> rows{{"sequence length", "format", "forward, ms",
-                                              "backward, ms", "GFLOP/s", "of FP32's peak",
+                                              "backward, ms", "GFLOP/s", "of its peak", "of FP32's",
                                               "executed", "time per FLOP"}};
   for (const AttentionResult& r : results) {
     rows.push_back({std::to_string(r.sequence_length), std::string(format_name(r.format)),
                     fmt::format("{:.2f}", 1e3 * r.forward_seconds),
                     fmt::format("{:.2f}", 1e3 * r.backward_seconds),
                     fmt::format("{:.1f}", 1e-9 * r.flops / r.seconds()),
+                    fmt::format("{:.0f} %", 100 * r.flops / r.seconds() / own_peak(r, fp32_peak)),
                     fmt::format("{:.0f} %", 100 * r.flops / r.seconds() / fp32_peak),
                     fmt::format("{:.0f} %", 100 * r.executed_flops / r.seconds() / fp32_peak),
                     fmt::format("{:+.0f} %", 100 * growth(results, r))});

@@ -38,7 +38,8 @@ struct BenchStepOptions {
 
 struct StepMeasurement {
   double step_seconds = 0;      // median
-  double peak_flops = 0;        // best of the probes before and after
+  double peak_flops = 0;        // of FP32, best of the probes before and after
+  double own_peak_flops = 0;    // of what the products run on, the same
   std::vector<PartTime> parts;  // seconds a step, the mean
   double adamw_bytes = 0;       // moved by the update of one step
 };
@@ -73,7 +74,15 @@ StepMeasurement measure_step(const Recipe& recipe, int n_steps) {
   const BatchFiller fill = random_batches(recipe.model.vocab_size, 1);
   const int n_sequences = recipe.train.batch_tokens / recipe.data.sequence_length;
   StepMeasurement result;
-  result.peak_flops = measure_fp32_peak(num_threads());
+  const Arithmetic arithmetic = arithmetic_of(matmul_of(recipe.precision).format);
+  const auto probe_peaks = [&] {
+    const double fp32 = measure_fp32_peak(num_threads());
+    const bool same = arithmetic == Arithmetic::kFp32;
+    const double own = same ? fp32 : measure_peak(arithmetic, num_threads());
+    result.peak_flops = std::max(result.peak_flops, fp32);
+    result.own_peak_flops = std::max(result.own_peak_flops, own);
+  };
+  probe_peaks();
   // Weight and both moments are read and written, the gradient is read.
   const double n_values = static_cast<double>(trainer.master().all.size());
   result.adamw_bytes = n_values * (12.0 + (recipe.train.bf16_moments ? 8.0 : 16.0));
@@ -90,7 +99,7 @@ StepMeasurement measure_step(const Recipe& recipe, int n_steps) {
     if (step == 0) trainer.part_times().clear();
     progress.show_share(step, n_steps, "steps");
   }
-  result.peak_flops = std::max(result.peak_flops, measure_fp32_peak(num_threads()));
+  probe_peaks();
   result.parts = trainer.part_times().rows();
   for (PartTime& row : result.parts) {
     for (double& part_seconds : row.seconds) part_seconds /= n_steps;
@@ -154,6 +163,7 @@ void bench_step_command(const BenchStepOptions& options) {
     return print_json({{"tokens_per_second", rate},
                        {"model_flops_per_token", flops},
                        {"model_flops_per_second", rate * flops},
+                       {"share_of_peak", rate * flops / measured.own_peak_flops},
                        {"share_of_fp32_peak", share},
                        {"peak_resident_bytes", peak_resident_bytes()},
                        {"predicted_bytes", predicted},
@@ -173,6 +183,8 @@ void bench_step_command(const BenchStepOptions& options) {
               {"model FLOP/s", format_rate(rate * flops)},
               {"share of the measured FP32 peak", fmt::format("{:.1f} %", 100 * share)},
               {"FP32 peak, FLOP/s", format_rate(measured.peak_flops)},
+              {"share of the peak of its products",
+               fmt::format("{:.1f} %", 100 * rate * flops / measured.own_peak_flops)},
               {"most memory resident", format_bytes(static_cast<double>(peak_resident_bytes()))},
               {"predicted before the first step", format_bytes(static_cast<double>(predicted))},
               {"AdamW, GB/s moved", fmt::format("{:.1f}", 1e-9 * adamw_bandwidth(measured))},
