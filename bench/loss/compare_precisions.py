@@ -94,7 +94,17 @@ class Results:
             if file.tell() == 0:
                 writer.writerow(COLUMNS)
             writer.writerow([self.data, preset, f"{tokens:.0f}", seed, variant, repr(loss), start["isa"],
-                             start.get("cpu", platform.machine()), version])
+                             processor(), version])
+
+
+def processor():
+    try:
+        for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.machine()
 
 
 def data_name(folder):
