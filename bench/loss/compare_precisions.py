@@ -8,7 +8,7 @@
     python3 bench/loss/compare_precisions.py --data DATA --out DIR --variants fp8 --threads 1
 
 DATA is a folder made by `farthing data prepare` whose vocabulary fits the preset's.  The plan is
-`tiny`, 4 million tokens, seeds 1 2 3, then `small`, 1.5 million tokens, seed 1; each in fp32, bf16,
+`tiny`, 4 million tokens, seeds 1 2 3, then `small`, 1.5 million tokens, seeds 1 2; each in fp32, bf16,
 fp16, fp8 and as a control fp32 with micro-batches of one sequence: the same mathematics added up in
 another order.  `fp8-but-forward`, `-input` and `-weight` keep that product of the linear layers in
 FP32 (precision.fp32_product), to find what costs the loss; they run when --variants names them.
@@ -43,7 +43,7 @@ VARIANTS = {"fp32": [], "bf16": ['precision.matmul="bf16"'], "fp16": ['precision
 DIAGNOSES = {f"fp8-but-{product}": ['precision.matmul="fp8"', f'precision.fp32_product="{product}"']
              for product in ("forward", "input", "weight")}
 BARS = {"bf16": 0.1, "fp16": 0.1, "fp8": 0.25}
-PLAN = [("tiny", 4e6, (1, 2, 3)), ("small", 1.5e6, (1,))]
+PLAN = [("tiny", 4e6, (1, 2, 3)), ("small", 1.5e6, (1, 2))]
 EXIT_SAVED = 75  # after SIGTERM: run it again
 
 
