@@ -79,7 +79,7 @@ std::vector<AttentionShape> shapes() {
           shape_of(1, 129, 2, 32, 16, 32),
           shape_of(2, 300, 3, 16, 8, 24),
           shape_of(1, 520, 1, 64, 32, 64),
-          shape_of(1, 300, 1, 560, 40, 530)};  // heads deeper than is packed at a time
+          shape_of(1, 140, 1, 500, 20, 520)};  // heads deeper than is packed at a time
 }
 
 // With rounded operands a score is off by at most 2 eps |q| |k| scale, which is P's relative error;
