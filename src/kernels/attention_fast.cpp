@@ -10,8 +10,8 @@
 // tiles of S and dP and the k of the other products (Causal of gemm_fast.h).  What a head reads and
 // writes lies in strips of a few hundred bytes, often a power of two apart: it is copied together
 // first, keys as [k_nope | k_pe] (o, read once, is not), and gradients are added up together and
-// copied back.  The
-// operands that several tiles share (keys and values; backward, queries and do) are packed once.
+// copied back.  The operands that several tiles share (keys and values; backward, queries and do)
+// are packed once.
 //
 // Source   Dao 2023 (arXiv:2307.08691), algorithms 1 and 2.
 #include "kernels/attention_fast.h"

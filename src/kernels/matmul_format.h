@@ -62,9 +62,9 @@ constexpr bool is_tiled(MatmulFormat format) {
 inline constexpr int kPromotionIntervals[] = {32, 64, 128};
 inline constexpr float kMostProducts = 128.0f;
 // F16 tiles are scaled to at most this, and in FP16 arithmetic E4M3 operands are stored times
-// kFp8Shrink, exactly: the largest sum stays under FP16's 65504.  The same at every interval, so that
-// an operand packed once serves all (32 products alone would allow 2^-7 for the two, not 2^-10):
-// what a sum near the largest loses below is its own rounding either way.
+// kFp8Shrink, exactly: the largest sum stays under FP16's 65504.  The same at every interval, so
+// that an operand packed once serves all: 2^-10 for the two, where 32 products alone would allow
+// 2^-7.
 inline constexpr float kFp16TileMax = 16.0f;
 inline constexpr float kFp8Shrink = 0x1p-5f;
 static_assert(kMostProducts * kFp16TileMax * kFp16TileMax <= 32768);
