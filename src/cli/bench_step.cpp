@@ -45,12 +45,10 @@ struct StepMeasurement {
 };
 
 Recipe bench_recipe(const BenchStepOptions& options) {
-  std::vector<std::string> overrides = options.overrides;
-  if (!options.precision.empty()) {
-    overrides.push_back(fmt::format("precision.matmul=\"{}\"", options.precision));
-  }
   PrecisionChoice choice;
-  Recipe recipe = with_precision(load_recipe(options.recipe, overrides), &choice);
+  Recipe recipe = with_precision(
+      load_recipe(options.recipe, with_precision_override(options.overrides, options.precision)),
+      &choice);
   const int length = recipe.data.sequence_length;
   recipe.train.batch_tokens = std::max(1, kBatchTokens / length) * length;
   recipe.train.batch_tokens_start = 0;

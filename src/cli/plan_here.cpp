@@ -25,8 +25,7 @@ void refuse_with_here(bool given, const char* flag) {
 }
 
 Recipe recipe_for_here(const PlanOptions& o) {
-  std::vector<std::string> overrides = o.overrides;
-  if (!o.precision.empty()) overrides.push_back("precision.matmul=\"" + o.precision + "\"");
+  std::vector<std::string> overrides = with_precision_override(o.overrides, o.precision);
   if (o.micro_batch > 0) {
     overrides.push_back("train.micro_batch=" + std::to_string(o.micro_batch));
   }

@@ -90,6 +90,12 @@ void add_json_flag(Command& command, bool& json) {
   command.add_flag("--json", json, "print JSON for programs instead of text");
 }
 
+std::vector<std::string> with_precision_override(std::vector<std::string> overrides,
+                                                 const std::string& precision) {
+  if (!precision.empty()) overrides.push_back("precision.matmul=\"" + precision + "\"");
+  return overrides;
+}
+
 void add_threads_option(Command& command, int& threads) {
   command.add_option("--threads", threads, "threads; 0: all available processors");
 }

@@ -17,6 +17,9 @@ void set_example(Command& command, const std::string& example);
 // --json, "print JSON for programs instead of text".
 void add_json_flag(Command& command, bool& json);
 // --threads N; 0 (the default) means all available.  Call apply_threads() in the callback.
+// The overrides of --set, and after them that of --precision, where there is one.
+std::vector<std::string> with_precision_override(std::vector<std::string> overrides,
+                                                 const std::string& precision);
 void add_threads_option(Command& command, int& threads);
 // Sets the pool's size.  Errors: Error{kUsage} when negative or above 1024.
 void apply_threads(int threads);

@@ -165,11 +165,8 @@ void print_summary(const RunOutcome& outcome, const std::string& folder) {
 
 void train_command(const TrainOptions& options) {
   const auto began = std::chrono::steady_clock::now();
-  std::vector<std::string> overrides = options.overrides;
-  if (!options.precision.empty()) {
-    overrides.push_back(fmt::format("precision.matmul=\"{}\"", options.precision));
-  }
-  Recipe recipe = load_recipe(options.recipe, overrides);
+  Recipe recipe =
+      load_recipe(options.recipe, with_precision_override(options.overrides, options.precision));
   if (!options.until.empty()) recipe.train.until = options.until;
   apply_threads(options.threads != 0 ? options.threads : recipe.parallel.threads);
   const std::string folder = options.folder.empty() ? "runs/" + recipe.run.name : options.folder;
